@@ -1,0 +1,1 @@
+"""Tiny utilities every stage may use: clock, faults, backoff, metrics."""
