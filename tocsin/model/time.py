@@ -28,7 +28,9 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
 def parse_span(text: str) -> int:
-    """`10 min`, `1 h 30 min`, `2 years` -> microseconds. Raises ValueError naming the units that exist."""
+    """`10 min`, `1 h 30 min`, `-28 days 12 h` (a leading minus turns the whole) -> microseconds. Raises ValueError naming the units that exist."""
+    if text.lstrip().startswith("-"):
+        return -parse_span(text.lstrip()[1:])
     total, position = 0.0, 0
     while position < len(text):
         match = _SPAN.match(text, position)

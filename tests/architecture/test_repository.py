@@ -1,0 +1,38 @@
+"""What a public repository must not contain, and what start-up must not load."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TEXT = {".py", ".ts", ".tsx", ".md", ".yaml", ".yml", ".toml", ".txt", ".json", ".sh", ".lock", ".in"}
+INDEX = re.compile(r"(--(extra-)?index-url|--find-links|--trusted-host|registry\s*=|\"resolved\":)")
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def test_lock_files_name_no_package_index() -> None:
+    locks = [path for path in tracked() if path.suffix == ".lock" or path.name in {"package-lock.json", ".npmrc"}]
+    assert len(locks) >= 4
+    found = [f"{path.relative_to(ROOT)}:{n}" for path in locks for n, line in enumerate(path.read_text().split("\n"), 1) if INDEX.search(line)]
+    assert not found
+
+
+def test_python_locks_pin_with_hashes() -> None:
+    for path in sorted((ROOT / "requirements").glob("*.lock")):
+        pins = [line for line in path.read_text().splitlines() if re.match(r"^[A-Za-z0-9]", line)]
+        assert pins and all("==" in line for line in pins), path.name
+        assert path.read_text().count("--hash=sha256:") >= len(pins)
+
+
+def test_stages_never_import_heavy_libraries_at_start() -> None:
+    heavy = "{'numba', 'pyarrow', 'fastapi', 'shapely', 'sqlalchemy', 'nats', 'httpx'}"
+    code = f"import sys, tocsin.cli; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert out.strip() == "[]", "`tocsin --help` must answer at once"
