@@ -1,0 +1,7 @@
+"""`python -m tocsin` is `tocsin`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,110 @@
+"""The data directory of a node: where each thing lies, and the node file that the processes share."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from tocsin.kernel.clock import Clock
+from tocsin.kernel.fault import Fatal
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths under one data directory. Created private to the owner: credentials and tokens lie here."""
+
+    data: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.data / "journal"
+
+    @property
+    def node_file(self) -> Path:
+        return self.data / "node.json"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.data / "quarantine.db"
+
+    @property
+    def alerts(self) -> Path:
+        return self.data / "alerts.db"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.data / "snapshot"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "log"
+
+    def create(self) -> None:
+        for path in (self.data, self.journal, self.snapshots, self.logs):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def lock(self) -> IO[str]:
+        """Holds the directory for this process; raises Fatal when another node has it."""
+        file = (self.data / "lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            file.close()
+            raise Fatal(f"{self.data} is in use by another node; stop it, or choose another directory with --data") from fault
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """What the processes of a node must know of each other. Written by the supervisor, mode 0600 (it holds a password)."""
+
+    city: str
+    data: str
+    url: str
+    user: str
+    password: str
+    http_port: int
+    ingest_port: int
+    mqtt_port: int
+    exercise_speed: float | None = None  # None: not an exercise
+    clock: dict[str, Any] | None = None  # set when ingest may start
+    console: str = ""
+
+    def write(self, layout: Layout) -> None:
+        write_private(layout.node_file, json.dumps(asdict(self), indent=1))
+
+    @staticmethod
+    def read(layout: Layout) -> NodeFile:
+        return NodeFile(**json.loads(layout.node_file.read_text()))
+
+    def started(self, clock: Clock) -> NodeFile:
+        return replace(self, clock=clock.to_json())
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(Path(self.data))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Atomic and readable by the owner only."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def console_dist() -> Path:
+    """The built console: beside the package in a checkout."""
+    return Path(__file__).resolve().parents[2] / "console" / "dist"
+
+
+def seattle() -> Path:
+    """The example city of a checkout."""
+    return Path(__file__).resolve().parents[2] / "examples" / "seattle"

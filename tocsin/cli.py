@@ -1,0 +1,177 @@
+"""The commands. Nothing heavy is imported before a command is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import __version__
+
+#: Exit codes of every command.
+OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`arguments` adds the command's own options; `run` is `module:function` under `tocsin.app`, imported when called."""
+
+    about: str
+    examples: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: str
+
+
+def _city(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("city", type=Path, metavar="CITY", help="a city directory (city.yaml, feeds/, rules/, layers/, tests/)")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object last, for programs")
+
+
+def _ports(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=None, help="console and API (default 8700; 0 takes any free port)")
+    parser.add_argument("--ingest-port", type=int, default=None, help="webhooks (default 8701; 0 any)")
+    parser.add_argument("--mqtt-port", type=int, default=None, help="MQTT for devices (default 8702; 0 any)")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--city", type=Path, default=None, metavar="CITY", help="another city directory with an exercise (default: the Seattle example)")
+    parser.add_argument("--for", dest="duration", default=None, metavar="SPAN", help="end by itself after this long on the wall, as in '30s' or '2 min'")
+    parser.add_argument("--speed", type=float, default=None, help="how many times faster than life (default: what the city says; Seattle 720)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the console in a browser")
+    parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="keep the data directory here instead of a temporary one")
+    _ports(parser)
+    _json(parser)
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the node keeps its data (default CITY/var)")
+    parser.add_argument("--for", dest="duration", default=None, metavar="SPAN", help="end by itself after this long")
+    parser.add_argument("--journal", default=None, metavar="URL", help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222")
+    _ports(parser)
+    _json(parser)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    _json(parser)
+
+
+def _test(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("-k", dest="only", default="", metavar="TEXT", help="only tests whose name contains this")
+    _json(parser)
+
+
+def _feed(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="try")
+    trial = actions.add_parser("try", help="decode a file with a feed's declaration and print the events", formatter_class=_Formatter)
+    trial.add_argument("feed", metavar="FEED", help="CITY/feeds/NAME.yaml, or NAME with --city")
+    trial.add_argument("file", type=Path, metavar="FILE", help="a file as the feed would send it; - for standard input")
+    trial.add_argument("--city", type=Path, default=None, metavar="CITY", help="city directory when FEED is a name")
+    trial.add_argument("--limit", type=int, default=20, help="how many events to print (default 20)")
+    _json(trial)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node whose journal is run again (default CITY/var)")
+    _json(parser)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("rule", metavar="RULE", help="name of a rule")
+    _json(parser)
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    _json(parser)
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "Play a recorded city as if it were now, on this machine only.",
+        "tocsin demo\ntocsin demo --no-browser --port 0 --for 30s --json",
+        _demo,
+        "demo:main",
+    ),
+    "run": Command("Run a node for a city.", "tocsin run examples/seattle --data /var/lib/tocsin", _run, "node:main"),
+    "check": Command("Check a city directory: every mistake with file, line and what would be valid.", "tocsin check examples/seattle", _check, "checks:main"),
+    "test": Command("Run a city's rule tests in virtual time.", "tocsin test examples/seattle\ntocsin test examples/seattle -k smoke", _test, "ruletests:main"),
+    "feed": Command(
+        "Try a feed: what a file decodes to, and what would be quarantined.",
+        "tocsin feed try examples/seattle/feeds/calls.yaml examples/seattle/recorded/fire_calls_2017_july.csv",
+        _feed,
+        "tryfeed:main",
+    ),
+    "replay": Command(
+        "Run a stopped node's journal through its rules again and compare the alerts: same journal, same rules, same alerts.",
+        "tocsin replay examples/seattle --json",
+        _replay,
+        "replay:main",
+    ),
+    "explain": Command("Say in plain words when a rule fires.", "tocsin explain examples/seattle alarm-then-fire", _explain, "checks:explain"),
+    "warm-up": Command("Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"),
+}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=110, max_help_position=30)
+
+
+class Parser(argparse.ArgumentParser):
+    """The top parser; `command_help` gives one command's help as text, for the docs."""
+
+    commands: dict[str, argparse.ArgumentParser]
+
+    def command_help(self, name: str) -> str:
+        return self.commands[name].format_help()
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="tocsin", description="Open, self-hosted domain awareness for emergency operations.", formatter_class=_Formatter)
+    parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
+    parser.commands = {}
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    for name, command in COMMANDS.items():
+        examples = "examples:\n" + "\n".join(f"  {line}" for line in command.examples.split("\n"))
+        sub = subparsers.add_parser(name, help=command.about, description=command.about, epilog=examples, formatter_class=_Formatter)
+        command.arguments(sub)
+        parser.commands[name] = sub
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return OK
+    from importlib import import_module
+
+    from .kernel.fault import Misconfigured, TocsinError
+
+    module, function = COMMANDS[arguments.command].run.split(":")
+    try:
+        code: int = getattr(import_module(f"tocsin.app.{module}"), function)(arguments)
+    except Misconfigured as fault:
+        print(fault, file=sys.stderr)
+        return PROBLEMS
+    except (TocsinError, OSError) as fault:
+        print(f"tocsin {arguments.command}: {fault}", file=sys.stderr)
+        return CANNOT_RUN
+    except KeyboardInterrupt:
+        return OK
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
