@@ -39,9 +39,15 @@ def _ports(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--city", type=Path, default=None, metavar="CITY", help="another city directory with an exercise (default: the Seattle example)")
-    parser.add_argument("--for", dest="duration", default=None, metavar="SPAN", help="end by itself after this long on the wall, as in '30s' or '2 min'")
-    parser.add_argument("--speed", type=float, default=None, help="how many times faster than life (default: what the city says; Seattle 720)")
+    parser.add_argument(
+        "--city", type=Path, default=None, metavar="CITY", help="another city directory with an exercise (default: the Seattle example)"
+    )
+    parser.add_argument(
+        "--for", dest="duration", default=None, metavar="SPAN", help="end by itself after this long on the wall, as in '30s' or '2 min'"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=None, help="how many times faster than life (default: what the city says; Seattle 720)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open the console in a browser")
     parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="keep the data directory here instead of a temporary one")
     _ports(parser)
@@ -52,7 +58,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     _city(parser)
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the node keeps its data (default CITY/var)")
     parser.add_argument("--for", dest="duration", default=None, metavar="SPAN", help="end by itself after this long")
-    parser.add_argument("--journal", default=None, metavar="URL", help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222")
+    parser.add_argument(
+        "--journal",
+        default=None,
+        metavar="URL",
+        help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222",
+    )
     _ports(parser)
     _json(parser)
 
@@ -80,7 +91,9 @@ def _feed(parser: argparse.ArgumentParser) -> None:
 
 def _replay(parser: argparse.ArgumentParser) -> None:
     _city(parser)
-    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node whose journal is run again (default CITY/var)")
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="DIR", help="data directory of the node whose journal is run again (default CITY/var)"
+    )
     _json(parser)
 
 
@@ -102,8 +115,18 @@ COMMANDS: dict[str, Command] = {
         "demo:main",
     ),
     "run": Command("Run a node for a city.", "tocsin run examples/seattle --data /var/lib/tocsin", _run, "node:main"),
-    "check": Command("Check a city directory: every mistake with file, line and what would be valid.", "tocsin check examples/seattle", _check, "checks:main"),
-    "test": Command("Run a city's rule tests in virtual time.", "tocsin test examples/seattle\ntocsin test examples/seattle -k smoke", _test, "ruletests:main"),
+    "check": Command(
+        "Check a city directory: every mistake with file, line and what would be valid.",
+        "tocsin check examples/seattle",
+        _check,
+        "checks:main",
+    ),
+    "test": Command(
+        "Run a city's rule tests in virtual time.",
+        "tocsin test examples/seattle\ntocsin test examples/seattle -k smoke",
+        _test,
+        "ruletests:main",
+    ),
     "feed": Command(
         "Try a feed: what a file decodes to, and what would be quarantined.",
         "tocsin feed try examples/seattle/feeds/calls.yaml examples/seattle/recorded/fire_calls_2017_july.csv",
@@ -116,8 +139,12 @@ COMMANDS: dict[str, Command] = {
         _replay,
         "replay:main",
     ),
-    "explain": Command("Say in plain words when a rule fires.", "tocsin explain examples/seattle alarm-then-fire", _explain, "checks:explain"),
-    "warm-up": Command("Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"),
+    "explain": Command(
+        "Say in plain words when a rule fires.", "tocsin explain examples/seattle alarm-then-fire", _explain, "checks:explain"
+    ),
+    "warm-up": Command(
+        "Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"
+    ),
 }
 
 

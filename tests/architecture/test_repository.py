@@ -20,7 +20,9 @@ def tracked() -> list[Path]:
 def test_lock_files_name_no_package_index() -> None:
     locks = [path for path in tracked() if path.suffix == ".lock" or path.name in {"package-lock.json", ".npmrc"}]
     assert len(locks) >= 4
-    found = [f"{path.relative_to(ROOT)}:{n}" for path in locks for n, line in enumerate(path.read_text().split("\n"), 1) if INDEX.search(line)]
+    found = [
+        f"{path.relative_to(ROOT)}:{n}" for path in locks for n, line in enumerate(path.read_text().split("\n"), 1) if INDEX.search(line)
+    ]
     assert not found
 
 

@@ -24,7 +24,7 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -35,14 +35,14 @@ class Child:
 
     async def _supervise(self) -> None:
         backoff = Backoff(base=0.2, cap=10)
-        while not self._stopping:
+        while not self._stopping.is_set():
             began = asyncio.get_running_loop().time()
             with self._log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._argv, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"}
                 )
             code = await self._process.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             if asyncio.get_running_loop().time() - began > 30:
                 backoff.reset()
@@ -52,7 +52,7 @@ class Child:
 
     async def stop(self, patience: float = 10.0) -> None:
         """SIGTERM, then SIGKILL after `patience` seconds."""
-        self._stopping = True
+        self._stopping.set()
         process = self._process
         if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

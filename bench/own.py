@@ -1,0 +1,65 @@
+"""Our engine behind the same interface as the peers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.peers import Answer
+from bench.stream import KINDS, Stream
+from tocsin.correlate.columns import Columns
+from tocsin.correlate.engine import Engine
+from tocsin.correlate.firing import What
+from tocsin.model.plan import Plan
+
+FAR = 10**15
+
+
+class Own:
+    name = "tocsin"
+
+    def __init__(self, plan: Plan) -> None:
+        self.engine = Engine(plan)
+        self.codes = np.array([self.engine.kind_code(f"kind.{kind}", None) for kind in range(KINDS)], np.int32)
+        self.sources = np.array([self.engine.source_code("bench", str(i)) for i in range(20_000)], np.int32)
+        self.limits = [(i // 64, np.uint64(1 << (i % 64)), expr.constant) for i, expr in enumerate(self.engine.predicates)]
+        self.last = 0
+        self.raised: list[np.ndarray] = []
+        self.retracted: list[np.ndarray] = []
+
+    def push(self, stream: Stream, start: int, stop: int) -> None:
+        part = slice(start, stop)
+        value = stream.value[part]
+        bits = np.zeros((stop - start, self.engine.words), np.uint64)
+        for word, bit, limit in self.limits:
+            bits[:, word] |= np.where(value <= limit, bit, np.uint64(0))
+        columns = Columns(
+            seq=np.arange(start, stop, dtype=np.int64),
+            time=stream.time[part],
+            kind=self.codes[stream.kind[part]],
+            source=self.sources[stream.source[part]],
+            lon=stream.lon[part],
+            lat=stream.lat[part],
+            value=value,
+            bits=bits,
+        )
+        self.last = int(stream.arrival[stop - 1])
+        self._keep(self.engine.push(columns, self.last))
+
+    def _keep(self, firings: object) -> None:
+        if len(firings):
+            key = firings.rule.astype(np.int64) << 40 | firings.anchor
+            self.raised.append(key[firings.what == What.RAISE])
+            self.retracted.append(key[firings.what == What.RETRACT])
+
+    def finish(self) -> None:
+        self._keep(self.engine.tick(self.last + FAR))
+
+    def keys(self) -> np.ndarray:
+        """Sorted rule << 40 | position of every answer that still stands."""
+        raised = np.unique(np.concatenate(self.raised)) if self.raised else np.empty(0, np.int64)
+        gone = np.concatenate(self.retracted) if self.retracted else np.empty(0, np.int64)
+        return np.setdiff1d(raised, gone, assume_unique=False)
+
+    @property
+    def answers(self) -> Answer:
+        return {(int(key) >> 40, int(key) & (1 << 40) - 1) for key in self.keys()}
