@@ -1,0 +1,45 @@
+"""The ALERTS stream: what the engine says and what operators do, appended and read back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tocsin.kernel.fault import Skippable
+from tocsin.model.alert import Alert, Transition
+
+from . import codec, streams
+from .connection import Ack, Journal
+from .encode import MSG_ID
+from .nats_conf import subject_token
+from .reader import DamagedEntry, Report, last_seq, verified
+
+
+async def publish_alert(journal: Journal, alert: Alert, msg_id: str | None = None, patience: float = 10.0) -> Ack:
+    """Journals one revision. `msg_id` defaults to id and revision: the server refuses the same revision twice (for two
+    minutes; the view refuses it for ever). Raises as `Journal.append`."""
+    identity = msg_id or f"{alert.id}.{alert.revision}.{alert.status}"
+    return await journal.append(f"alert.{subject_token(alert.rule)}", codec.encode(alert), {MSG_ID: identity}, patience)
+
+
+async def publish_transition(journal: Journal, transition: Transition, msg_id: str | None = None, patience: float = 10.0) -> Ack:
+    """Journals what an operator did. Raises as `Journal.append`."""
+    identity = msg_id or f"{transition.alert}.{transition.at}.{transition.to}.{transition.by}"
+    return await journal.append(f"transition.{subject_token(transition.alert)}", codec.encode(transition), {MSG_ID: identity}, patience)
+
+
+async def read_alerts(
+    journal: Journal, start_seq: int, *, follow: bool = True, until: int | None = None, on_damage: Report | None = None
+) -> AsyncIterator[tuple[int, str, dict[str, Any]]]:
+    """(stream sequence, subject, JSON object) from `start_seq` on; see `reader.read`."""
+    if not follow and until is None:
+        until = await last_seq(journal, streams.ALERTS)
+    async for raw in verified(journal, streams.ALERTS, start_seq, until, on_damage):
+        try:
+            content = codec.decode_object(raw.data)
+        except Skippable as error:
+            journal.counters.damaged += 1
+            if on_damage is not None:
+                on_damage(DamagedEntry(streams.ALERTS, raw.seq, raw.seq, "damaged", str(error)))
+            continue
+        yield raw.seq, raw.subject, content

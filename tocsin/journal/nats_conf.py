@@ -1,0 +1,75 @@
+"""The configuration text of the embedded nats-server: loopback, JetStream with fsync before every ack, MQTT for devices."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .endpoint import MqttLogin
+
+MAX_PAYLOAD = 8 << 20
+#: The shared login for devices of any feed; a feed's own login may only publish below `in.<feed>`.
+SHARED_LOGIN = "devices"
+MEMORY = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What one start of the server needs. `max_file`: bytes the journal may take. `sync`: `always`, or a span (tests only)."""
+
+    store: Path
+    log: Path
+    port: int
+    mqtt_port: int | None
+    max_file: int
+    user: str
+    password: str
+    devices: Sequence[MqttLogin]
+    sync: str = "always"
+
+
+def render(settings: ServerSettings) -> str:
+    """The text of `nats.conf`. Strings are written as JSON strings, which the format accepts."""
+    limits = (
+        f"store_dir: {json.dumps(str(settings.store))}, max_mem: {MEMORY}, max_file: {settings.max_file}, sync_interval: {settings.sync}"
+    )
+    parts = [
+        "# Written by tocsin at every start; changes are lost.",
+        f'listen: "127.0.0.1:{settings.port}"',
+        "server_name: tocsin-journal",
+        f"max_payload: {MAX_PAYLOAD}",
+        f"log_file: {json.dumps(str(settings.log))}",
+        "logfile_size_limit: 16MB",
+        "logfile_max_num: 3",
+        f"jetstream {{ {limits} }}",
+        "authorization { users: [",
+        f"  {{ user: {json.dumps(settings.user)}, password: {json.dumps(settings.password)}, allowed_connection_types: [STANDARD] }}",
+        *(_device(login) for login in settings.devices if settings.mqtt_port is not None),
+        "] }",
+    ]
+    if settings.mqtt_port is not None:
+        parts.append(f'mqtt {{ listen: "127.0.0.1:{settings.mqtt_port}", ack_wait: "30s", max_ack_pending: 1024 }}')
+    return "\n".join(parts) + "\n"
+
+
+def _device(login: MqttLogin) -> str:
+    allowed = "in.>" if login.user == SHARED_LOGIN else f"in.{subject_token(login.user)}.>"
+    return (
+        f"  {{ user: {json.dumps(login.user)}, password: {json.dumps(login.password)}, allowed_connection_types: [MQTT], "
+        f'permissions: {{ publish: {{ allow: ["{allowed}"] }}, subscribe: {{ deny: [">"] }} }} }}'
+    )
+
+
+def subject_token(name: str) -> str:
+    """A name as one subject token: what NATS (or MQTT) gives a meaning, and everything not ASCII, becomes `_`."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_") else "_" for char in name) or "_"
+
+
+def file_limit(store: Path) -> int:
+    """Bytes the journal may take by default: what it has, and nine tenths of what is free on its file system."""
+    used = sum(entry.stat().st_size for entry in store.rglob("*") if entry.is_file()) if store.exists() else 0
+    free = os.statvfs(store if store.exists() else store.parent)
+    return max(16 << 20, used + free.f_bavail * free.f_frsize * 9 // 10)

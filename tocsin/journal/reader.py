@@ -1,0 +1,149 @@
+"""The journal read back: entries in order, verified one by one; what is damaged or missing is reported, never skipped silently."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import orjson
+
+from tocsin.kernel.fault import Retriable, Skippable
+
+from . import streams
+from .connection import Journal
+from .encode import Entry, decode
+from .epoch import LOST_SUBJECTS
+from .link import Lost, Reply
+from .pull import Gap, Raw, pull
+
+log = logging.getLogger(__name__)
+_MARKERS = frozenset(LOST_SUBJECTS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedEntry:
+    """Numbers `first`..`last` cannot be read: `kind` is `damaged` (checksum, count, format), `missing` (the server has a
+    hole there), `expired` (before the start of what is kept) or `lost` (a rewind, see `epoch.py`)."""
+
+    stream: str
+    first: int
+    last: int
+    kind: str
+    reason: str
+
+
+Report = Callable[[DamagedEntry], None]
+
+
+async def read(
+    journal: Journal, start_seq: int, *, follow: bool = True, until: int | None = None, on_damage: Report | None = None
+) -> AsyncIterator[Entry]:
+    """Entries of EVENTS from `start_seq` on. `follow` waits for new ones for ever; otherwise it ends at what is last now
+    (or at `until`). Survives reconnects without a gap or a double."""
+    if not follow and until is None:
+        until = await last_seq(journal)
+    async for raw in verified(journal, streams.EVENTS, start_seq, until, on_damage):
+        try:
+            entry = decode(raw.seq, raw.subject, raw.headers, raw.data)
+        except Skippable as error:
+            _report(journal, DamagedEntry(streams.EVENTS, raw.seq, raw.seq, "damaged", str(error)), on_damage)
+            continue
+        yield entry
+
+
+async def verified(journal: Journal, stream: str, start: int, until: int | None, on_damage: Report | None) -> AsyncIterator[Raw]:
+    """Messages of any stream; gaps and markers of lost entries go to `on_damage`, each run of them once."""
+    lost: DamagedEntry | None = None
+    async for found in pull(journal, stream, start, until):
+        if isinstance(found, Raw) and found.subject in _MARKERS:
+            lost = _extend(lost, found, stream)
+            continue
+        if lost is not None:
+            _report(journal, lost, on_damage)
+            lost = None
+        if isinstance(found, Gap):
+            kind = "expired" if found.first == start else "missing"
+            reason = f"the server does not hold entries {found.first} to {found.last}"
+            _report(journal, DamagedEntry(stream, found.first, found.last, kind, reason), on_damage)
+            continue
+        if journal.high_water is not None:
+            journal.high_water.note(stream, found.seq)
+        yield found
+    if lost is not None:
+        _report(journal, lost, on_damage)
+
+
+def _extend(lost: DamagedEntry | None, marker: Raw, stream: str) -> DamagedEntry:
+    if lost is not None:
+        return DamagedEntry(stream, lost.first, marker.seq, lost.kind, lost.reason)
+    reason = orjson.loads(marker.data)["alarm"] if marker.data else "lost in a rewind of the stream"
+    return DamagedEntry(stream, marker.seq, marker.seq, "lost", reason)
+
+
+def _report(journal: Journal, damage: DamagedEntry, on_damage: Report | None) -> None:
+    if damage.kind == "damaged":
+        journal.counters.damaged += 1
+    elif damage.kind != "expired":
+        journal.counters.missing += damage.last - damage.first + 1
+    log.log(logging.INFO if damage.kind == "expired" else logging.ERROR, "journal: %s", damage.reason)
+    if on_damage is not None:
+        on_damage(damage)
+
+
+async def fetch(journal: Journal, seq: int) -> Entry:
+    """One entry by its stream sequence. Raises Skippable when there is none or it is damaged, Retriable when the journal is away."""
+    reply = await _direct(journal, streams.EVENTS, {"seq": seq})
+    if reply is None:
+        raise Skippable(f"the journal holds no entry {seq}")
+    subject = reply.headers.get("Nats-Subject", "")
+    if subject in _MARKERS:
+        raise Skippable(f"entry {seq} was lost in a rewind of the stream")
+    try:
+        return decode(seq, subject, reply.headers, reply.data)
+    except Skippable as error:
+        _report(journal, DamagedEntry(streams.EVENTS, seq, seq, "damaged", str(error)), None)
+        raise
+
+
+async def last_seq(journal: Journal, stream: str = streams.EVENTS) -> int:
+    """Stream sequence of the newest entry, 0 when there never was one."""
+    return (await journal.state(stream)).last
+
+
+async def tail(
+    journal: Journal, *, seconds: float | None = None, count: int | None = None, on_damage: Report | None = None
+) -> AsyncIterator[Entry]:
+    """The newest `count` entries, or those of the last `seconds` of wall time, oldest first; ends at what is last now."""
+    if (seconds is None) == (count is None):
+        raise ValueError("tail takes either seconds or count")
+    newest = await last_seq(journal)
+    if count is not None:
+        start: int | None = max(1, newest - count + 1)
+    else:
+        since = datetime.now(UTC) - timedelta(seconds=seconds or 0.0)
+        start = await _first_since(journal, since)
+    if start is None or start > newest:
+        return
+    async for entry in read(journal, start, until=newest, on_damage=on_damage):
+        yield entry
+
+
+async def _first_since(journal: Journal, moment: datetime) -> int | None:
+    reply = await _direct(journal, streams.EVENTS, {"start_time": moment.isoformat().replace("+00:00", "Z"), "batch": 1, "seq": 0})
+    return int(reply.headers["Nats-Sequence"]) if reply is not None else None
+
+
+async def _direct(journal: Journal, stream: str, body: dict[str, object]) -> Reply | None:
+    """A stored message from the stream itself, without a consumer; None when there is none."""
+    link = await journal.ready()
+    try:
+        reply = await link.request(f"$JS.API.DIRECT.GET.{stream}", orjson.dumps(body))
+    except Lost as error:
+        raise Retriable(f"the journal does not answer: {error}") from None
+    if reply.headers.get("Status") == "404":
+        return None
+    if "Nats-Sequence" not in reply.headers:
+        raise Retriable(f"the journal does not answer: {reply.headers.get('Status')} {reply.headers.get('Description', '')}", after=1.0)
+    return reply

@@ -1,0 +1,116 @@
+"""The three streams of the journal: made when missing, checked when present."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tocsin.kernel.fault import Misconfigured, Problem, Retriable
+
+from .link import Link
+
+DUPLICATE_WINDOW = 120 * 10**9  # ns
+EVENTS, ALERTS, INBOX = "EVENTS", "ALERTS", "INBOX"
+#: `lost.*` carries the markers that stand for entries the server has lost (`epoch.py`).
+SUBJECTS = {
+    EVENTS: ("ev.>", "tick", "lost.events"),
+    ALERTS: ("alert.>", "transition.>", "lost.alerts"),
+    INBOX: ("in.>",),
+}
+EPOCH_KEY = "tocsin-epoch"
+NO_STREAM = 10059
+
+
+class ApiRefused(Exception):
+    """JetStream's API said no. `code`: the server's err_code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} (JetStream error {code})")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """`first`, `last`: sequence numbers kept; `last` is `first - 1` when empty. `epoch`: 1, raised by every rewind."""
+
+    messages: int
+    bytes: int
+    first: int
+    last: int
+    epoch: int
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+async def api(link: Link, call: str, body: Any = None, within: float = 10.0) -> dict[str, Any]:
+    """One JetStream API request. Raises Lost, ApiRefused, or Retriable when JetStream is not (yet) there."""
+    reply = await link.request(f"$JS.API.{call}", orjson.dumps(body) if body is not None else b"", within=within)
+    if reply.headers.get("Status") == "503":
+        raise Retriable("JetStream does not answer; the server is starting or has switched it off for lack of disk space", after=1.0)
+    answer: dict[str, Any] = orjson.loads(reply.data)
+    error = answer.get("error")
+    if error:
+        if error.get("code") == 503:
+            raise Retriable(f"JetStream: {error.get('description')}", after=1.0)
+        raise ApiRefused(int(error.get("err_code", 0)), str(error.get("description", "")))
+    return answer
+
+
+async def state(link: Link, stream: str) -> StreamState | None:
+    """What the stream holds now; None when it does not exist."""
+    try:
+        info = await api(link, f"STREAM.INFO.{stream}")
+    except ApiRefused as refused:
+        if refused.code == NO_STREAM:
+            return None
+        raise
+    return _state(info)
+
+
+def _state(info: dict[str, Any]) -> StreamState:
+    counts, config = info["state"], info["config"]
+    epoch = int((config.get("metadata") or {}).get(EPOCH_KEY, "1"))
+    return StreamState(counts["messages"], counts["bytes"], counts["first_seq"], counts["last_seq"], epoch, config)
+
+
+async def ensure(link: Link, stream: str, replicas: int = 1) -> StreamState:
+    """The stream with our settings. Raises Misconfigured when one of that name exists that would not keep our promises."""
+    found = await state(link, stream)
+    if found is None:
+        return _state(await api(link, f"STREAM.CREATE.{stream}", _wanted(stream, replicas)))
+    wanted = _wanted(stream, replicas)
+    for key in ("storage", "retention", "no_ack", "mirror", "sources"):
+        if (found.config.get(key) or None) != (wanted.get(key) or None):
+            message = f"stream {stream} has {key} {found.config.get(key)!r}, needed is {wanted.get(key)!r}; rename or remove that stream"
+            raise Misconfigured([Problem("journal", 0, message)])
+    changed = {
+        key: wanted[key] for key in ("subjects", "allow_direct", "duplicate_window", "discard") if found.config.get(key) != wanted[key]
+    }
+    if changed:
+        return _state(await api(link, f"STREAM.UPDATE.{stream}", found.config | changed))
+    return found
+
+
+async def set_epoch(link: Link, stream: str, config: dict[str, Any], epoch: int) -> None:
+    metadata = (config.get("metadata") or {}) | {EPOCH_KEY: str(epoch)}
+    await api(link, f"STREAM.UPDATE.{stream}", config | {"metadata": metadata})
+
+
+def _wanted(stream: str, replicas: int) -> dict[str, Any]:
+    return {
+        "name": stream,
+        "subjects": list(SUBJECTS[stream]),
+        "retention": "workqueue" if stream == INBOX else "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "max_msg_size": -1,
+        "num_replicas": replicas,
+        "duplicate_window": DUPLICATE_WINDOW,
+        "allow_direct": True,
+        "no_ack": False,
+    }

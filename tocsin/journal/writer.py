@@ -1,0 +1,276 @@
+"""Events become durable: what a feed delivers within a few milliseconds is one entry, acknowledged after the fsync."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+import pyarrow as pa
+
+from tocsin.kernel.clock import Monotone
+from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.model.ids import MAX_ROWS, event_seq
+
+from .connection import Ack, Journal, Unsettled
+from .encode import MSG_ID, encode, entry_headers, merge, stamp
+from .link import Link
+from .nats_conf import subject_token
+from .streams import EVENTS
+
+HEADER_ROOM = 1024
+
+
+@dataclass(slots=True)
+class Part:
+    """One `append`: its batch and the caller waiting for the number of its first event."""
+
+    batch: pa.RecordBatch
+    wall: int
+    done: asyncio.Future[int]
+
+
+@dataclass(slots=True)
+class Lane:
+    """One feed. Its entries go out one after the other, so their order is the order of `append`."""
+
+    feed: str
+    waiting: list[Part] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
+    last_sent: float = float("-inf")
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    runner: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An entry whose caller was told to try again although it may have been stored."""
+
+    feed: str
+    subject: str
+    msg_id: str
+    batch: pa.RecordBatch
+    after: int
+
+
+class EventWriter:
+    """Appends batches of events to the journal.
+
+    A lone batch is sent at once. What several callers of a feed deliver together, or while an entry of it is on its way, is
+    gathered: an entry at most every `max_wait` seconds, or as soon as `max_rows` rows or `max_bytes` bytes are there. `patience`: seconds the journal may be away before callers get Unsettled (Retriable).
+    `on_settled(feed, batch, first_seq)`: an entry in doubt turned out to be stored after all; its events must not be
+    accepted a second time.
+    """
+
+    def __init__(  # noqa: PLR0917 - the limits are what callers set
+        self,
+        journal: Journal,
+        region: str,
+        clock: Monotone,
+        max_wait: float = 0.02,
+        max_rows: int = 65_536,
+        max_bytes: int = 4 << 20,
+        *,
+        patience: float = 10.0,
+        on_settled: Callable[[str, pa.RecordBatch, int], None] | None = None,
+    ) -> None:
+        self.journal = journal
+        self.region = subject_token(region)
+        self.clock = clock
+        self.max_wait = max_wait
+        self.max_rows = min(max_rows, MAX_ROWS)
+        self.max_bytes = max_bytes
+        self.patience = patience
+        self.on_settled = on_settled
+        self._lanes: dict[str, Lane] = {}
+        self._doubts: list[Doubt] = []
+        self._last = 0
+        self._closing = False
+        journal.checks.append(self._settle)
+
+    async def append(self, feed: str, batch: pa.RecordBatch, wall_ns: int) -> int:
+        """Returns when durable, with the `seq` of the batch's first event.
+
+        Raises Retriable (nothing is stored, or see `on_settled`), Skippable when a single event is too large for an entry.
+        """
+        if self._closing:
+            raise Retriable("the journal writer is closing", after=1.0)
+        if not len(batch):
+            raise ValueError("an empty batch has no first event")
+        pieces = [batch.slice(start, self.max_rows) for start in range(0, len(batch), self.max_rows)]
+        lane = self._lane(feed)
+        loop = asyncio.get_running_loop()
+        parts = [Part(piece, wall_ns, loop.create_future()) for piece in pieces]
+        for part in parts:
+            lane.waiting.append(part)
+            lane.rows += len(part.batch)
+            lane.size += part.batch.nbytes
+        lane.wake.set()
+        numbers = await asyncio.gather(*(part.done for part in parts), return_exceptions=True)
+        for number in numbers:
+            if isinstance(number, BaseException):
+                raise number
+        first = numbers[0]
+        assert isinstance(first, int)
+        return first
+
+    async def tick(self) -> int:
+        """Journals the clock. Returns the entry's stream sequence."""
+        now = self.clock.now()
+        headers = entry_headers(b"", now, 0, 0, secrets.token_hex(12))
+        ack = await self.journal.append("tick", b"", headers, self.patience)
+        self._last = max(self._last, ack.seq)
+        return ack.seq
+
+    async def close(self) -> None:
+        """Sends what is waiting, then ends."""
+        self._closing = True
+        for lane in self._lanes.values():
+            lane.wake.set()
+        runners = [lane.runner for lane in self._lanes.values() if lane.runner is not None]
+        await asyncio.gather(*runners)
+
+    def _lane(self, feed: str) -> Lane:
+        lane = self._lanes.get(feed)
+        if lane is None:
+            lane = self._lanes[feed] = Lane(feed)
+            lane.runner = asyncio.create_task(self._run(lane), name=f"journal-lane-{feed}")
+        return lane
+
+    async def _run(self, lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while not lane.waiting:
+                if self._closing:
+                    return
+                lane.wake.clear()
+                await lane.wake.wait()
+            if len(lane.waiting) > 1:  # several callers at once: worth waiting for the others of them
+                await self._gather_more(lane, lane.last_sent + self.max_wait)
+            lane.last_sent = loop.time()
+            await self._send(lane.feed, self._take(lane))
+
+    async def _gather_more(self, lane: Lane, until: float) -> None:
+        """Waits until the moment `until` (loop time), or until an entry is full."""
+        loop = asyncio.get_running_loop()
+        while lane.rows < self.max_rows and lane.size < self.max_bytes and not self._closing:
+            left = until - loop.time()
+            if left <= 0:
+                return
+            lane.wake.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await lane.wake.wait()
+            except TimeoutError:
+                return
+
+    def _take(self, lane: Lane) -> list[Part]:
+        """The oldest parts that fit in one entry and share a schema (a feed's attributes change when its file does)."""
+        taken, rows, size = 0, 0, 0
+        schema = lane.waiting[0].batch.schema
+        for part in lane.waiting:
+            rows, size = rows + len(part.batch), size + part.batch.nbytes
+            if taken and (rows > self.max_rows or size > self.max_bytes or not part.batch.schema.equals(schema)):
+                break
+            taken += 1
+        parts = lane.waiting[:taken]
+        del lane.waiting[:taken]
+        lane.rows -= sum(len(part.batch) for part in parts)
+        lane.size -= sum(part.batch.nbytes for part in parts)
+        return parts
+
+    async def _send(self, feed: str, parts: list[Part]) -> None:
+        try:
+            batch = merge([part.batch for part in parts])
+            first = await self._store(feed, batch, min(part.wall for part in parts))
+        except Skippable as error:
+            await self._split(feed, parts, error)
+        except Exception as error:  # every waiting caller gets it
+            for part in parts:
+                _fail(part, error)
+        else:
+            row = 0
+            for part in parts:
+                if not part.done.done():
+                    part.done.set_result(event_seq(first, row))
+                row += len(part.batch)
+
+    async def _split(self, feed: str, parts: list[Part], error: Skippable) -> None:
+        """Too large for one entry: halves of it, down to single events."""
+        if len(parts) > 1:
+            half = len(parts) // 2
+            await self._send(feed, parts[:half])
+            await self._send(feed, parts[half:])
+            return
+        part = parts[0]
+        if len(part.batch) == 1:
+            _fail(part, error)
+            return
+        half = len(part.batch) // 2
+        loop = asyncio.get_running_loop()
+        halves = [Part(piece, part.wall, loop.create_future()) for piece in (part.batch.slice(0, half), part.batch.slice(half))]
+        for piece in halves:
+            await self._send(feed, [piece])
+        results = await asyncio.gather(*(piece.done for piece in halves), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                _fail(part, result)
+                return
+        if not part.done.done():
+            part.done.set_result(halves[0].done.result())
+
+    async def _store(self, feed: str, batch: pa.RecordBatch, wall: int) -> int:
+        """One entry. Returns its stream sequence."""
+        ingest = self.clock.now()
+        stamped = stamp(batch, ingest)
+        payload = encode(stamped)
+        link = await self.journal.ready(self.patience)
+        if len(payload) + HEADER_ROOM > link.max_payload:
+            raise Skippable(f"an entry of {len(payload):,} bytes; the journal takes {link.max_payload:,}", where=f"feed {feed}")
+        msg_id = secrets.token_hex(12)
+        subject = f"ev.{self.region}.{subject_token(feed)}"
+        if not self._last:
+            self._last = (await self.journal.state(EVENTS)).last
+        after = self._last
+        try:
+            ack: Ack = await self.journal.append(subject, payload, entry_headers(payload, ingest, wall, len(batch), msg_id), self.patience)
+        except Unsettled as unsettled:
+            if unsettled.in_doubt:
+                self._doubts.append(Doubt(feed, subject, msg_id, stamped, after))
+            raise
+        self._last = max(self._last, ack.seq)
+        return ack.seq
+
+    async def _settle(self, link: Link) -> None:
+        """On a new connection, before anybody gets through: which entries in doubt were stored?"""
+        while self._doubts:
+            doubt = self._doubts[0]
+            seq = await find_message(link, doubt.subject, doubt.msg_id, doubt.after + 1)
+            self._doubts.pop(0)
+            if seq is not None:
+                self._last = max(self._last, seq)
+                if self.on_settled is not None:
+                    self.on_settled(doubt.feed, doubt.batch, event_seq(seq, 0))
+
+
+async def find_message(link: Link, subject: str, msg_id: str, start: int) -> int | None:
+    """The stream sequence of a message id on one subject, looking from `start` on; None when it is not there."""
+    while True:
+        body = orjson.dumps({"seq": start, "next_by_subj": subject})
+        reply = await link.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
+        if reply.headers.get("Status") == "404":
+            return None
+        if "Nats-Sequence" not in reply.headers:
+            raise Retriable(f"JetStream does not answer: {reply.headers}")
+        seq = int(reply.headers["Nats-Sequence"])
+        if reply.headers.get(MSG_ID) == msg_id:
+            return seq
+        start = seq + 1
+
+
+def _fail(part: Part, error: BaseException) -> None:
+    if not part.done.done():
+        part.done.set_exception(error)
