@@ -27,12 +27,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be decoded. `index`: its place in the message, from 0."""
+    """A record that could not be decoded. `index`: its place in the message, from 0. `size`: bytes it had when `raw` is only
+    its beginning, else 0."""
 
     index: int
     raw: bytes
     reason: str
     where: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,29 @@ class Receipt:
     results: list[Result] = field(default_factory=list)  # everything not accepted, in order; all when asked for
 
 
-class Sink(Protocol):
-    """Where a transport delivers. Returns when durable; raises `Retriable` when the journal cannot take it now."""
+class EventLog(Protocol):
+    """The journal as the feeds see it."""
 
-    async def deliver(self, message: Message) -> Receipt: ...
+    async def append(self, feed: str, batch: pa.RecordBatch, wall_ns: int) -> int:
+        """Returns the first `seq` when the batch is durable. `wall_ns`: wall clock at receipt, for latency figures only."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a transport delivers."""
+
+    async def deliver(self, message: Message) -> Receipt:
+        """Returns when the events are durable and the rejects quarantined; raises `Retriable` when that is not possible now."""
+        ...
+
+    async def refuse(self, message: Message, reason: str, size: int) -> None:
+        """Quarantines a message that must not be decoded: a line over the limit, of which only the beginning is at hand.
+        `size`: bytes it had."""
+        ...
+
+    def heard(self) -> None:
+        """The source answers, though it has nothing new: the feed is not failing."""
+        ...
 
 
 class Transport(Protocol):

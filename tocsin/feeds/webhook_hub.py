@@ -1,0 +1,33 @@
+"""Where the webhook door finds the running feeds: a feed's transport puts its sink here while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tocsin.model.feed import FeedSpec
+
+from .contract import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One running webhook feed. Limits in bytes."""
+
+    spec: FeedSpec
+    sink: Sink
+    max_body: int
+
+
+@dataclass(slots=True)
+class Hub:
+    doors: dict[str, Door] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self, door: Door) -> Iterator[None]:
+        self.doors[door.spec.name] = door
+        try:
+            yield
+        finally:
+            del self.doors[door.spec.name]
