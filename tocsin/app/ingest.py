@@ -1,0 +1,161 @@
+"""The ingest process: transports, decoding, quarantine, the journal writer, ticks and the webhook door."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tocsin.accountability.access import authorize
+from tocsin.config.load import load_city
+from tocsin.feeds.catalog import Context
+from tocsin.feeds.formats import make_format
+from tocsin.feeds.pipeline import Shared
+from tocsin.feeds.quarantine import Quarantine
+from tocsin.feeds.sealing import Seal
+from tocsin.feeds.supervisor import Supervisor
+from tocsin.feeds.tokens import Tokens
+from tocsin.feeds.webhook_app import Desk, webhook_app
+from tocsin.feeds.webhook_hub import Hub
+from tocsin.journal.connection import Journal, connect
+from tocsin.journal.encode import Entry
+from tocsin.journal.endpoint import Endpoint
+from tocsin.journal.epoch import HighWater
+from tocsin.journal.inbox import inbox
+from tocsin.journal.link import Reply
+from tocsin.journal.reader import tail
+from tocsin.journal.writer import EventWriter
+from tocsin.kernel.clock import Clock, Monotone
+from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.model.city import City
+
+from .layout import NodeFile
+
+log = logging.getLogger(__name__)
+
+REMEMBER_ENTRIES = 100_000  # journal entries read back at start, so that ids stay known over a restart
+TICK_SECONDS, EXERCISE_TICK_SECONDS = 1.0, 0.1
+HEALTH_SECONDS = 1.0
+
+
+def endpoint_of(node: NodeFile) -> Endpoint:
+    """How a process of this node reaches the journal."""
+    embedded = Path(node.data, "nats.conf").exists()
+    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded)
+
+
+async def run(node: NodeFile) -> None:
+    city = load_city(Path(node.city))
+    clock = Clock(**node.clock) if node.clock else Clock()
+    marks = HighWater(Path(node.data) / "marks", "ingest")
+    async with await connect(endpoint_of(node), name="ingest", high_water=marks) as journal:
+        known = [entry async for entry in tail(journal, count=REMEMBER_ENTRIES)]
+        monotone = Monotone(clock, max((entry.ingest for entry in known), default=0))
+        await _serve(node, city, clock, journal, monotone, known)
+
+
+async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, monotone: Monotone, known: list[Entry]) -> None:
+    data = Path(node.data)
+    hub = Hub()
+    writer = EventWriter(journal, city.region, monotone, on_settled=lambda _feed, batch, _seq: supervisor.remember(batch))
+    quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
+    shared = Shared(writer, quarantine, clock)
+    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), lambda _feed, _part: None)
+    supervisor = Supervisor(city.feeds, shared, context, make_format)
+    for entry in known:
+        if entry.batch is not None:
+            supervisor.remember(entry.batch)
+    known.clear()
+    webhooks = frozenset(feed.name for feed in city.feeds if feed.transport.name == "webhook")
+    desk = Desk(hub, webhooks, Tokens(data / "tokens", webhooks), authorize, clock, shared.budget)
+    await journal.subscribe("ctl.quarantine.retry", answering(journal, supervisor))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
+        group.create_task(ticks(writer, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
+        group.create_task(report(journal, supervisor, clock), name="health")
+        group.create_task(supervisor.run(), name="feeds")
+
+
+async def ticks(writer: EventWriter, seconds: float) -> None:
+    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await writer.tick()
+        except Retriable as fault:
+            log.warning("tick: %s", fault)
+
+
+async def http(app: Any, port: int) -> None:
+    """Serves an ASGI application on loopback until cancelled."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False, lifespan="auto")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
+    try:
+        await server.serve()
+    except asyncio.CancelledError:
+        server.should_exit = True
+        raise
+
+
+class _no_signals:  # noqa: N801 - stands in for uvicorn's context manager: signals belong to the process
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+async def report(journal: Journal, supervisor: Supervisor, clock: Clock) -> None:
+    """`health.ingest`, once a second."""
+    while True:
+        body = {
+            "process": "ingest",
+            "pid": os.getpid(),
+            "wall": time.time_ns(),
+            "clock": clock.to_json(),
+            "feeds": supervisor.health.items(),
+            "metrics": supervisor.metrics() + journal_metrics(journal, "ingest"),
+        }
+        await journal.publish("health.ingest", json.dumps(body).encode())
+        await asyncio.sleep(HEALTH_SECONDS)
+
+
+def journal_metrics(journal: Journal, process: str) -> str:
+    """The journal connection's counters as Prometheus text."""
+    told = {
+        "published_entries": "Entries acknowledged as durable.",
+        "retries": "Appends that had to be repeated.",
+        "reconnects": "Times the connection to the journal went.",
+        "damaged_entries": "Entries that could not be read.",
+        "rewinds": "Times the server had forgotten entries it had acknowledged.",
+    }
+    counts = journal.counters
+    values = (counts.published, counts.retried, counts.reconnects, counts.damaged, counts.rewinds)
+    lines = []
+    for (name, words), value in zip(told.items(), values, strict=True):
+        full = f"tocsin_{process}_journal_{name}_total"
+        lines += [f"# HELP {full} {words}", f"# TYPE {full} counter", f"{full} {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def answering(journal: Journal, supervisor: Supervisor) -> Callable[[Reply], Awaitable[None]]:
+    """Answers `ctl.quarantine.retry`."""
+
+    async def answer(message: Reply) -> None:
+        try:
+            receipt = await supervisor.retry(str(json.loads(message.data)["id"]))
+            body: dict[str, Any] = {"ok": receipt.rejected == 0, "accepted": receipt.accepted, "duplicates": receipt.duplicates}
+            if receipt.results and receipt.rejected:
+                body["reason"] = receipt.results[0].reason
+        except (Skippable, Retriable, ValueError, KeyError) as fault:
+            body = {"ok": False, "reason": str(fault)}
+        await journal.publish(message.reply, json.dumps(body).encode())
+
+    return answer

@@ -1,0 +1,256 @@
+"""A node: one city, one data directory, four processes under supervision; `tocsin run`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tocsin.journal.connection import Journal, connect
+from tocsin.journal.endpoint import Endpoint
+from tocsin.journal.server import EmbeddedServer
+from tocsin.kernel.clock import Clock
+from tocsin.kernel.fault import Misconfigured, Problem, Retriable
+from tocsin.model.city import City
+from tocsin.model.time import parse_span, to_iso
+
+from .children import Child
+from .layout import Layout, NodeFile, console_dist
+
+HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
+READY_SECONDS = 120.0  # a cold kernel cache compiles first
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run a node. A port of 0 takes any free one. `speed` replaces the exercise's own."""
+
+    city: Path
+    data: Path
+    http_port: int = HTTP_PORT
+    ingest_port: int = INGEST_PORT
+    mqtt_port: int = MQTT_PORT
+    journal: str | None = None
+    speed: float | None = None
+    say: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
+
+
+@dataclass(slots=True)
+class Running:
+    """A node that is up."""
+
+    city: City
+    node: NodeFile
+    journal: Journal
+    health: dict[str, dict[str, Any]]
+    ready_seconds: float
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.node.http_port}"
+
+
+def free_port(wanted: int, option: str) -> int:
+    """`wanted` if nobody has it, any free one for 0. Raises Misconfigured naming the option."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as fault:
+            words = f"port {wanted} is taken ({fault.strerror}); choose another with {option} PORT, or {option} 0 for any free one"
+            raise Misconfigured([Problem(option, 0, words)]) from None
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def exercise_clock(city: City, speed: float | None, earlier: dict[str, Any] | None) -> Clock:
+    """Real time, or recorded time from its start; a node started again on the same data goes on where its clock was."""
+    if city.exercise is None:
+        return Clock()
+    if earlier:
+        return Clock(**earlier)
+    return Clock(speed or city.exercise.speed, time.time_ns() // 1000, city.exercise.start)
+
+
+@contextlib.asynccontextmanager
+async def journal_of(options: Options, city: City) -> AsyncIterator[tuple[Endpoint, int]]:
+    """The embedded server under watch, or the external one. Gives its endpoint and MQTT port (0: none)."""
+    if options.journal:
+        yield external(options.journal), 0
+        return
+    mqtt = [feed.name for feed in city.feeds if feed.transport.name == "mqtt"]
+    server = EmbeddedServer(
+        options.data, 0, options.mqtt_port, feeds=mqtt, on_restart=lambda why: options.say(f"journal: {why}; starting it again")
+    )
+    await server.start()
+    watch = asyncio.create_task(server.watch(), name="journal server")
+    try:
+        yield server.endpoint, server.mqtt_port or 0
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        await server.stop()
+
+
+def external(url: str) -> Endpoint:
+    """nats://user:password@host:4222 -> Endpoint. Raises Misconfigured."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"nats", "tls"} or not parts.hostname:
+        raise Misconfigured([Problem("--journal", 0, f"{url!r} is not a NATS address; write nats://user:password@host:4222")])
+    return Endpoint(f"{parts.scheme}://{parts.hostname}:{parts.port or 4222}", parts.username, parts.password)
+
+
+@contextlib.asynccontextmanager
+async def running(options: Options) -> AsyncIterator[Running]:
+    """Starts everything in order, gives the node when it is ready, and stops everything in reverse."""
+    from tocsin.config.load import load_city
+
+    began = time.monotonic()
+    city = load_city(options.city)
+    layout = Layout(options.data.resolve())
+    layout.create()
+    earlier = NodeFile.read(layout).clock if layout.node_file.exists() and city.exercise else None
+    with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
+        closing.enter_context(contextlib.closing(layout.lock()))
+        async with (
+            journal_of(replace(options, data=layout.data), city) as (endpoint, mqtt_port),
+            await connect(endpoint, name="node") as journal,
+        ):
+            node = NodeFile(
+                city=str(options.city.resolve()),
+                data=str(layout.data),
+                url=endpoint.url,
+                user=endpoint.user or "",
+                password=endpoint.password or "",
+                http_port=free_port(options.http_port, "--port"),
+                ingest_port=free_port(options.ingest_port, "--ingest-port"),
+                mqtt_port=mqtt_port,
+                exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
+                console=str(console_dist()),
+            )
+            node.write(layout)
+            health = await listen(journal)
+            async with children(layout, options.say) as start:
+                start("correlate")
+                start("serve")
+                await ready(health, "correlate", "serve", layout=layout)
+                node = node.started(exercise_clock(city, options.speed, earlier))
+                node.write(layout)
+                start("ingest")
+                await ready(health, "ingest", layout=layout)
+                yield Running(city, node, journal, health, time.monotonic() - began)
+
+
+async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
+    """The newest health report of every process, kept current."""
+    health: dict[str, dict[str, Any]] = {}
+
+    async def heard(message: Any) -> None:
+        report = json.loads(message.data)
+        health[report["process"]] = report
+
+    await journal.subscribe("health.>", heard)
+    return health
+
+
+@contextlib.asynccontextmanager
+async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Callable[[str], None]]:
+    started: list[Child] = []
+
+    def start(name: str) -> None:
+        child = Child(name, layout.data, layout.logs / f"{name}.log", say)
+        child.start()
+        started.append(child)
+
+    try:
+        yield start
+    finally:
+        for child in reversed(started):
+            await child.stop()
+
+
+async def ready(health: dict[str, dict[str, Any]], *names: str, layout: Layout) -> None:
+    """Raises Retriable, with the end of its log, when a process does not report within two minutes."""
+    deadline = time.monotonic() + READY_SECONDS
+    while missing := [name for name in names if name not in health]:
+        if time.monotonic() > deadline:
+            log = layout.logs / f"{missing[0]}.log"
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:]) if log.exists() else "(no log)"
+            raise Retriable(f"{missing[0]} did not get ready in {READY_SECONDS:.0f} s; its log {log} ends with:\n{tail}")
+        await asyncio.sleep(0.02)
+
+
+async def until_stopped(seconds: float | None) -> None:
+    """SIGINT, SIGTERM, or the time is up."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options:
+    return Options(
+        city=city,
+        data=data,
+        http_port=HTTP_PORT if arguments.port is None else arguments.port,
+        ingest_port=INGEST_PORT if arguments.ingest_port is None else arguments.ingest_port,
+        mqtt_port=MQTT_PORT if arguments.mqtt_port is None else arguments.mqtt_port,
+        journal=getattr(arguments, "journal", None),
+        speed=getattr(arguments, "speed", None),
+    )
+
+
+def wall_seconds(text: str | None) -> float | None:
+    """`30s`, `2 min` -> seconds. Raises Misconfigured."""
+    if text is None:
+        return None
+    try:
+        return parse_span(text) / 1e6
+    except ValueError as fault:
+        raise Misconfigured([Problem("--for", 0, str(fault))]) from None
+
+
+def welcome(node: Running) -> str:
+    lines = [
+        f"Tocsin is ready after {node.ready_seconds:.1f} s: {node.address}",
+        "  read and write for everyone on this machine, for nobody else (sign-in is not built yet)",
+        f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME   MQTT 127.0.0.1:{node.node.mqtt_port}",
+        f"  data      {node.node.data}",
+    ]
+    if node.city.exercise and node.node.clock:
+        clock = Clock(**node.node.clock)
+        lines.append(f"  EXERCISE  {node.city.exercise.title}, from {to_iso(node.city.exercise.start)}, {clock.speed:g} times real time")
+    return "\n".join([*lines, "  Ctrl-C stops it."])
+
+
+async def run(options: Options, seconds: float | None, as_json: bool) -> int:
+    from .summary import summary
+
+    async with running(options) as node:
+        options.say(welcome(node))
+        await until_stopped(seconds)
+        options.say("stopping ...")
+        if as_json:
+            print(json.dumps(await summary(node)), flush=True)
+    return 0
+
+
+def main(arguments: argparse.Namespace) -> int:
+    city: Path = arguments.city
+    data = arguments.data or city / "var"
+    os.umask(0o077)
+    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json))
