@@ -1,0 +1,1 @@
+"""Who may do what, and the account of it: one access function stands in every doorway."""

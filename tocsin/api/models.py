@@ -1,0 +1,308 @@
+"""The replies as types: what the OpenAPI document shows. Times are ISO 8601 with `Z`; field by field in docs/wiring.md."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Degrees = Annotated[float, Field(description="WGS 84 degrees")]
+
+
+class Shape(BaseModel):
+    """Base of all: nothing unknown may appear."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Wrong(Shape):
+    parameter: str
+    found: str
+    valid: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[Wrong] | None = None
+
+
+class CityOut(Shape):
+    name: str
+    title: str
+    timezone: str
+    centre: tuple[Degrees, Degrees]
+    zoom: float
+
+
+class ExerciseOut(Shape):
+    title: str
+    start: datetime
+    end: datetime
+
+
+class ClockOut(Shape):
+    now: datetime
+    speed: float
+    wall: datetime
+
+
+class AccessOut(Shape):
+    mode: Literal["loopback"]
+    words: str
+
+
+class EventTotals(Shape):
+    total: int
+    per_min: Annotated[int, Field(description="received in the last minute on the wall clock")]
+    last_seq: int
+
+
+class AlertTotals(Shape):
+    open: Annotated[int, Field(description="neither resolved nor retracted")]
+    unacknowledged: int
+    last_seq: int
+
+
+class FeedTotals(Shape):
+    total: int
+    stale: Annotated[int, Field(description="stale or failing")]
+
+
+class StatusOut(Shape):
+    city: CityOut
+    mode: Literal["live", "exercise"]
+    exercise: ExerciseOut | None
+    clock: ClockOut
+    access: AccessOut
+    events: EventTotals
+    alerts: AlertTotals
+    feeds: FeedTotals
+    version: str
+
+
+class EventOut(Shape):
+    seq: int
+    id: str
+    feed: str
+    kind: str
+    source: str | None
+    event_time: datetime
+    ingest_time: datetime
+    lon: Degrees | None
+    lat: Degrees | None
+    area: Annotated[dict[str, Any] | None, Field(description="GeoJSON geometry")]
+    valid_until: datetime | None
+    value: float | None
+    unit: Annotated[str | None, Field(description="UCUM code")]
+    severity: Annotated[int, Field(ge=0, le=4, description="CAP: 0 unknown, 1 minor, 2 moderate, 3 severe, 4 extreme")]
+    action: Literal["report", "update", "cancel"]
+    refers_to: str | None
+    text: str | None
+    attrs: dict[str, Any]
+
+
+class EventsOut(Shape):
+    items: list[EventOut]
+    next: Annotated[str | None, Field(description="cursor of the next page, null on the last")]
+    complete_from: Annotated[datetime | None, Field(description="older events may be missing here; null: nothing is missing")]
+
+
+class TimelineRow(Shape):
+    kind: Annotated[str, Field(description="first word of the kind")]
+    counts: list[int]
+
+
+class TimelineOut(Shape):
+    from_: Annotated[datetime, Field(alias="from")]
+    to: datetime
+    step_s: float
+    rows: list[TimelineRow]
+    complete_from: datetime | None
+
+
+class EvidenceOut(Shape):
+    seq: int
+    feed: str
+    id: str
+    kind: str
+    source: str | None
+    event_time: datetime
+    ingest_time: datetime
+    lon: Degrees | None
+    lat: Degrees | None
+    value: float | None
+    unit: str | None
+    text: str | None
+    role: str
+    distance_m: float | None
+    gap_s: float | None
+
+
+class HistoryOut(Shape):
+    at: datetime
+    from_: Annotated[str | None, Field(alias="from")]
+    to: str
+    by: str
+    note: str
+
+
+class AlertOut(Shape):
+    id: str
+    rule: str
+    rule_version: str
+    title: str
+    why: str
+    headline: str
+    instruction: str
+    severity: Literal["extreme", "severe", "moderate", "minor", "unknown"]
+    rank: Annotated[int, Field(ge=1, le=4)]
+    urgency: str
+    certainty: str
+    state: Literal["open", "acknowledged", "in_progress", "on_hold", "resolved", "retracted"]
+    owner: str | None
+    status: Literal["raised", "amended", "retracted"]
+    opened: datetime
+    known_at: datetime
+    updated: datetime
+    lon: Degrees | None
+    lat: Degrees | None
+    radius_m: float | None
+    place: str
+    count: int
+    sources: int
+    revision: int
+    seq: int
+    late: bool
+    exercise: bool
+    reasons: list[str]
+
+
+class AlertsOut(Shape):
+    items: list[AlertOut]
+    next: str | None
+
+
+class AlertDetail(AlertOut):
+    evidence: list[EvidenceOut]
+    history: list[HistoryOut]
+
+
+class TransitionIn(Shape):
+    """`revision`: the revision of the alert that the operator saw; when it has changed since, nothing is done (409)."""
+
+    to: Annotated[str, Field(min_length=1, max_length=40)]
+    by: Annotated[str, Field(min_length=1, max_length=200)]
+    note: Annotated[str, Field(max_length=4000)] = ""
+    owner: Annotated[str | None, Field(max_length=200)] = None
+    revision: Annotated[int | None, Field(ge=0)] = None
+
+
+class FeedOut(BaseModel):
+    name: str
+    title: str
+    purpose: str
+    owner: str
+    retention: Any
+    sensitivity: str
+    transport: str
+    format: str
+    state: Literal["ok", "stale", "failing", "ended", "waiting"]
+    received: int
+    accepted: int
+    duplicates: int
+    conflicts: int
+    quarantined: int
+    per_min: float
+    last_event_time: datetime | None
+    last_received: datetime | None
+    expected_every_s: float | None
+    error: str | None
+    exercise_shift_s: float | None
+    licence: str
+    kinds: list[str]
+
+
+class FeedsOut(Shape):
+    items: list[FeedOut]
+
+
+class RuleOut(Shape):
+    name: str
+    title: str
+    why: str
+    words: str
+    operator: str
+    version: str
+    severity: str
+    rank: int
+    text: str
+    file: str
+    line: int
+    alerts: Annotated[int, Field(description="alerts of this rule in the view")]
+
+
+class RulesOut(Shape):
+    items: list[RuleOut]
+
+
+class LayerOut(Shape):
+    name: str
+    title: str
+    kind: Literal["points", "polygons", "tiles"]
+    licence: str
+    url: str
+    bbox: list[float] | None
+    features: int | None
+    name_field: str | None
+    min_zoom: int | None
+    max_zoom: int | None
+    tile_type: str | None
+
+
+class LayersOut(Shape):
+    items: list[LayerOut]
+
+
+class QuarantineOut(Shape):
+    id: str
+    feed: str
+    received: datetime
+    expires: datetime
+    seen: Annotated[int, Field(description="how often the same record came")]
+    size: int
+    state: str
+    personal: bool
+    reason: str
+    where: str
+    origin: str
+    content_type: str
+    whole: Annotated[bool, Field(description="false: only the beginning was kept")]
+
+
+class QuarantineList(Shape):
+    items: list[QuarantineOut]
+
+
+class QuarantineDetail(QuarantineOut):
+    raw_text: Annotated[str | None, Field(description="the record when it is UTF-8")]
+    raw_base64: Annotated[str | None, Field(description="the record when it is not")]
+
+
+class HealthOut(Shape):
+    ok: bool
+
+
+class ReadyOut(Shape):
+    ready: bool
+    waiting_for: list[str]
+
+
+class AnyJson(BaseModel):
+    model_config = ConfigDict(extra="allow")

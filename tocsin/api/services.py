@@ -1,0 +1,149 @@
+"""What the API needs from the rest of the house, as interfaces; `app.py` fills them in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tocsin.kernel.clock import Clock
+from tocsin.model.access import Actor, Decision
+from tocsin.model.alert import Transition
+from tocsin.model.city import City
+
+from .eventjson import Json
+from .health_board import HealthBoard
+from .live import AlertChanges, Limits
+from .recent import RecentEvents
+
+#: (actor, action, resource, purpose) -> decision; `accountability.access.authorize`.
+Authorize = Callable[[Actor, str, str, str], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """`at`: as it was known at this journal clock (µs), None for now. Empty tuples filter nothing."""
+
+    states: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    at: int | None = None
+
+
+class AlertsView(AlertChanges, Protocol):
+    """The alerts as a view of the journal (`alerts/store.py`). JSON as docs/wiring.md says."""
+
+    def find(self, wanted: AlertFilter, limit: int, cursor: str | None) -> tuple[Sequence[Json], str | None]:
+        """List views and the cursor of the next page. Raises ValueError for a cursor it did not give."""
+        ...
+
+    def get(self, alert: str) -> Json | None:
+        """The single view with `evidence` and `history`."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Alerts by state."""
+        ...
+
+    def counts_by_rule(self) -> Mapping[str, int]: ...
+
+
+#: Journals a transition and returns its sequence number in the alerts stream once it is durable; raises `Retriable`.
+PublishTransition = Callable[[Transition], Awaitable[int]]
+
+
+class QuarantineEntry(Protocol):
+    """A record that could not be decoded. Times in µs; `raw` None where it is not kept or not asked for."""
+
+    id: str
+    feed: str
+    received: int
+    expires: int
+    seen: int
+    size: int
+    state: str
+    personal: bool
+    reason: str
+    where: str
+    origin: str
+    content_type: str
+    raw: bytes | None
+    whole: bool
+
+
+class QuarantineView(Protocol):
+    async def list(self, feed: str | None, limit: int) -> Sequence[QuarantineEntry]: ...
+    async def get(self, record: str) -> QuarantineEntry | None: ...
+
+
+#: Asks ingest to try a quarantined record again (`ctl.quarantine.retry`) and returns its answer; raises `Retriable`.
+RetryRecord = Callable[[str], Awaitable[Json]]
+
+
+class LayerView(Protocol):
+    """A checked map layer. `body`: GeoJSON; `bbox`: west, south, east, north."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def name_field(self) -> str: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def etag(self) -> str: ...
+
+
+class TileView(Protocol):
+    """A checked PMTiles archive."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def tile_type(self) -> str: ...
+    @property
+    def min_zoom(self) -> int: ...
+    @property
+    def max_zoom(self) -> int: ...
+    @property
+    def bbox(self) -> tuple[float, float, float, float]: ...
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
+    `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to."""
+
+    city: City
+    clock: Clock
+    recent: RecentEvents
+    alerts: AlertsView
+    publish_transition: PublishTransition
+    board: HealthBoard
+    quarantine: QuarantineView
+    retry_record: RetryRecord
+    authorize: Authorize
+    version: str
+    layers: Mapping[str, LayerView] = field(default_factory=dict)
+    tiles: Mapping[str, TileView] = field(default_factory=dict)
+    not_ready: Callable[[], Sequence[str]] = lambda: ()
+    console: Path | None = None
+    hosts: tuple[str, ...] = ()
+    access_words: str = "read and write for everyone on this machine, nobody else"
+    limits: Limits = field(default_factory=Limits)

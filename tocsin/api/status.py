@@ -1,0 +1,68 @@
+"""`GET /status`: the city, the clock and the totals of the status strip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from fastapi import Response
+
+from tocsin.model.time import to_iso
+
+from .doors import Doors, reply
+from .eventjson import Json
+from .models import StatusOut
+from .services import Services
+
+#: States in which an alert is done with.
+CLOSED = ("resolved", "retracted")
+
+
+def add(doors: Doors) -> None:
+    services = doors.services
+
+    @doors.get("/api/v1/status", "status", StatusOut)
+    async def status() -> Response:
+        """The city, the mode, the clock and the totals."""
+        return reply(status_json(services))
+
+
+def status_json(services: Services) -> Json:
+    city, exercise, recent = services.city, services.city.exercise, services.recent
+    counts, feeds = services.alerts.counts(), services.board.feeds()
+    return {
+        "city": {
+            "name": city.name,
+            "title": city.title,
+            "timezone": city.timezone,
+            "centre": list(city.centre),
+            "zoom": city.zoom,
+        },
+        "mode": "exercise" if exercise else "live",
+        "exercise": exercise and {"title": exercise.title, "start": to_iso(exercise.start), "end": to_iso(exercise.end)},
+        "clock": {
+            "now": to_iso(services.clock.now()),
+            "speed": services.clock.speed,
+            "wall": to_iso(time.time_ns() // 1000),
+        },
+        "access": {"mode": "loopback", "words": services.access_words},
+        "events": {"total": recent.total, "per_min": recent.per_minute(), "last_seq": recent.last_seq},
+        "alerts": {"open": open_alerts(counts), "unacknowledged": counts.get("open", 0), "last_seq": services.alerts.last_seq},
+        "feeds": {"total": len(feeds) or len(city.feeds), "stale": sum(feed.get("state") in ("stale", "failing") for feed in feeds)},
+        "version": services.version,
+    }
+
+
+def clock_json(services: Services) -> Json:
+    """The body of the stream's `clock` frames."""
+    recent = services.recent
+    return {
+        "now": to_iso(services.clock.now()),
+        "speed": services.clock.speed,
+        "per_min": recent.per_minute(),
+        "total": recent.total,
+    }
+
+
+def open_alerts(counts: Mapping[str, int]) -> int:
+    return sum(count for state, count in counts.items() if state not in CLOSED)
