@@ -1,0 +1,70 @@
+"""Rules files: YAML in, `nodes.Rule` out, every problem with its line; one rule a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tocsin.kernel.document import Document, read_file, read_text
+from tocsin.kernel.fault import Problem
+from tocsin.kernel.shape import BAD, Chosen, Place
+from tocsin.model.severity import Severity
+
+from .keys import RULE
+from .nodes import Absence, Active, AlertText, Cluster, Match, Operator, Per, Rule, Sequence, Silence, Step
+
+
+def read_rules(path: Path, name: str) -> tuple[list[Rule], list[Problem]]:
+    """The rules of a file, in order, and everything wrong in it; rules with problems are left out. `name`: what messages call the file."""
+    return _rules(*read_file(path, name), name)
+
+
+def parse_rules(text: str, name: str = "rule") -> tuple[list[Rule], list[Problem]]:
+    """Like `read_rules`, for text."""
+    return _rules(*read_text(text, name), name)
+
+
+def _rules(documents: Iterable[Document], problems: list[Problem], name: str) -> tuple[list[Rule], list[Problem]]:
+    rules: list[Rule] = []
+    found: list[Problem] = []
+    for document in documents:
+        place = Place(name)
+        values = RULE.read(document.root, place)
+        found += place.problems
+        if values is not BAD:
+            rules.append(_rule(values, document, place))
+    return rules, found + problems
+
+
+def _rule(values: Mapping[str, Any], document: Document, place: Place) -> Rule:
+    return Rule(
+        name=values["rule"],
+        title=values["title"],
+        why=values["why"],
+        when=_operator(values["when"]),
+        alert=_alert(values["alert"]),
+        unless=tuple(Active(**chosen.values) for chosen in values["unless"]),
+        file=place.file,
+        line=place.lines["rule"],
+        text=document.text,
+        lines=place.lines,
+    )
+
+
+def _operator(chosen: Chosen) -> Operator:
+    values = chosen.values
+    if chosen.name == "sequence":
+        return Sequence(values["first"], tuple(Step(**step) for step in values["then"]))
+    simple: Mapping[str, type[Match | Cluster | Absence | Silence]] = {
+        "match": Match,
+        "cluster": Cluster,
+        "absence": Absence,
+        "silence": Silence,
+    }
+    return simple[chosen.name](**values)
+
+
+def _alert(values: Mapping[str, Any]) -> AlertText:
+    per = Per(**values["per"]) if values["per"] else None
+    return AlertText(**{**values, "severity": Severity[values["severity"].upper()], "per": per})
