@@ -155,7 +155,7 @@ class Journal:
                 async with asyncio.timeout(max(patience, 0.0)):
                     await self._up.wait()
             except TimeoutError:
-                raise Unsettled(f"the journal is not reachable: {self.problem}", in_doubt=False) from None
+                raise Unsettled(f"the journal is not reachable: {self.problem}{self.endpoint.disk_words()}", in_doubt=False) from None
         assert self._link is not None
         return self._link
 
@@ -179,7 +179,7 @@ class Journal:
             except Unsettled as away:
                 raise Unsettled(str(away), in_doubt) from None
             if loop.time() >= deadline:
-                raise Unsettled(f"the journal did not acknowledge in {patience:g} s: {trouble}", in_doubt)
+                raise Unsettled(f"the journal did not acknowledge in {patience:g} s: {trouble}{self.endpoint.disk_words()}", in_doubt)
             self.counters.retried += 1
             await asyncio.sleep(backoff.next())
 

@@ -10,6 +10,8 @@ import orjson
 
 from tocsin.kernel.fault import Misconfigured, Problem
 
+FULL_BYTES = 16 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -18,6 +20,7 @@ class Endpoint:
     `url`: `nats://host:port`, several separated by commas. Either `user` and `password`, or `creds`, the path of a NATS
     credentials file. `monitor`: HTTP monitoring address of the server; with it `sync_interval: always` can be checked.
     `sync_always`: we wrote the server's configuration ourselves and know. `replicas`: copies of each stream (1, 3 or 5).
+    `store`: folder of an embedded server's data, to say so when its disk is full.
     """
 
     url: str
@@ -27,6 +30,15 @@ class Endpoint:
     monitor: str | None = None
     sync_always: bool = False
     replicas: int = 1
+    store: str | None = None
+
+    def disk_words(self) -> str:
+        """`; its disk is full (...)` when that explains why an embedded server is away."""
+        if self.store is None or not Path(self.store).exists():
+            return ""
+        room = os.statvfs(self.store)
+        free = room.f_bavail * room.f_frsize
+        return f"; its disk is full ({free >> 20} MB free below {self.store}): free some space" if free < FULL_BYTES else ""
 
     @property
     def servers(self) -> list[str]:

@@ -49,6 +49,7 @@ class Link:
         self.client = client
         self.closed = asyncio.Event()
         self.max_payload = 1 << 20
+        self.trouble = ""
         self._inbox = client.new_inbox()
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
@@ -67,8 +68,9 @@ class Link:
                 name=name,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
+                reconnect_time_wait=0,
                 connect_timeout=max(1, int(within)),
-                error_cb=_ignore,
+                error_cb=link._note,
                 closed_cb=link._gone,
                 ping_interval=5,
                 max_outstanding_pings=3,
@@ -79,10 +81,14 @@ class Link:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             if "authorization" in str(error).lower():
                 raise Misconfigured([Problem(endpoint.url, 0, f"the NATS server refuses our credentials ({error})")]) from None
-            raise Lost(f"cannot reach {endpoint.url}: {error or type(error).__name__}") from None
+            raise Lost(f"cannot reach {endpoint.url}: {link.trouble or error or type(error).__name__}") from None
         link.max_payload = client.max_payload
         await client.subscribe(f"{link._inbox}.*", cb=link._answered, pending_bytes_limit=PENDING_BYTES)
         return link
+
+    async def _note(self, error: Exception) -> None:
+        """The library reports here what it also raises, or closes the connection for, in fewer words."""
+        self.trouble = str(error) or type(error).__name__
 
     async def _gone(self) -> None:
         self.closed.set()
@@ -148,7 +154,3 @@ def _reply(message: Msg) -> Reply:
 def _expire(future: asyncio.Future[Any], within: float) -> None:
     if not future.done():
         future.set_exception(Lost(f"no answer within {within:g} s", sent=True))
-
-
-async def _ignore(_error: Exception) -> None:
-    """The library reports here what it also raises or closes the connection for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -14,17 +15,19 @@ MAX_PAYLOAD = 8 << 20
 #: The shared login for devices of any feed; a feed's own login may only publish below `in.<feed>`.
 SHARED_LOGIN = "devices"
 MEMORY = 64 << 20
+#: Left free on the disk for the server's own index and state files.
+RESERVE = 16 << 20
+#: The limit in bytes comes from the environment, because on a full disk no new configuration can be written.
+LIMIT_VARIABLE = "TOCSIN_JOURNAL_BYTES"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What one start of the server needs. `max_file`: bytes the journal may take. `sync`: `always`, or a span (tests only)."""
+    """What one start of the server needs. `sync`: `always`, or a span (tests only)."""
 
     store: Path
-    log: Path
     port: int
     mqtt_port: int | None
-    max_file: int
     user: str
     password: str
     devices: Sequence[MqttLogin]
@@ -33,17 +36,12 @@ class ServerSettings:
 
 def render(settings: ServerSettings) -> str:
     """The text of `nats.conf`. Strings are written as JSON strings, which the format accepts."""
-    limits = (
-        f"store_dir: {json.dumps(str(settings.store))}, max_mem: {MEMORY}, max_file: {settings.max_file}, sync_interval: {settings.sync}"
-    )
+    limits = f"store_dir: {json.dumps(str(settings.store))}, max_mem: {MEMORY}, max_file: ${LIMIT_VARIABLE}, sync_interval: {settings.sync}"
     parts = [
         "# Written by tocsin at every start; changes are lost.",
         f'listen: "127.0.0.1:{settings.port}"',
         "server_name: tocsin-journal",
         f"max_payload: {MAX_PAYLOAD}",
-        f"log_file: {json.dumps(str(settings.log))}",
-        "logfile_size_limit: 16MB",
-        "logfile_max_num: 3",
         f"jetstream {{ {limits} }}",
         "authorization { users: [",
         f"  {{ user: {json.dumps(settings.user)}, password: {json.dumps(settings.password)}, allowed_connection_types: [STANDARD] }}",
@@ -69,7 +67,20 @@ def subject_token(name: str) -> str:
 
 
 def file_limit(store: Path) -> int:
-    """Bytes the journal may take by default: what it has, and nine tenths of what is free on its file system."""
-    used = sum(entry.stat().st_size for entry in store.rglob("*") if entry.is_file()) if store.exists() else 0
-    free = os.statvfs(store if store.exists() else store.parent)
-    return max(16 << 20, used + free.f_bavail * free.f_frsize * 9 // 10)
+    """Bytes the journal may take by default: what it has, and nine tenths of what is free beyond a reserve.
+
+    When the disk is full this is less than what it has: the server then refuses every entry at once and in words, where a
+    failed write would make it fall silent.
+    """
+    room = os.statvfs(store)
+    return max(1 << 20, used_bytes(store) + (room.f_bavail * room.f_frsize - RESERVE) * 9 // 10)
+
+
+def used_bytes(store: Path) -> int:
+    """Bytes of the files below `store`; files that vanish meanwhile count nothing."""
+    total = 0
+    for folder, _, names in os.walk(store):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(folder) / name).stat().st_size
+    return total

