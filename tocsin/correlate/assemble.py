@@ -1,0 +1,255 @@
+"""From firings to alerts: ids, evidence with distances, reasons in words, revisions that a storm cannot multiply.
+
+A raise, a retraction and a return are told at once; matches that join an alert are told at most once a second of journal clock.
+What is told is always computed from the whole case, so that the newest revision does not depend on what was told before.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from tocsin.model.alert import Alert, Evidence
+from tocsin.model.ids import alert_id
+from tocsin.model.plan import Plan, RulePlan, Silence
+from tocsin.model.severity import Action
+from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
+
+from .firing import Firings, What
+from .headline import fill
+from .ledger import Case, Ledger
+from .reasons import explain, role_word
+from .recheck import holds, sources
+from .sphere import distance
+
+Facts = Mapping[int, Evidence]
+
+#: An anchor learnt this long after it happened makes the alert a late one (or after the plan's `delay`, if that is longer).
+LATE_AFTER: Final = 2 * MINUTE
+_NOTES_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the assembler asks of others. `name_place`: degrees -> words like `near Pike Place`. `root`: (feed, id) -> id of the
+    first report of its chain. `source_name`: engine code -> (feed, source). `skew`: feed -> µs an event time may be ahead."""
+
+    name_place: Callable[[float, float], str]
+    root: Callable[[str, str], str]
+    source_name: Callable[[int], tuple[str, str | None]]
+    skew: Callable[[str], int]
+    exercise: bool = False
+
+
+class Assembler:
+    """Keeps the cases of one plan and tells them as alerts."""
+
+    def __init__(self, plan: Plan, context: Context) -> None:
+        self.orphans = 0  # firings of groups whose case was forgotten
+        self._rules = plan.rules
+        self._context = context
+        self._late_after = max(plan.delay, LATE_AFTER)
+        self.keep = max([DAY, *(rule.alert.per.hold + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None)])
+        self.ledger = Ledger(self.keep)
+        self._urgent: dict[str, None] = {}
+        self._waiting: list[tuple[int, str]] = []  # heap of (when it may be told, case)
+        self._unsettled: dict[str, None] = {}
+        self._place = lru_cache(maxsize=4096)(context.name_place)
+
+    def anchors(self, firings: Firings) -> list[int]:
+        """Events that must be looked up before `apply`."""
+        raised = firings.anchor[firings.what == What.RAISE]
+        return [seq for seq in raised.tolist() if seq >= 0]
+
+    def apply(self, firings: Firings, facts: Facts, clock: int, entry: int) -> None:
+        """Takes in what the engine reported at a journal clock and entry; `facts` holds the anchors."""
+        evidence, roles, offsets = firings.evidence.tolist(), firings.role.tolist(), firings.offset.tolist()
+        for i, (what, group) in enumerate(zip(firings.what.tolist(), firings.group.tolist(), strict=True)):
+            case = self._raise(firings, i, facts, clock, entry) if what == What.RAISE else self.ledger.of_group(group)
+            if case is None:
+                self.orphans += 1
+                continue
+            self.ledger.add_evidence(case, evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]])
+            if what == What.RETRACT:
+                case.matches[group] = 0
+                self._retracted(case)
+            else:
+                case.matches[group] = int(firings.count[i])
+                if case.status == "retracted":
+                    self._unsettle(case)
+            self._touch(case, clock)
+
+    def withdraw(self, seqs: Iterable[int], by: Action, clock: int) -> None:
+        """Events were cancelled or updated: every case that rests on one loses it and is looked at again."""
+        for seq in seqs:
+            for case in list(self.ledger.resting_on(seq)):
+                if self.ledger.remove_evidence(case, seq) == 0:
+                    case.withdrawn += 1
+                word = "cancelled" if by == Action.CANCEL else "replaced by an update"
+                case.notes = [*case.notes, f"an event it rested on was {word}, learnt at {to_iso(clock // SECOND * SECOND)}"][-_NOTES_MAX:]
+                self._unsettle(case)
+                self._touch(case, clock)
+
+    def unsettled(self) -> list[int] | None:
+        """Evidence needed by `settle`; None when there is nothing to settle."""
+        if not self._unsettled:
+            return None
+        return [seq for name in self._unsettled for seq in self.ledger.cases[name].evidence]
+
+    def settle(self, facts: Facts) -> None:
+        """Decides whether cases whose evidence changed still hold, or hold again."""
+        for name in self._unsettled:
+            case = self.ledger.cases.get(name)
+            if case is None:
+                continue
+            left = [facts[seq] for seq in case.evidence]
+            standing = any(case.matches.values()) and holds(self._rules[case.rule].when, left, case.roles, case.lost)
+            if standing == (case.status == "retracted"):
+                case.status = "amended" if standing else "retracted"
+                self._urgent[name] = None
+            case.unsettled = False
+        self._unsettled.clear()
+
+    def due(self, clock: int, everything: bool = False) -> list[Case]:
+        """Cases to tell now: what cannot wait, then amendments whose second has passed (all of them with `everything`)."""
+        names, self._urgent = self._urgent, {}
+        while self._waiting and (everything or self._waiting[0][0] <= clock):
+            at, name = heapq.heappop(self._waiting)
+            case = self.ledger.cases.get(name)
+            if case is not None and case.pending and at == case.told + SECOND:
+                names[name] = None
+        return [self.ledger.cases[name] for name in names if name in self.ledger.cases]
+
+    def tell(self, cases: Sequence[Case], facts: Facts, clock: int) -> list[Alert]:
+        """The next revision of each case. `facts` holds their evidence."""
+        alerts = []
+        for case in cases:
+            case.revision += 1
+            if case.revision > 1 and case.status == "raised":
+                case.status = "amended"
+            case.told, case.pending = clock, False
+            alerts.append(self._render(case, facts))
+        return alerts
+
+    def _raise(self, firings: Firings, i: int, facts: Facts, clock: int, entry: int) -> Case:
+        rule_index = int(firings.rule[i])
+        rule, anchor, opened = self._rules[rule_index], int(firings.anchor[i]), int(firings.time[i])
+        fact = facts.get(anchor)
+        feed, source = (
+            self._context.source_name(int(firings.source[i]))
+            if fact is None or isinstance(rule.when, Silence)
+            else (fact.feed, fact.source)
+        )
+        event_id = "never heard" if fact is None else self._context.root(fact.feed, fact.id)
+        alone = isinstance(rule.when, Silence) or (rule.alert.per is not None and rule.alert.per.by_source)
+        key = f"{feed}/{source or ''}" if alone else ""
+        late = fact is not None and fact.ingest_time - fact.event_time > self._late_after
+        name = alert_id(rule.version, key, feed if fact is None else fact.feed, event_id)
+        case = self.ledger.open(Case(name, rule_index, opened, clock, entry, anchor, feed, source, late))
+        case.anchor, case.opened = anchor, opened
+        group = int(firings.group[i])
+        self.ledger.groups[group] = name
+        if not case.revision:
+            self._urgent[name] = None
+        return case
+
+    def _retracted(self, case: Case) -> None:
+        if case.status != "retracted" and not any(case.matches.values()):
+            case.status = "retracted"
+            self._urgent[case.id] = None
+
+    def _unsettle(self, case: Case) -> None:
+        case.unsettled = True
+        self._unsettled[case.id] = None
+
+    def _touch(self, case: Case, clock: int) -> None:
+        case.updated = clock
+        if not case.pending:
+            case.pending = True
+            heapq.heappush(self._waiting, (case.told + SECOND, case.id))
+
+    def _render(self, case: Case, facts: Facts) -> Alert:
+        rule = self._rules[case.rule]
+        evidence = self._evidence(case, facts)
+        anchor = evidence[0] if evidence else None
+        lon, lat = (anchor.lon, anchor.lat) if anchor is not None else (None, None)
+        place = self._place(lon, lat) if lon is not None and lat is not None else ""
+        distances = [event.distance_m for event in evidence if event.distance_m]
+        distinct = len(sources(evidence))
+        silent = (case.source or case.feed) if isinstance(rule.when, Silence) else ""
+        return Alert(
+            id=case.id,
+            rule=rule.name,
+            rule_version=rule.version,
+            revision=case.revision,
+            status=case.status,
+            headline=_headline(rule, anchor, case, distinct, place),
+            severity=rule.alert.severity,
+            urgency=rule.alert.urgency,
+            certainty=rule.alert.certainty,
+            opened=case.opened,
+            known_at=case.known_at,
+            updated=case.updated,
+            lon=lon,
+            lat=lat,
+            radius_m=round(max(distances), 1) if distances else None,
+            place=place,
+            count=case.count,
+            sources=distinct,
+            evidence=evidence,
+            reasons=explain(rule, evidence, case.count, silent, case.notes),
+            seq=case.seq,
+            late=case.late,
+            exercise=self._context.exercise,
+        )
+
+    def _evidence(self, case: Case, facts: Facts) -> tuple[Evidence, ...]:
+        """Evidence, anchor first (or the first event left when the anchor was withdrawn), with distances and gaps from it."""
+        pairs = list(zip(case.evidence, case.roles, strict=True))
+        pairs.sort(key=lambda pair: pair[0] != case.anchor)
+        if not pairs:
+            return ()
+        anchor = facts[pairs[0][0]]
+        return tuple(self._placed(facts[seq], role, anchor) for seq, role in pairs)
+
+    def _placed(self, event: Evidence, role: int, anchor: Evidence) -> Evidence:
+        away = None
+        if None not in (event.lon, event.lat, anchor.lon, anchor.lat):
+            away = round(distance(anchor.lon, anchor.lat, event.lon, event.lat), 1)  # type: ignore[arg-type]
+        return replace(event, role=role_word(role), distance_m=away, gap_us=self._time(event) - self._time(anchor))
+
+    def _time(self, event: Evidence) -> int:
+        """The event time the engine matched by (SEMANTICS 2)."""
+        return min(event.event_time, event.ingest_time + self._context.skew(event.feed))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain values and arrays."""
+        return {"ledger": self.ledger.snapshot(), "orphans": self.orphans}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a snapshot, which is always taken after `tell`."""
+        self.ledger.restore(state["ledger"])
+        self.orphans = state["orphans"]
+        self._urgent.clear()
+        self._unsettled.clear()
+        self._waiting = [(case.told + SECOND, case.id) for case in self.ledger.cases.values() if case.pending]
+        heapq.heapify(self._waiting)
+
+
+def _headline(rule: RulePlan, anchor: Evidence | None, case: Case, distinct: int, place: str) -> str:
+    values: dict[str, object] = {
+        "count": case.count,
+        "sources": distinct,
+        "place": place,
+        "kind": anchor.kind if anchor else "",
+        "value": anchor.value if anchor else None,
+        "unit": anchor.unit if anchor else None,
+        "source": (anchor.source if anchor else case.source) or case.feed,
+        "text": anchor.text if anchor else "",
+    }
+    if isinstance(rule.when, Silence):
+        values["source"] = case.source or case.feed
+    return fill(rule.alert.headline, values) or rule.title or rule.name

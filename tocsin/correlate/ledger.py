@@ -1,0 +1,176 @@
+"""Every alert the engine may still speak of: what it rests on, in numbers only. Names and places are looked up when it is told.
+
+A case is found by its id (one anchor, one alert, however often it is raised again), by the engine's group number, or by an
+event it rests on. Cases are forgotten a day after their last change, at fixed journal times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from .firing import EVIDENCE_MAX
+
+#: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
+CASES_MAX: Final = 50_000
+
+
+@dataclass(slots=True)
+class Case:
+    """One alert. Times are journal clock (`opened`: event time), µs. `matches`: the engine's group -> matches joined in it, 0 once
+    the engine retracted it."""
+
+    id: str
+    rule: int
+    opened: int
+    known_at: int
+    seq: int  # journal entry that completed it
+    anchor: int  # event seq, -1 for a declared source never heard
+    feed: str  # of the anchor or the silent source
+    source: str | None
+    late: bool = False
+    status: str = "raised"
+    revision: int = 0
+    updated: int = 0
+    told: int = 0  # journal clock of the newest revision
+    matches: dict[int, int] = field(default_factory=dict)
+    withdrawn: int = 0  # matches whose completing event was taken back
+    evidence: list[int] = field(default_factory=list)
+    roles: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)  # roles of withdrawn evidence
+    notes: list[str] = field(default_factory=list)
+    pending: bool = False  # changed since the newest revision
+    unsettled: bool = False  # evidence was withdrawn, or a match joined after a retraction: look whether it holds
+
+    @property
+    def count(self) -> int:
+        """Matches that still count, at least 1."""
+        return max(1, sum(self.matches.values()) - self.withdrawn)
+
+
+class Ledger:
+    """All cases. `forgotten`: cases dropped because there were too many."""
+
+    def __init__(self, keep: int, most: int = CASES_MAX) -> None:
+        self.forgotten = 0
+        self.cases: dict[str, Case] = {}
+        self.groups: dict[int, str] = {}
+        self._resting: dict[int, list[str]] = {}  # event seq -> ids of cases
+        self._keep = keep
+        self._most = most
+
+    def of_group(self, group: int) -> Case | None:
+        """The case of an engine group."""
+        return self.cases.get(self.groups.get(group, ""))
+
+    def resting_on(self, seq: int) -> list[Case]:
+        """Cases that have an event as evidence, oldest first."""
+        return [self.cases[name] for name in self._resting.get(seq, ())]
+
+    def open(self, case: Case) -> Case:
+        """The case of this id: the one there is, or this new one."""
+        known = self.cases.get(case.id)
+        if known is not None:
+            return known
+        self.cases[case.id] = case
+        if len(self.cases) > self._most:
+            self.forgotten += 1
+            self._drop(next(iter(self.cases.values())))
+        return case
+
+    def add_evidence(self, case: Case, seqs: Iterable[int], roles: Iterable[int]) -> None:
+        """Adds events the case does not have yet, up to EVIDENCE_MAX."""
+        for seq, role in zip(seqs, roles, strict=True):
+            if len(case.evidence) < EVIDENCE_MAX and seq >= 0 and seq not in case.evidence:
+                case.evidence.append(seq)
+                case.roles.append(role)
+                self._resting.setdefault(seq, []).append(case.id)
+
+    def remove_evidence(self, case: Case, seq: int) -> int:
+        """Takes a withdrawn event out; returns the role it had."""
+        at = case.evidence.index(seq)
+        case.evidence.pop(at)
+        role = case.roles.pop(at)
+        case.lost.append(role)
+        self._unlink(case, seq)
+        return role
+
+    def prune(self, clock: int) -> None:
+        """Forgets cases unchanged for `keep`. Called at fixed journal times, so that forgetting is reproducible."""
+        old = [case for case in self.cases.values() if case.updated + self._keep < clock and not case.pending]
+        for case in old:
+            self._drop(case)
+
+    def _drop(self, case: Case) -> None:
+        for seq in case.evidence:
+            self._unlink(case, seq)
+        for group in case.matches:
+            self.groups.pop(group, None)
+        del self.cases[case.id]
+
+    def _unlink(self, case: Case, seq: int) -> None:
+        resting = self._resting[seq]
+        resting.remove(case.id)
+        if not resting:
+            del self._resting[seq]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Columns: numbers as arrays, texts as lists."""
+        cases = list(self.cases.values())
+        state: dict[str, Any] = {name: np.array([getattr(case, name) for case in cases], np.int64) for name in _NUMBERS}
+        state |= {name: [getattr(case, name) for case in cases] for name in _TEXTS}
+        for name in _LISTS:
+            rows: list[list[int]] = [_flat(getattr(case, name)) for case in cases]
+            state[name] = np.array([number for row in rows for number in row], np.int64)
+            state[name + ".size"] = np.array([len(row) for row in rows], np.int64)
+        return state | {"forgotten": self.forgotten}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a snapshot."""
+        self.cases, self.groups, self._resting = {}, {}, {}
+        self.forgotten = state["forgotten"]
+        numbers = {name: state[name].tolist() for name in _NUMBERS}
+        lists = {name: _unflat(state[name], state[name + ".size"]) for name in _LISTS}
+        for i, name in enumerate(state["id"]):
+            values: dict[str, Any] = {key: column[i] for key, column in (numbers | lists).items()}
+            values |= {key: bool(values[key]) for key in ("late", "pending", "unsettled")}
+            values |= {key: state[key][i] for key in _TEXTS}
+            values["matches"] = dict(zip(values["matches"][::2], values["matches"][1::2], strict=True))
+            case = self.cases[name] = Case(**values)
+            for group in case.matches:
+                self.groups[group] = name
+            for seq in case.evidence:
+                self._resting.setdefault(seq, []).append(name)
+
+
+_NUMBERS: Final = (
+    "rule",
+    "opened",
+    "known_at",
+    "seq",
+    "anchor",
+    "late",
+    "revision",
+    "updated",
+    "told",
+    "withdrawn",
+    "pending",
+    "unsettled",
+)
+_TEXTS: Final = ("id", "feed", "source", "status", "notes")
+_LISTS: Final = ("matches", "evidence", "roles", "lost")
+
+
+def _flat(values: dict[int, int] | list[int]) -> list[int]:
+    return [number for pair in values.items() for number in pair] if isinstance(values, dict) else values
+
+
+def _unflat(flat: np.ndarray[Any, np.dtype[np.int64]], sizes: np.ndarray[Any, np.dtype[np.int64]]) -> list[list[int]]:
+    rows, values, start = [], flat.tolist(), 0
+    for size in sizes.tolist():
+        rows.append(values[start : start + size])
+        start += size
+    return rows

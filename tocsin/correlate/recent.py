@@ -1,0 +1,131 @@
+"""The newest journal entries, kept in memory so that an alert's evidence is at hand when it is raised.
+
+Bounded in bytes; what has been dropped is read from the journal again. Whether an event comes from here or from the journal
+changes nothing but the time it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from tocsin.kernel.fault import Skippable
+from tocsin.model.alert import Evidence
+from tocsin.model.ids import split_seq
+
+log = logging.getLogger(__name__)
+
+
+class Entry(Protocol):
+    """One journal message. `seq`: its stream sequence. `ingest`: city time µs. `wall`: ns, receipt of its oldest record, 0 when
+    not known. `batch`: None is a tick."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def ingest(self) -> int: ...
+    @property
+    def wall(self) -> int: ...
+    @property
+    def batch(self) -> pa.RecordBatch | None: ...
+
+
+#: Reads one entry of the journal again. Raises Skippable when the journal no longer has it.
+Fetch = Callable[[int], Awaitable[Entry]]
+
+_COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "value", "unit", "text")
+_FACTS_MAX: Final = 20_000
+
+
+class Recent:
+    """Looks events up by `seq`. `limit`: bytes of record batches kept."""
+
+    def __init__(self, fetch: Fetch, limit: int = 64 << 20) -> None:
+        self.missing = 0  # events the journal no longer had
+        self.fetched = 0  # entries read again
+        self.size = 0
+        self._fetch = fetch
+        self._limit = limit
+        self._entries: OrderedDict[int, tuple[int, pa.RecordBatch, int]] = OrderedDict()
+        self._facts: OrderedDict[int, Evidence] = OrderedDict()
+
+    def add(self, entry: Entry) -> None:
+        """Keeps a new entry and drops the oldest over the limit."""
+        if entry.batch is None:
+            return
+        size = entry.batch.nbytes
+        self._entries[entry.seq] = (entry.ingest, entry.batch, size)
+        self.size += size
+        while self.size > self._limit and len(self._entries) > 1:
+            _, (_, _, dropped) = self._entries.popitem(last=False)
+            self.size -= dropped
+
+    async def lookup(self, seqs: Iterable[int]) -> dict[int, Evidence]:
+        """The events with these `seq`s, role still empty. One that is gone from the journal is said to be gone."""
+        found: dict[int, Evidence] = {}
+        wanted: dict[int, list[int]] = {}
+        for seq in seqs:
+            fact = self._facts.get(seq)
+            if fact is not None:
+                self._facts.move_to_end(seq)
+                found[seq] = fact
+            elif seq >= 0:
+                wanted.setdefault(split_seq(seq)[0], []).append(seq)
+        for message, members in wanted.items():
+            found.update(await self._read(message, members))
+        return found
+
+    async def _read(self, message: int, seqs: list[int]) -> dict[int, Evidence]:
+        kept = self._entries.get(message) or await self._again(message)
+        rows = [seq for seq in seqs if kept is not None and split_seq(seq)[1] < kept[1].num_rows]
+        facts = facts_of(kept[1], kept[0], rows) if kept is not None and rows else {}
+        for seq in set(seqs) - set(facts):
+            self.missing += 1
+            facts[seq] = _gone(seq)
+        for seq, fact in facts.items():
+            self._facts[seq] = fact
+        while len(self._facts) > _FACTS_MAX:
+            self._facts.popitem(last=False)
+        return facts
+
+    async def _again(self, message: int) -> tuple[int, pa.RecordBatch, int] | None:
+        self.fetched += 1
+        try:
+            entry = await self._fetch(message)
+        except Skippable as error:
+            log.warning("evidence in journal entry %d cannot be shown: %s", message, error)
+            return None
+        return None if entry.batch is None else (entry.ingest, entry.batch, 0)
+
+
+def facts_of(batch: pa.RecordBatch, ingest: int, seqs: list[int]) -> dict[int, Evidence]:
+    """Rows of one batch as evidence without a role. `seqs` must all be of this batch."""
+    rows = pa.array([split_seq(seq)[1] for seq in seqs], pa.int32())
+    columns: dict[str, list[Any]] = {}
+    for name in _COLUMNS:
+        column = batch.column(name).take(rows)
+        columns[name] = (column.view(pa.int64()) if name == "event_time" else column).to_pylist()
+    facts = {}
+    for i, seq in enumerate(seqs):
+        row = {name: values[i] for name, values in columns.items()}
+        for name in ("lon", "lat", "value"):
+            row[name] = _finite(row[name])
+        facts[seq] = Evidence(seq=seq, ingest_time=ingest, role="", **row)
+    return facts
+
+
+def _finite(number: float | None) -> float | None:
+    """JSON has no NaN; a coordinate or a value that is none is null."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _gone(seq: int) -> Evidence:
+    """Stands for an event past the journal's retention."""
+    return Evidence(seq, "", str(seq), "", None, 0, 0, None, None, None, None, "no longer in the journal", "")

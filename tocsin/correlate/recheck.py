@@ -1,0 +1,37 @@
+"""Does an alert still hold after some of its evidence was withdrawn? (SEMANTICS 7)
+
+The recheck is simple on purpose, so that a person can do it in the head: it counts what is left against the least the rule
+asks for. It does not search for other events that might now complete the rule; those raise it again when they arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tocsin.model.alert import Evidence
+from tocsin.model.plan import Absence, Cluster, Match, Operator, Silence
+
+#: Roles of the event that started a clock: the anchor, or the `after` of an absence.
+STARTED = (0, 30)
+
+
+def holds(when: Operator, left: Sequence[Evidence], roles: Sequence[int], lost: Sequence[int]) -> bool:
+    """`left` and `roles`: the evidence that stands; `lost`: the roles of what was withdrawn.
+
+    match: as many events as it asks samples. cluster: enough events from enough sources. sequence: no step without an
+    event. absence: the event that started the clock. silence: always, because one event less was heard.
+    """
+    if isinstance(when, Match):
+        return len(left) >= when.samples
+    if isinstance(when, Cluster):
+        return len(left) >= when.events and len(sources(left)) >= when.sources
+    if isinstance(when, Absence):
+        return any(role in STARTED for role in roles)
+    if isinstance(when, Silence):
+        return True
+    return not set(lost) - set(roles)
+
+
+def sources(evidence: Sequence[Evidence]) -> set[tuple[str, str]]:
+    """Distinct sources; an event that names none counts for none."""
+    return {(event.feed, event.source) for event in evidence if event.source is not None}

@@ -1,0 +1,137 @@
+"""State on disk, so that a restart replays seconds instead of years: one file, whole or absent, and never trusted blindly.
+
+Layout: `TOCSNAP1`, sha256 of the rest (32 bytes), length of the header (8 bytes, little endian), header (JSON), then the arrays
+as .npy blocks one after the other. In the header's tree an array is `{"$npy": i}`. No pickle: a file can hold data, not code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tocsin.model.plan import Plan
+
+log = logging.getLogger(__name__)
+
+MAGIC: Final = b"TOCSNAP1"
+FORMAT: Final = 1
+_ARRAY, _PAIRS = "$npy", "$pairs"
+_HEAD: Final = len(MAGIC) + 32 + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`seq`: the last journal entry that is in the state. `clock`: the journal clock then, µs."""
+
+    seq: int
+    clock: int
+    state: Mapping[str, Any]
+
+
+def plan_version(plan: Plan) -> str:
+    """Hash of everything in a plan that the state depends on: not of titles, file names and line numbers."""
+    rules = [(rule.name, rule.version, rule.when, rule.alert, rule.unless) for rule in plan.rules]
+    return hashlib.sha256(repr((FORMAT, rules, plan.origin, plan.delay, plan.lateness, plan.skew)).encode()).hexdigest()[:16]
+
+
+def encode(snapshot: Snapshot, plan: str) -> bytes:
+    """The file's bytes. Raises TypeError for a value that is neither plain nor an array."""
+    arrays: list[np.ndarray[Any, Any]] = []
+    tree = {"plan": plan, "seq": snapshot.seq, "clock": snapshot.clock, "state": _plain(snapshot.state, arrays)}
+    header = json.dumps(tree, separators=(",", ":")).encode()
+    body = io.BytesIO()
+    body.write(len(header).to_bytes(8, "little") + header)
+    for array in arrays:
+        np.lib.format.write_array(body, array, allow_pickle=False)
+    content = body.getbuffer()
+    return b"".join((MAGIC, hashlib.sha256(content).digest(), content))
+
+
+def decode(content: bytes, plan: str) -> Snapshot:
+    """Raises ValueError saying why a file cannot be used."""
+    if content[: len(MAGIC)] != MAGIC or len(content) < _HEAD:
+        raise ValueError("it does not begin as a snapshot of this version")
+    if hashlib.sha256(memoryview(content)[_HEAD - 8 :]).digest() != content[len(MAGIC) : _HEAD - 8]:
+        raise ValueError("its checksum does not match; it was damaged or cut short")
+    size = int.from_bytes(content[_HEAD - 8 : _HEAD], "little")
+    tree = json.loads(content[_HEAD : _HEAD + size])
+    if tree["plan"] != plan:
+        raise ValueError(f"it was taken under other rules ({tree['plan']}, now {plan})")
+    rest = io.BytesIO(content)
+    rest.seek(_HEAD + size)
+    arrays = []
+    while rest.tell() < len(content):
+        arrays.append(np.lib.format.read_array(rest, allow_pickle=False))
+    return Snapshot(tree["seq"], tree["clock"], _grown(tree["state"], arrays))
+
+
+def save(path: Path, content: bytes) -> None:
+    """Writes beside, forces to disk and renames: a crash leaves the old file or the new one. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: Path, plan: str) -> Snapshot | None:
+    """The snapshot, or None (said in the log) when there is none that can be used: then the whole journal is replayed."""
+    try:
+        return decode(path.read_bytes(), plan)
+    except FileNotFoundError:
+        log.info("no snapshot at %s: the journal is replayed from its start", path)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        log.warning("snapshot %s is not used: %s. The journal is replayed from its start", path, error)
+    return None
+
+
+def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
+    """A tree that JSON can hold; arrays go to the side."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("a snapshot holds no arrays of objects")
+        arrays.append(value)
+        return {_ARRAY: len(arrays) - 1}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {key: _plain(item, arrays) for key, item in value.items()}
+        return {_PAIRS: [[_plain(key, arrays), _plain(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_plain(item, arrays) for item in value] if any(not isinstance(item, str | int) for item in value) else list(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"a snapshot holds plain values and arrays, not {type(value).__name__}")
+
+
+def _grown(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {_ARRAY}:
+            return arrays[value[_ARRAY]]
+        if value.keys() == {_PAIRS}:
+            return {_hashable(key): _grown(item, arrays) for key, item in value[_PAIRS]}
+        return {key: _grown(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_grown(item, arrays) for item in value] if any(isinstance(item, dict | list) for item in value) else value
+    return value
+
+
+def _hashable(key: Any) -> Any:
+    return tuple(_hashable(item) for item in key) if isinstance(key, list) else key

@@ -1,0 +1,254 @@
+"""The correlator: journal entries in, alerts out, state that survives a crash.
+
+One loop over whole entries; nothing is awaited per event. Everything it decides follows from the journal alone, so a replay from
+any snapshot, or from the start, tells the same revisions of the same alerts; those that are durable already are not told again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tocsin.model.alert import Alert
+from tocsin.model.plan import Plan
+from tocsin.model.time import MINUTE
+
+from . import snapshots
+from .assemble import Assembler, Context
+from .codebook import CodeBook
+from .columns import Columns
+from .corrections import Corrections, Run
+from .engine import Engine
+from .firing import Firings
+from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
+from .outbox import Outbox, Publish
+from .recent import Entry, Fetch, Recent
+
+log = logging.getLogger(__name__)
+
+#: Journal time between two rounds of forgetting; fixed, so that every replay forgets at the same entries.
+PRUNE_EVERY: Final = 10 * MINUTE
+_BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
+_SNAPSHOT_SHARE: Final = 20  # at most one part in so many of the time goes into snapshots
+
+
+class Correlator:
+    """Runs one plan over the journal.
+
+    `fetch` reads an entry again (evidence that is no longer in memory). `published`: alert id -> newest revision already in the
+    ALERTS stream. `corrects`: feeds whose records may update or cancel others (`corrections.correcting`), None for all.
+    `skews`: feed -> µs an event time may be ahead. `snapshot`: the file, None for none. `live_from`: entries up to this stream
+    sequence are catch-up and do not count for latency.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        fetch: Fetch,
+        *,
+        name_place: Callable[[float, float], str] = lambda _lon, _lat: "",
+        published: Mapping[str, int] | None = None,
+        snapshot: Path | None = None,
+        snapshot_every: float = 5.0,
+        corrects: frozenset[str] | None = None,
+        skews: Mapping[str, int] | None = None,
+        exercise: bool = False,
+        live_from: int = 0,
+        recent_bytes: int = 64 << 20,
+        engine: Engine | None = None,
+    ) -> None:
+        self.seq = 0
+        self.clock = 0
+        self.counters = Counters()
+        self.latency = Latency()
+        self.live_from = live_from
+        self._plan_version = snapshots.plan_version(plan)
+        self._engine = engine if engine is not None else Engine(plan)
+        self._codebook = CodeBook(self._engine, plan, skews)
+        self._corrections = Corrections(plan, corrects)
+        context = Context(name_place, self._corrections.root, self._engine.source_name, self._codebook.skew, exercise)
+        self._assembler = Assembler(plan, context)
+        self._recent = Recent(fetch, recent_bytes)
+        self._published = dict(published or {})
+        self._outbox: Outbox | None = None
+        self._file = snapshot
+        self._every = snapshot_every
+        self._saving: asyncio.Task[None] | None = None
+        self._saved_at = time.monotonic()
+        self._saved_seq = 0
+
+    def resume(self) -> int:
+        """Loads the snapshot if there is a usable one. Returns the last journal entry it contains: read on from the next."""
+        found = snapshots.load(self._file, self._plan_version) if self._file is not None else None
+        if found is not None:
+            self._engine.restore(found.state["engine"])
+            self._codebook.reset()
+            self._assembler.restore(found.state["alerts"])
+            self._corrections.restore(found.state["corrections"])
+            self.seq, self.clock = found.seq, found.clock
+            self._saved_seq = found.seq
+        return self.seq
+
+    def warm_up(self) -> None:
+        """Compiles or loads the kernels; takes seconds on a cold cache. Call before saying "ready"."""
+        self._engine.warm_up()
+
+    async def run(self, entries: AsyncIterator[Entry], publish: Publish, *, finish: bool = False) -> None:
+        """Until the entries end. `finish`: tell also what waits for its second to pass (end of a rule test or a back-test; never
+        when the journal goes on). Raises what `publish` or `fetch` raise: then start again from `resume`."""
+        self._outbox = outbox = Outbox(publish, self._published, self._told)
+        breath = time.perf_counter()
+        try:
+            async for entry in entries:
+                await self._take(entry, outbox)
+                self._save_if_due(outbox)
+                if time.perf_counter() - breath > _BREATH:
+                    await asyncio.sleep(0)
+                    breath = time.perf_counter()
+            if finish:
+                await self._tell(outbox, 0, everything=True)
+            await outbox.drain()
+        finally:
+            await outbox.close()
+            if self._saving is not None:
+                await asyncio.gather(self._saving, return_exceptions=True)
+
+    def save(self) -> None:
+        """Writes a snapshot now, on this thread. Only when `run` has returned, so that all that was told is durable."""
+        if self._file is not None:
+            self._write(self._state(), self._file)
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        counted = [Sample(name, "counter", words, getattr(self.counters, name)) for name, words in COUNTER_WORDS.items()]
+        repairs, recent = self._codebook.repairs, self._recent
+        counted += [
+            Sample("clamped_times", "counter", "Events dated ahead of their receipt by more than the feed's skew.", repairs.clamped_times),
+            Sample("bad_coordinates", "counter", "Events whose coordinates are not on the globe.", repairs.bad_coordinates),
+            Sample("unknown_units", "counter", "Events with a unit that is not in UCUM.", repairs.unknown_units),
+            Sample("corrections_dangling", "counter", "Updates and cancels that name no target.", self._corrections.dangling),
+            Sample("already_told", "counter", "Revisions left out because they were durable before a restart.", self._skipped()),
+            Sample("evidence_reread", "counter", "Journal entries read again for evidence.", recent.fetched),
+            Sample("evidence_missing", "counter", "Events of evidence that the journal no longer has.", recent.missing),
+            Sample("alerts_forgotten", "counter", "Alerts forgotten because there were too many.", self._assembler.ledger.forgotten),
+            Sample("alerts_remembered", "gauge", "Alerts that can still change.", len(self._assembler.ledger.cases)),
+            Sample("recent_bytes", "gauge", "Journal entries kept in memory.", recent.size),
+            Sample("snapshot_bytes", "gauge", "Size of the newest snapshot.", self.counters.snapshot_bytes),
+            Sample("snapshot_duration_seconds", "gauge", "Time the newest snapshot took.", self.counters.snapshot_seconds),
+            Sample("last_sequence", "gauge", "Stream sequence of the last entry taken in.", self.seq),
+            Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
+        ]
+        for name, value in self._engine.counters().items():
+            kind = "gauge" if name.endswith("bytes") else "counter"
+            counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))
+        return render(counted) + self.latency.text(PREFIX + "alert_latency_seconds", "Receipt of a record to its alert being durable.")
+
+    async def _take(self, entry: Entry, outbox: Outbox) -> None:
+        if entry.seq <= self.seq:
+            self.counters.repeated += 1
+            return
+        before, self.clock = self.clock, max(self.clock, entry.ingest)
+        self.counters.entries += 1
+        if entry.batch is None:
+            await self._apply(self._engine.tick(self.clock), entry.seq)
+        else:
+            await self._events(entry)
+        await self._tell(outbox, entry.wall if entry.seq > self.live_from else 0)
+        if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
+            self._assembler.ledger.prune(self.clock)
+            self._corrections.prune(self.clock)
+        self.seq = entry.seq
+
+    async def _events(self, entry: Entry) -> None:
+        batch = entry.batch
+        self._recent.add(entry)
+        self.counters.events += batch.num_rows
+        runs = self._corrections.runs(batch, self.clock, entry.seq)
+        columns = self._codebook.columns(batch, entry.ingest, entry.seq)
+        if runs is None:
+            await self._apply(self._engine.push(columns, self.clock), entry.seq)
+            return
+        await self._apply(self._engine.tick(self.clock), entry.seq)  # deadlines fire before anything is taken back
+        for run in runs:
+            await self._correct(run, columns, entry.seq)
+
+    async def _correct(self, run: Run, columns: Columns, entry: int) -> None:
+        if run.withdrawn:
+            self.counters.withdrawn += len(run.withdrawn)
+            await self._apply(self._engine.withdraw(np.array(run.withdrawn, np.int64)), entry)
+            self._assembler.withdraw(run.withdrawn, run.by, self.clock)
+        if run.start < run.stop:
+            await self._apply(self._engine.push(cut(columns, run.start, run.stop), self.clock), entry)
+
+    async def _apply(self, firings: Firings, entry: int) -> None:
+        if len(firings):
+            facts = await self._recent.lookup(self._assembler.anchors(firings))
+            self._assembler.apply(firings, facts, self.clock, entry)
+
+    async def _tell(self, outbox: Outbox, wall: int, everything: bool = False) -> None:
+        unsettled = self._assembler.unsettled()
+        if unsettled is not None:
+            self._assembler.settle(await self._recent.lookup(unsettled))
+        cases = self._assembler.due(self.clock, everything)
+        if not cases:
+            return
+        facts = await self._recent.lookup(seq for case in cases for seq in case.evidence)
+        for alert in self._assembler.tell(cases, facts, self.clock):
+            self._count(alert)
+            for event in alert.evidence:
+                self._corrections.hold(event.feed, event.id, event.seq, self.clock + self._assembler.keep)
+            await outbox.put(alert, wall)
+
+    def _count(self, alert: Alert) -> None:
+        self.counters.retracted += alert.status == "retracted"
+        self.counters.raised += alert.revision == 1
+        self.counters.amended += alert.revision > 1 and alert.status != "retracted"
+
+    def _told(self, alert: Alert, wall: int) -> None:
+        if alert.revision == 1 and wall:
+            self.latency.note((time.time_ns() - wall) / 1e9)
+
+    def _skipped(self) -> int:
+        return self._outbox.skipped if self._outbox is not None else 0
+
+    def _save_if_due(self, outbox: Outbox) -> None:
+        if self._file is None or (self._saving is not None and not self._saving.done()):
+            return
+        if self._saving is not None:
+            self._saving.result()  # a disk that cannot hold the state is a fault, not a footnote
+        pause = max(self._every, self.counters.snapshot_seconds * _SNAPSHOT_SHARE)
+        if self.seq == self._saved_seq or time.monotonic() - self._saved_at < pause:
+            return
+        self._saving = asyncio.create_task(self._save(self._state(), self._file, outbox))
+
+    async def _save(self, state: snapshots.Snapshot, file: Path, outbox: Outbox) -> None:
+        await outbox.settled()
+        await asyncio.to_thread(self._write, state, file)
+
+    def _write(self, state: snapshots.Snapshot, file: Path) -> None:
+        start = time.monotonic()
+        content = snapshots.encode(state, self._plan_version)
+        snapshots.save(file, content)
+        self._saved_at, self._saved_seq = time.monotonic(), state.seq
+        self.counters.snapshots += 1
+        self.counters.snapshot_bytes = len(content)
+        self.counters.snapshot_seconds = self._saved_at - start
+
+    def _state(self) -> snapshots.Snapshot:
+        state: dict[str, Any] = {
+            "engine": self._engine.snapshot(),
+            "alerts": self._assembler.snapshot(),
+            "corrections": self._corrections.snapshot(),
+        }
+        return snapshots.Snapshot(self.seq, self.clock, state)
+
+
+def cut(columns: Columns, start: int, stop: int) -> Columns:
+    """Rows [start, stop), without copying."""
+    return Columns(**{name: getattr(columns, name)[start:stop] for name in Columns.__dataclass_fields__})
