@@ -228,7 +228,7 @@ class Journal:
         if self._link is not None:
             await self._link.close()
         if self.high_water is not None:
-            await asyncio.to_thread(self.high_water.close)
+            await self.high_water.close()
 
     async def __aenter__(self) -> Self:
         return self

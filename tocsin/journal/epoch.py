@@ -97,10 +97,12 @@ class HighWater:
         write_private(self.path, orjson.dumps(seen))
         self._saved, self._written = seen, time.monotonic()
 
-    def close(self) -> None:
-        """Writes what is not yet on disk. Blocks for an fsync."""
+    async def close(self) -> None:
+        """Writes what is not yet on disk."""
+        if self._writing is not None:
+            await self._writing
         if self._seen != self._saved:
-            self._write()
+            await asyncio.to_thread(self._write)
 
 
 def _read_mark(path: Path) -> dict[str, int]:
@@ -122,7 +124,7 @@ class Watchman:
         self.alarm = alarm
 
     async def inspect(self, found: StreamState) -> StreamState:
-        """The stream as it is, or as it is after a rewind was repaired. Raises Retriable when another process repairs it too."""
+        """The stream as it is, or as it is after a rewind was repaired. Raises Retriable, Lost."""
         mark = self.high_water.known(self.stream)
         if found.last >= mark:
             self.high_water.note(self.stream, found.last)
@@ -131,23 +133,25 @@ class Watchman:
         await set_epoch(self.link, self.stream, found.config, rewind.epoch)
         if found.messages == 0:
             await api(self.link, f"STREAM.PURGE.{self.stream}", {"seq": rewind.resumes + 1})
-            await self._mark(rewind, rewind.resumes)
-        else:
-            await self._fill(rewind)
+        last = found.last
+        while last < rewind.resumes:
+            last = await self._fill(rewind, min(CHUNK, rewind.resumes - last))
         await self.high_water.cover(self.stream, rewind.resumes)
         self.alarm(rewind)
         after = await state(self.link, self.stream)
         return after or found
 
-    async def _fill(self, rewind: Rewind) -> None:
-        for start in range(rewind.first_lost, rewind.resumes + 1, CHUNK):
-            numbers = range(start, min(start + CHUNK, rewind.resumes + 1))
-            await asyncio.gather(*(self._mark(rewind, number - 1) for number in numbers))
+    async def _fill(self, rewind: Rewind, count: int) -> int:
+        """Publishes `count` markers; returns the highest number they got. Another process doing the same does no harm.
 
-    async def _mark(self, rewind: Rewind, last: int) -> None:
-        headers = {"Nats-Expected-Last-Sequence": str(last), "T-Epoch": str(rewind.epoch)}
-        body = rewind.to_json() if last == rewind.first_lost - 1 or last == rewind.resumes else b""
-        reply = await self.link.request(LOST_SUBJECTS[self.stream], body, headers, within=30.0)
+        No expected number is sent along: a server that has just cut its stream still compares with the old one.
+        """
+        answers = await asyncio.gather(*(self._mark(rewind) for _ in range(count)))
+        return max(answers)
+
+    async def _mark(self, rewind: Rewind) -> int:
+        reply = await self.link.request(LOST_SUBJECTS[self.stream], rewind.to_json(), {"T-Epoch": str(rewind.epoch)}, within=30.0)
         answer = orjson.loads(reply.data) if reply.data else {"error": {"description": "JetStream does not answer"}}
         if answer.get("error"):
             raise Retriable(f"filling the gap of {self.stream}: {answer['error'].get('description')}")
+        return int(answer["seq"])

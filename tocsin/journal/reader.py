@@ -78,7 +78,7 @@ async def verified(journal: Journal, stream: str, start: int, until: int | None,
 def _extend(lost: DamagedEntry | None, marker: Raw, stream: str) -> DamagedEntry:
     if lost is not None:
         return DamagedEntry(stream, lost.first, marker.seq, lost.kind, lost.reason)
-    reason = orjson.loads(marker.data)["alarm"] if marker.data else "lost in a rewind of the stream"
+    reason = str(orjson.loads(marker.data)["alarm"])
     return DamagedEntry(stream, marker.seq, marker.seq, "lost", reason)
 
 
