@@ -61,7 +61,7 @@ class Budget:
     def take(self, feed: str, priority: int, size: int) -> None:
         mine = self.held.get(feed, 0)
         if mine + size > self.per_feed:
-            raise Retriable(
+            raise OverloadError(
                 f"{feed} has {mine} bytes in flight and may have {self.per_feed}; send again when earlier messages are answered", 1.0
             )
         share = self.total * SHARES.get(priority, LOWEST_SHARE)

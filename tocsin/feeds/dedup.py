@@ -36,7 +36,6 @@ class Claim:
     status: NDArray[np.int8]  # FRESH, DUPLICATE or CONFLICT, one per row
     known: Values  # content already known, 0 where fresh
     memory: Dedup
-    flying: frozenset[int]
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -60,7 +59,7 @@ class Dedup:
         self.horizon = horizon
         self._young, self._old = IdTable(), IdTable()
         self._born: int | None = None
-        self._flying: dict[int, Claim] = {}
+        self._flying: set[Claim] = set()
 
     def __len__(self) -> int:
         return self._young.count + self._old.count
@@ -73,27 +72,31 @@ class Dedup:
     async def claim(self, events: pa.RecordBatch) -> Claim:
         """Sorts the rows into fresh, duplicate and conflict; waits while any of their ids is on its way."""
         found = prints(events)
-        while not self._flying.keys().isdisjoint(found.distinct):
-            # Nothing is held while waiting, so two deliveries can never wait for each other.
-            await self._flying[next(iter(self._flying.keys() & found.distinct))].settled.wait()
+        while (earlier := self._on_its_way(found)) is not None:
+            await earlier.settled.wait()  # nothing is held while waiting, so two deliveries can never wait for each other
         known = self._young.find(found.keys)
         if self._old.count:
             known = np.where(known == 0, self._old.find(found.keys), known)
         if len(found.distinct) < len(found.ids):
             known = _with_earlier_rows(found, known)
-        status = np.where(known == 0, FRESH, np.where(known == found.contents, DUPLICATE, CONFLICT)).astype(np.int8)
-        claim = Claim(found, status, known, self, found.distinct)
-        self._flying.update(dict.fromkeys(found.distinct, claim))
+        status = np.zeros(known.size, np.int8)
+        if known.any():
+            status[known != 0] = CONFLICT
+            status[known == found.contents] = DUPLICATE
+        claim = Claim(found, status, known, self)
+        self._flying.add(claim)
         return claim
 
+    def _on_its_way(self, found: Prints) -> Claim | None:
+        return next((claim for claim in self._flying if not claim.prints.distinct.isdisjoint(found.distinct)), None)
+
     def settle(self, claim: Claim, now: int) -> None:
-        contents = np.where(claim.known == 0, claim.prints.contents, claim.known)
+        contents = claim.prints.contents if claim.all_fresh else np.where(claim.known == 0, claim.prints.contents, claim.known)
         self._learn(claim.prints, contents, now)
         self.release(claim)
 
     def release(self, claim: Claim) -> None:
-        for key in claim.flying:
-            del self._flying[key]
+        self._flying.remove(claim)
         claim.settled.set()
 
     def _learn(self, found: Prints, contents: Values, now: int) -> None:

@@ -6,6 +6,7 @@ ids that collide; the numbers therefore mean nothing outside this process and ar
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,14 @@ APART: Final = ("id", "feed", "ingest_time")
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _HALF: Final = np.uint64(32)
+_ZERO: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
+_RAW: Final[dict[pa.DataType, type[np.generic]]] = {
+    pa.float64(): np.float64,
+    pa.int64(): np.int64,
+    pa.timestamp("us", tz="UTC"): np.int64,
+    pa.int8(): np.int8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +57,55 @@ def _contents(events: pa.RecordBatch) -> Values:
     for name, column in zip(events.schema.names, events.columns, strict=True):
         if name not in APART:
             _add(total, name, column)
-    return ((_mixed(total) >> _HALF) | np.uint64(1)).astype(np.uint32)
+    return ((_mixed(total) >> _HALF) | _ONE).astype(np.uint32)
 
 
 def _add(total: Words, name: str, column: pa.Array) -> None:
     """Adds one column's part to the rows' sums; a null adds nothing, so a column of nulls equals no column."""
-    if column.null_count == len(column):
+    nulls = column.null_count
+    if nulls == len(column):
         return
     if pa.types.is_struct(column.type):
         for field, child in zip(column.type, column.flatten(), strict=True):
             _add(total, f"{name}.{field.name}", child)
         return
-    salt = np.uint64(hash(name) & 0xFFFF_FFFF_FFFF_FFFF)
-    part = _mixed(_words(column) * _ODD + salt)
-    if column.null_count:
-        part[column.is_null().to_numpy(zero_copy_only=False)] = 0
-    total += part
+    part = _mixed(_words(column) * _ODD + _salt(name))
+    total += part if nulls == 0 else np.where(column.is_null().to_numpy(zero_copy_only=False), _ZERO, part)
+
+
+@functools.cache
+def _salt(name: str) -> np.uint64:
+    """Keeps the same value in two columns apart."""
+    return np.uint64(hash(name) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _words(column: pa.Array) -> Words:
-    """One 64-bit word per row; the word of a null is arbitrary."""
+    """One 64-bit word per row (one for all rows when all say the same); the word of a null is arbitrary."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         known = _words(column.dictionary)
-        codes = column.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        words: Words = known[codes]
+        if known.size == 1:
+            return known
+        codes = column.indices if column.null_count == 0 else column.indices.fill_null(0)
+        words: Words = known[codes.to_numpy(zero_copy_only=False)]
         return words
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return np.array(list(map(hash, column.to_pylist())), np.int64).view(np.uint64)
-    if pa.types.is_timestamp(kind):
-        return _fixed(column, np.int64).view(np.uint64)
-    if pa.types.is_floating(kind):
-        return _fixed(column, np.float64).view(np.uint64)
-    numbers: NDArray[np.int64] = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return numbers.astype(np.int64).view(np.uint64)
+    if pa.types.is_boolean(kind):
+        column, kind = column.cast(pa.int8()), pa.int8()
+    return _fixed(column, _RAW[kind])
 
 
-def _fixed(column: pa.Array, dtype: type) -> NDArray[np.generic]:
-    """The value buffer as it is, without a copy."""
+def _fixed(column: pa.Array, dtype: type[np.generic]) -> Words:
+    """The value buffer as it is, widened to words."""
     item = np.dtype(dtype).itemsize
-    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * item)
+    raw = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * item)
+    return raw.view(np.uint64) if item == 8 else raw.astype(np.uint64)
 
 
 def _mixed(words: Words) -> Words:
-    """Spreads every bit over the word (the finaliser of SplitMix64, one round)."""
-    words = (words ^ (words >> _HALF)) * _MIX
+    """Spreads every bit over the word (one round of SplitMix64's finaliser)."""
+    words = words ^ (words >> _HALF)
+    words *= _MIX
     words ^= words >> _HALF
     return words

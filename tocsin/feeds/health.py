@@ -132,7 +132,7 @@ class FeedHealth:
             "last_received": _iso(self.last_received),
             "expected_every_s": None if spec.expected_every is None else spec.expected_every / SECOND,
             "error": self.error,
-            "exercise_shift_s": spec.shift / SECOND,
+            "exercise_shift_s": spec.shift / SECOND if spec.shift else None,
             "licence": spec.licence,
             "kinds": sorted(self.kinds),
         }

@@ -23,7 +23,10 @@ class IdTable:
     def find(self, keys: Keys) -> Values:
         """One value per key, 0 where the key is unknown."""
         slots = self._seek(keys)
-        return np.where(self._keys[slots] == keys, self._values[slots], np.uint32(0))
+        found = np.flatnonzero(self._keys[slots] == keys)
+        values = np.zeros(keys.size, np.uint32)
+        values[found] = self._values[slots[found]]  # most keys are new: their values are not even looked at
+        return values
 
     def put(self, keys: Keys, values: Values) -> None:
         """Sets `values[i]` for `keys[i]`. Keys are distinct within one call."""
@@ -39,13 +42,13 @@ class IdTable:
 
     def _seek(self, keys: Keys) -> NDArray[np.int64]:
         """For each key its own slot, or the empty slot where it belongs."""
-        mask = np.uint64(self._keys.size - 1)
-        slots = (keys & mask).astype(np.int64)
-        held = self._keys[slots]
-        moving = np.flatnonzero((held != keys) & (held != 0))
+        mask = self._keys.size - 1
+        slots = (keys & np.uint64(mask)).view(np.int64)
+        other = np.flatnonzero(self._keys[slots] != keys)
+        moving = other[self._keys[slots[other]] != 0]
         while moving.size:
-            slots[moving] = (slots[moving] + 1) & int(mask)
-            held = self._keys[slots[moving]]
+            slots[moving] = step = (slots[moving] + 1) & mask
+            held = self._keys[step]
             moving = moving[(held != keys[moving]) & (held != 0)]
         return slots
 

@@ -17,22 +17,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Fatal, Retriable, Skippable
+from tocsin.kernel.fault import Retriable, Skippable, TocsinError
 from tocsin.model.feed import FeedSpec
 
 from .admission import MB, Budget
 from .contract import Decoded, EventLog, Format, Message, Receipt, Reject, Result
 from .dedup import CONFLICT, DUPLICATE, FRESH, Claim, Dedup
 from .health import FeedHealth
+from .limits import KEPT_OF_LARGER, MAX_MESSAGE, without_giants
 from .quarantine import Entry, Quarantine, Rejected
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE: Final = 16 * MB
 #: Above this a message is decoded in a thread, so that the event loop serves the other feeds meanwhile.
 THREAD_ABOVE: Final = 1 * MB
 #: Rows per claim and append: a bound on how long the event loop is held, and far below `model.ids.MAX_ROWS`.
 SLICE: Final = 16_384
+NOTHING: Final = pa.RecordBatch.from_pylist([], pa.schema([]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,23 @@ class FeedSink:
             with self._shared.budget.hold(self.spec.name, self.spec.priority) as hold:
                 hold.grow(len(message.body))
                 decoded = await self._decode(message)
-                receipt = Receipt()
-                await self._append(decoded, receipt, wall, every)
-                await self._set_aside(message, decoded.rejects, receipt)
+                receipt = await self._take(message, decoded, wall, every)
         except Retriable:
             self.health.refused += 1
             raise
-        receipt.results.sort(key=lambda result: result.index)
         self.health.took(message.received, receipt)
+        return receipt
+
+    async def _take(self, message: Message, decoded: Decoded, wall: int, every: bool) -> Receipt:
+        """Appends what is good, then sets aside what is not: a full quarantine must not keep good records from the journal."""
+        receipt = Receipt()
+        rejects = decoded.rejects
+        try:
+            await self._append(decoded, receipt, wall, every)
+        except Skippable as fault:  # the journal refuses an event for what it is: trying again would not help
+            rejects = (*rejects, Reject(0, message.body, str(fault), fault.where))
+        await self._set_aside(message, rejects, receipt)
+        receipt.results.sort(key=lambda result: result.index)
         return receipt
 
     async def refuse(self, message: Message, reason: str, size: int) -> None:
@@ -106,7 +116,10 @@ class FeedSink:
     async def _decode(self, message: Message) -> Decoded:
         size = len(message.body)
         if size > MAX_MESSAGE:
-            return _all_rejected(message.body, f"a message of {size} bytes; at most {MAX_MESSAGE} can be decoded at once")
+            reject = Reject(
+                0, message.body[:KEPT_OF_LARGER], f"a message of {size} bytes; at most {MAX_MESSAGE} can be decoded at once", size=size
+            )
+            return Decoded(NOTHING, (), (reject,))
         if size <= THREAD_ABOVE:
             return self._decode_now(message.body)
         async with self._one_thread:
@@ -114,7 +127,7 @@ class FeedSink:
 
     def _decode_now(self, body: bytes) -> Decoded:
         try:
-            return self._format.decode(body, self.spec)
+            return without_giants(self._format.decode(body, self.spec), body)
         except Skippable as fault:
             return _all_rejected(body, str(fault), fault.where)
         except Exception as fault:  # a decoder that breaks on one message must not stop the feed: it is quarantined like any other
@@ -144,15 +157,11 @@ class FeedSink:
             fresh = rows if claim.all_fresh else rows.filter(pa.array(claim.status == FRESH))
             if fresh.num_rows:
                 await self._shared.log.append(self.spec.name, fresh, wall)
-        except (Retriable, Fatal):
+        except BaseException as fault:
             claim.forget()
-            raise
-        except Exception as fault:
-            claim.forget()
-            raise Retriable(f"the journal cannot take events now: {fault}", 1.0) from fault
-        except BaseException:
-            claim.forget()
-            raise
+            if isinstance(fault, TocsinError) or not isinstance(fault, Exception):
+                raise
+            raise Retriable(f"the journal cannot take events now: {type(fault).__name__}: {fault}", 1.0) from fault
         claim.keep(self._shared.clock.now())
         if fresh.num_rows:
             self._count(fresh)
@@ -165,9 +174,10 @@ class FeedSink:
     async def _set_aside(self, message: Message, rejects: tuple[Reject, ...], receipt: Receipt) -> None:
         if not rejects:
             return
-        personal = bool(self.spec.personal)
-        rejected = Rejected(self.spec.name, personal, message.received, rejects, message.origin, message.content_type)
-        await self._shared.quarantine.put(rejected)
+        spec = self.spec
+        await self._shared.quarantine.put(
+            Rejected(spec.name, bool(spec.personal), spec.retention, message.received, rejects, message.origin, message.content_type)
+        )
         _note(receipt, rejects)
 
 
@@ -198,4 +208,4 @@ OUTCOMES: Final = {
 
 
 def _all_rejected(body: bytes, reason: str, where: str = "") -> Decoded:
-    return Decoded(pa.RecordBatch.from_pylist([], pa.schema([])), (), (Reject(0, body, reason, where),))
+    return Decoded(NOTHING, (), (Reject(0, body, reason, where),))

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +24,7 @@ from tocsin.model.time import DAY
 
 from .admission import MB
 from .contract import Reject
+from .limits import KEPT_OF_LARGER, MAX_MESSAGE
 from .sealing import Seal
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,9 @@ T = TypeVar("T")
 
 KEEP: Final = 30 * DAY
 KEEP_PERSONAL: Final = DAY
-MAX_RAW: Final = 16 * MB
-KEPT_OF_LARGER: Final = 64 << 10
 PAGE: Final = 4096
 ROW_COST: Final = 256  # bytes of a row besides its raw bytes
+ROWS_AT_ONCE: Final = 500
 
 WAITING, RETRIED = "waiting", "retried"
 
@@ -90,10 +90,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Rejects of one message, on their way into the quarantine."""
+    """Rejects of one message, on their way into the quarantine. `keep`: at most this long, microseconds."""
 
     feed: str
     personal: bool
+    keep: int
     received: int
     rejects: Sequence[Reject]
     origin: str = ""
@@ -105,25 +106,30 @@ class Quarantine:
 
     def __init__(
         self,
-        folder: Path,
+        path: Path,
+        seal: Seal,
         per_feed: int = 64 * MB,
         total: int = 256 * MB,
         rows_per_feed: int = 10_000,
         wall: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        self.path = folder / "quarantine.db"
+        self.path = path
         self.per_feed, self.total, self.rows_per_feed = per_feed, total, rows_per_feed
         self.dropped: dict[str, int] = {}  # records pushed out by the bounds, per feed
         self._unchecked: dict[str, int] = {}  # bytes written since the bounds of a feed were last enforced
         self._wall = wall
-        folder.mkdir(parents=True, exist_ok=True)
-        self._seal = Seal.from_file(folder / "quarantine.key")
+        self._seal = seal
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(1, "quarantine")
         self._db = self._thread.submit(self._open).result()
 
     async def put(self, rejected: Rejected) -> None:
-        """Returns when the rejects are durable."""
-        await self._run(lambda db: self._put(db, rejected))
+        """Returns when the rejects are durable. Of more than a feed may have, the last ones stay."""
+        kept = rejected.rejects[-self.rows_per_feed :]
+        self._drop(rejected.feed, len(rejected.rejects) - len(kept))
+        for start in range(0, len(kept), ROWS_AT_ONCE):  # in between, the other feeds have their turn
+            part = replace(rejected, rejects=kept[start : start + ROWS_AT_ONCE])
+            await self._run(lambda db, part=part: self._put(db, part))  # type: ignore[misc]
 
     async def list(self, feed: str | None = None, limit: int = 100) -> list[Entry]:
         """Newest first, without the raw bytes."""
@@ -192,6 +198,8 @@ class Quarantine:
         try:
             return self._connect()
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
             # Feeds go on: the broken file is kept beside the new one for whoever wants to look into it.
             broken = self.path.with_suffix(f".broken-{self._wall()}")
             log.error("%s cannot be read (%s); kept as %s, starting empty", self.path.name, error, broken.name)
@@ -219,7 +227,7 @@ class Quarantine:
 
     def _put(self, db: sqlite3.Connection, rejected: Rejected) -> None:
         now = self._wall()
-        expires = now + (KEEP_PERSONAL if rejected.personal else KEEP)
+        expires = now + min(rejected.keep, KEEP_PERSONAL if rejected.personal else KEEP)
         db.executemany(
             f"INSERT INTO record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, 1, ?, '{WAITING}', ?, ?) "  # noqa: S608
             f"ON CONFLICT (id) DO UPDATE SET seen = seen + 1, received = excluded.received, stored = excluded.stored, "
@@ -239,8 +247,8 @@ class Quarantine:
 
     def _rows(self, rejected: Rejected, now: int, expires: int) -> Iterable[tuple[Any, ...]]:
         for reject in rejected.rejects:
-            name = self._seal.name(rejected.feed.encode(), reject.raw, reject.reason.encode(), reject.where.encode())
-            raw = reject.raw if len(reject.raw) <= MAX_RAW else reject.raw[:KEPT_OF_LARGER]
+            name = self._seal.name(rejected.feed.encode(), reject.raw, reject.reason.encode())
+            raw = reject.raw if len(reject.raw) <= MAX_MESSAGE else reject.raw[:KEPT_OF_LARGER]
             body = Body(raw, reject.reason, reject.where, rejected.origin, rejected.content_type)
             stored = self._encode(name, rejected.feed, rejected.personal, body)
             size = reject.size or len(reject.raw)
@@ -263,8 +271,11 @@ class Quarantine:
             "WHERE bytes > ?2 OR place > ?3)",
             (feed, room, rows),
         ).rowcount
-        if gone:
-            self.dropped[feed] = self.dropped.get(feed, 0) + gone
+        self._drop(feed, gone)
+
+    def _drop(self, feed: str, count: int) -> None:
+        if count:
+            self.dropped[feed] = self.dropped.get(feed, 0) + count
 
     def _entry(self, row: tuple[Any, ...], with_raw: bool) -> Entry:
         name, feed, received, _, expires, seen, size, state, sealed, stored = row

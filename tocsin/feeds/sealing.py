@@ -53,6 +53,8 @@ class Seal:
 
     def open(self, sealed: bytes, about: str) -> bytes | None:
         """None when the bytes were sealed with another key or for something else."""
+        if len(sealed) <= NONCE_BYTES:
+            return None
         try:
             return self._aes.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
         except InvalidTag:

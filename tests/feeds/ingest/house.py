@@ -13,6 +13,7 @@ from tocsin.feeds.dedup import Dedup
 from tocsin.feeds.health import FeedHealth
 from tocsin.feeds.pipeline import FeedSink, Shared
 from tocsin.feeds.quarantine import Quarantine
+from tocsin.feeds.sealing import Seal
 from tocsin.kernel.clock import Clock
 from tocsin.model.event import event_schema
 from tocsin.model.feed import Choice, FeedSpec
@@ -113,7 +114,7 @@ class House:
         self.folder = folder
         self.clock = clock or Clock()
         self.log = MemoryLog()
-        self.quarantine = Quarantine(folder, **quarantine)
+        self.quarantine = Quarantine(folder / "quarantine.db", Seal.from_file(folder / "quarantine.key"), **quarantine)
         self.shared = Shared(self.log, self.quarantine, self.clock)
 
     def sink(self, spec: FeedSpec | None = None, decoder=None) -> FeedSink:

@@ -4,9 +4,9 @@ import asyncio
 
 import pyarrow as pa
 import pytest
+from house import START, batch, line
 from hypothesis import given
 from hypothesis import strategies as st
-from house import START, batch, line
 
 from tocsin.feeds.dedup import CONFLICT, DUPLICATE, FRESH, Dedup
 from tocsin.feeds.fingerprint import prints

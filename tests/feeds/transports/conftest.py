@@ -5,7 +5,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ingest"))
 
-from house import House  # noqa: E402
+from house import House
 
 
 @pytest.fixture
