@@ -238,3 +238,20 @@ class Keyed(Kind):
         if not self.names:
             return {"type": "object", "additionalProperties": self.kind.schema()}
         return {"type": "object", "properties": {name: self.kind.schema() for name in self.names}, "additionalProperties": False}
+
+
+@dataclass(frozen=True)
+class AsWritten(Kind):
+    """Checked like `kind`, but kept as it was written: whoever uses it converts it."""
+
+    kind: Kind
+
+    def words(self) -> str:
+        return self.kind.words()
+
+    def parse(self, node: Node) -> Any:
+        self.kind.parse(node)
+        return node.value
+
+    def schema(self) -> Schema:
+        return self.kind.schema()

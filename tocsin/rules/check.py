@@ -197,20 +197,23 @@ class _Checker:
             for name in test.constants:
                 if isinstance(name, str) and name not in names:
                     self.doubt(path, f"there is no feed {name!r}; {nearest(name, names)}")
-        if not test.field.startswith("attrs.") or any(feed.kinds is None for feed in makers):
-            return
+        elif test.field.startswith("attrs.") and all(feed.kinds is not None for feed in makers):
+            self.attribute(path, test, condition.kind, makers)
+
+    def attribute(self, path: str, test: Test, kind: str, makers: Many[Produced]) -> None:
         attribute = test.field.removeprefix("attrs.")
         types = {feed.attrs[attribute] for feed in makers if attribute in feed.attrs}
         if not types:
             known = sorted({name for feed in makers for name in feed.attrs})
-            names = ", ".join(feed.feed for feed in makers)
-            self.bad(
-                path,
-                f"{condition.kind} has no attribute {attribute!r} (feed {names}); {nearest(attribute, known) if known else 'it has none'}",
-            )
+            whose = ", ".join(feed.feed for feed in makers)
+            self.bad(path, f"{kind} has no attribute {attribute!r} (feed {whose}); {nearest(attribute, known) if known else 'it has none'}")
         elif test.constants and not any(_fits(type_, test.constants[0]) for type_ in types):
-            valid = {"string": 'text, as in == "A"', "boolean": "true or false", "time": "nothing in this version but exists"}
             type_ = min(types)
+            valid = {
+                "string": 'text, as in == "A"',
+                "boolean": "true or false",
+                "time": "nothing: in this version a time only exists or not",
+            }
             self.bad(path, f"{test.field} is a {type_}; compare it with {valid.get(type_, 'a number, as in >= 5')}")
 
 

@@ -1,0 +1,217 @@
+"""A city directory in, a checked `City` out: everything wrong in it is found at once, with file and line and what would be valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tocsin.kernel.document import Document, read_file
+from tocsin.kernel.fault import Misconfigured, Problem, nearest
+from tocsin.kernel.shape import BAD, Place
+from tocsin.model.city import City, Exercise, Layer
+from tocsin.model.feed import FeedSpec
+from tocsin.model.plan import Plan
+from tocsin.rules.check import check_rules, produced
+from tocsin.rules.compile import compile_rule
+from tocsin.rules.nodes import Rule
+from tocsin.rules.parse import read_rules
+
+from .city_keys import CITY, LAYERS
+from .feeds import read_feeds
+from .ruletests import read_tests
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found in a city directory. `city` is None when there are problems; warnings do not stop it."""
+
+    root: Path
+    city: City | None = None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    feeds: int = 0
+    rules: int = 0
+    tests: int = 0
+
+    def sort(self) -> None:
+        for found in (self.problems, self.warnings):
+            found.sort(key=lambda one: (one.file, one.line, one.message))
+
+
+def load_city(path: Path) -> City:
+    """The city in this directory. Raises Misconfigured with every problem found."""
+    report = read_city(path)
+    if report.city is None:
+        raise Misconfigured(report.problems)
+    return report.city
+
+
+def read_city(path: Path) -> Report:
+    """Everything there is to say about a city directory; never raises for what is written in it."""
+    report = Report(path)
+    if not (path / "city.yaml").is_file():
+        what = "has no city.yaml" if path.is_dir() else "is not a directory"
+        report.problems.append(
+            Problem(str(path), 0, f"{what}; a city directory holds city.yaml, feeds/*.yaml, rules/*.yaml and layers.yaml")
+        )
+        return report
+    values, place = _one(path, "city.yaml", report)
+    feeds = _feeds(path, report)
+    rules = _rules(path, feeds, report)
+    layers = _layers(path, values["layers"] if values else "layers.yaml", report)
+    _tests(path, rules, report)
+    report.feeds, report.rules = len(feeds), len(rules)
+    if values:
+        exercise = _exercise(values["exercise"], place, feeds, report)
+        if not report.problems:
+            report.city = _city(values, feeds, rules, layers, exercise, path)
+    report.sort()
+    return report
+
+
+def _city(
+    values: dict[str, Any], feeds: list[FeedSpec], rules: list[Rule], layers: list[Layer], exercise: Exercise | None, root: Path
+) -> City:
+    plan = Plan(tuple(compile_rule(rule) for rule in rules), origin=values["centre"], **values["correlation"])
+    return City(
+        name=values["city"],
+        title=values["title"],
+        timezone=values["timezone"],
+        centre=values["centre"],
+        zoom=values["zoom"],
+        region=values["region"] or values["city"],
+        feeds=tuple(feeds),
+        plan=plan,
+        layers=tuple(layers),
+        root=root,
+        exercise=exercise,
+    )
+
+
+def _one(root: Path, name: str, report: Report) -> tuple[dict[str, Any] | None, Place]:
+    """The only document of city.yaml, read."""
+    place = Place(name, report.problems)
+    documents, problems = read_file(root / name, name)
+    report.problems += problems
+    if problems:
+        return None, place
+    if len(documents) != 1:
+        report.problems.append(Problem(name, 0, f"{len(documents)} documents; exactly one is expected"))
+        return None, place
+    values = CITY.read(documents[0].root, place)
+    return (None if values is BAD else values), place
+
+
+def _files(root: Path, folder: str, report: Report) -> list[tuple[Path, str]]:
+    """The folder's YAML files in order; anything that looks like one and is not read is a warning."""
+    for path in sorted((root / folder).glob("*.yml")):
+        report.warnings.append(Problem(f"{folder}/{path.name}", 0, "is not read; name it .yaml"))
+    return [(path, f"{folder}/{path.name}") for path in sorted((root / folder).glob("*.yaml"))]
+
+
+def _feeds(root: Path, report: Report) -> list[FeedSpec]:
+    feeds: list[FeedSpec] = []
+    for path, name in _files(root, "feeds", report):
+        found, problems = read_feeds(path, name)
+        feeds += found
+        report.problems += problems
+    report.problems += _same_name(feeds, "feed")
+    for spec in feeds:
+        report.problems += _missing_files(root, spec)
+    if not feeds and not report.problems:
+        report.warnings.append(Problem("feeds", 0, "no feeds: write one to feeds/NAME.yaml"))
+    return feeds
+
+
+def _same_name(things: Iterable[FeedSpec], noun: str) -> list[Problem]:
+    first: dict[str, FeedSpec] = {}
+    problems = []
+    for one in things:
+        other = first.setdefault(one.name, one)
+        if other is not one:
+            where = f"{other.file}:{other.line}"
+            problems.append(
+                Problem(one.file, one.line, f"{noun}: a {noun} {one.name!r} is already defined at {where}; names are unique in a city")
+            )
+    return problems
+
+
+def _missing_files(root: Path, spec: FeedSpec) -> list[Problem]:
+    if spec.transport.name != "replay":
+        return []
+    missing = [name for name in spec.transport.options["files"] if not (root / name).is_file()]
+    if not missing:
+        return []
+    folder = (root / missing[0]).parent
+    there = [f"{Path(missing[0]).parent.as_posix()}/{path.name}" for path in folder.iterdir()] if folder.is_dir() else []
+    hint = nearest(missing[0], there) if there else f"there is no folder {Path(missing[0]).parent.as_posix()!r} in the city directory"
+    return [Problem(spec.file, spec.line, f"transport.replay.files: there is no file {missing[0]!r}; {hint}")]
+
+
+def _rules(root: Path, feeds: list[FeedSpec], report: Report) -> list[Rule]:
+    rules: list[Rule] = []
+    for path, name in _files(root, "rules", report):
+        found, problems = read_rules(path, name)
+        rules += found
+        report.problems += problems
+    # A feed that could not be read may produce anything, so rules are held against the feeds only when all of them are good.
+    whole = not any(problem.file.startswith("feeds/") for problem in report.problems)
+    findings = check_rules(rules, [produced(spec) for spec in feeds] if whole else None)
+    report.problems += findings.problems
+    report.warnings += findings.warnings
+    return rules
+
+
+def _layers(root: Path, name: str, report: Report) -> list[Layer]:
+    if not (root / name).is_file():
+        if name != "layers.yaml":
+            report.problems.append(Problem("city.yaml", 0, f"layers: there is no file {name!r} in the city directory"))
+        return []
+    documents, problems = read_file(root / name, name)
+    report.problems += problems
+    layers: list[Layer] = []
+    for document in documents:
+        layers += _layers_of(document, root, name, report)
+    return layers
+
+
+def _layers_of(document: Document, root: Path, name: str, report: Report) -> list[Layer]:
+    place = Place(name, report.problems)
+    values = LAYERS.read(document.root, place)
+    layers: list[Layer] = []
+    for index, one in enumerate([] if values is BAD else values, 1):
+        layer = Layer(**{**one, "path": root / one["path"]})
+        here = place.at(index, place.lines[f"[{index}]"])
+        if any(other.name == layer.name for other in layers):
+            here.add(here.lines[here.path], f"a layer {layer.name!r} is already defined; names are unique in a city")
+        if not layer.path.is_file():
+            problem = Problem(
+                name, here.lines[f"{here.path}.path"], f"{here.path}.path: there is no file {one['path']!r} in the city directory"
+            )
+            (report.warnings if layer.kind == "tiles" else report.problems).append(problem)
+        if layer.places and layer.kind == "tiles":
+            here.add(here.lines[f"{here.path}.places"], "tiles have no names to say near what an alert is; use points or polygons")
+        layers.append(layer)
+    return layers
+
+
+def _tests(root: Path, rules: list[Rule], report: Report) -> None:
+    names = [rule.name for rule in rules]
+    for path, name in _files(root, "tests", report):
+        found, problems = read_tests(path, name, names)
+        report.tests += len(found)
+        report.problems += problems
+
+
+def _exercise(values: dict[str, Any] | None, place: Place, feeds: list[FeedSpec], report: Report) -> Exercise | None:
+    if values is None:
+        for spec in feeds:
+            if spec.shift:
+                report.problems.append(Problem(spec.file, spec.line, "shift: is for exercises, and city.yaml declares none"))
+        return None
+    if values["end"] <= values["start"]:
+        place.add(place.lines["exercise.end"], "exercise.end: is not after its start")
+        return None
+    return Exercise(values["start"], values["end"], values["speed"], values["title"])

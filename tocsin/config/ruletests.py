@@ -1,0 +1,109 @@
+"""Rule tests of a city, `tests/*.yaml`: YAML in, `model.ruletest` out, one test a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tocsin.kernel.document import Document, read_file, read_text
+from tocsin.kernel.fault import Misconfigured, Problem, nearest
+from tocsin.kernel.shape import BAD, Place
+from tocsin.model.ruletest import Expected, RuleTest, TestEvent
+from tocsin.model.severity import Action, Severity
+from tocsin.model.time import DAY
+
+from .city_keys import RULE_TEST
+
+
+def load_tests(root: Path, rules: Iterable[str] | None = None) -> tuple[RuleTest, ...]:
+    """Every test of a city directory, in file order. `rules`: names that exist, when they are known. Raises Misconfigured."""
+    names = None if rules is None else sorted(rules)
+    tests: list[RuleTest] = []
+    problems: list[Problem] = []
+    for path in sorted((root / "tests").glob("*.yaml")):
+        found, wrong = read_tests(path, f"tests/{path.name}", names)
+        tests += found
+        problems += wrong
+    if problems:
+        raise Misconfigured(problems)
+    return tuple(tests)
+
+
+def read_tests(path: Path, name: str, rules: Iterable[str] | None = None) -> tuple[list[RuleTest], list[Problem]]:
+    """The tests of a file and everything wrong in it."""
+    return _tests(*read_file(path, name), name, rules)
+
+
+def parse_tests(text: str, name: str = "test", rules: Iterable[str] | None = None) -> tuple[list[RuleTest], list[Problem]]:
+    """Like `read_tests`, for text."""
+    return _tests(*read_text(text, name), name, rules)
+
+
+def _tests(
+    documents: Iterable[Document], problems: list[Problem], name: str, rules: Iterable[str] | None
+) -> tuple[list[RuleTest], list[Problem]]:
+    tests: list[RuleTest] = []
+    found: list[Problem] = []
+    for document in documents:
+        place = Place(name)
+        values = RULE_TEST.read(document.root, place)
+        if values is not BAD:
+            _check(values, place, rules)
+            if not place.problems:
+                tests.append(_test(values, place))
+        found += place.problems
+    return tests, found + problems
+
+
+def _check(values: Mapping[str, Any], place: Place, rules: Iterable[str] | None) -> None:
+    line = place.lines["test"]
+    if rules is not None and values["rule"] not in rules:
+        place.add(place.lines["rule"], f"rule: there is no rule {values['rule']!r}; {nearest(values['rule'], rules)}")
+    if values["silent"] == bool(values["fires"]):
+        both = "fires and silent exclude each other" if values["silent"] else "nothing is expected"
+        place.add(line, f"{both}; write fires: [{{at: 5 min}}] or silent: true")
+    ids = [one["id"] for one in values["events"] if one["id"] is not None]
+    for index, one in enumerate(values["events"], 1):
+        at = place.lines[f"events[{index}]"]
+        if (one["action"] == "report") != (one["refers_to"] is None):
+            place.add(
+                at,
+                f"events[{index}]: an {one['action']} needs refers_to"
+                if one["refers_to"] is None
+                else f"events[{index}]: a report refers to nothing",
+            )
+        elif one["refers_to"] is not None and one["refers_to"] not in ids:
+            place.add(
+                at, f"events[{index}].refers_to: no event of this test has the id {one['refers_to']!r}; {nearest(one['refers_to'], ids)}"
+            )
+
+
+def _test(values: Mapping[str, Any], place: Place) -> RuleTest:
+    events = tuple(_event(one, index, place.lines[f"events[{index}]"]) for index, one in enumerate(values["events"], 1))
+    last = max((one.at + one.arrives for one in events), default=0)
+    return RuleTest(
+        name=values["test"],
+        rule=values["rule"],
+        events=events,
+        fires=tuple(Expected(**one, line=place.lines[f"fires[{index}]"]) for index, one in enumerate(values["fires"], 1)),
+        runs=values["runs"] if values["runs"] is not None else last + DAY,
+        file=place.file,
+        line=place.lines["test"],
+    )
+
+
+def _event(one: Mapping[str, Any], index: int, line: int) -> TestEvent:
+    number, unit = one["value"] or (None, None)
+    plain = {key: one[key] for key in ("at", "kind", "feed", "source", "text", "attrs", "valid_for", "refers_to", "arrives")}
+    return TestEvent(
+        id=one["id"] or f"event-{index}",
+        east=None if one["nowhere"] else one["east"],
+        north=None if one["nowhere"] else one["north"],
+        value=number,
+        unit=unit,
+        severity=Severity[one["severity"].upper()] if one["severity"] else None,
+        action=Action[one["action"].upper()],
+        line=line,
+        **plain,
+    )

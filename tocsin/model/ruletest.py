@@ -1,0 +1,59 @@
+"""A rule test as written: events on a clock that starts at zero, on a plane around the city's centre, and the alerts they must raise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .severity import Action, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class TestEvent:
+    """One event. `at`: microseconds after the test's start; `arrives`: microseconds after `at` until it is learnt of. `east`, `north`: metres
+    from the city's centre, None for an event without coordinates. `valid_for`: microseconds, None when it names no end."""
+
+    __test__ = False  # not a test for pytest
+
+    at: int
+    kind: str
+    id: str
+    feed: str = "test"
+    source: str | None = None
+    east: float | None = 0.0
+    north: float | None = 0.0
+    value: float | None = None
+    unit: str | None = None
+    severity: Severity | None = None
+    text: str | None = None
+    attrs: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    valid_for: int | None = None
+    action: Action = Action.REPORT
+    refers_to: str | None = None
+    arrives: int = 0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One alert. What is None is not looked at. `at`: microseconds after the test's start."""
+
+    at: int | None = None
+    sources: int | None = None
+    count: int | None = None
+    headline: str | None = None
+    status: str | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTest:
+    """`fires`: the alerts of `rule` in order of opening, and no other; empty when the test wants silence. `runs`: microseconds the clock runs."""
+
+    name: str
+    rule: str
+    events: tuple[TestEvent, ...]
+    fires: tuple[Expected, ...]
+    runs: int
+    file: str = ""
+    line: int = 0
