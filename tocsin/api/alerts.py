@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import Query, Response
 
-from tocsin.kernel.fault import Retriable, nearest
+from tocsin.kernel.fault import Retriable
 from tocsin.model.alert import TRANSITIONS, Transition
 from tocsin.model.severity import Severity
 
@@ -16,7 +16,7 @@ from .eventjson import Json
 from .live import LiveHub
 from .models import AlertDetail, AlertsOut, TransitionIn
 from .params import Cursor, Instant, Limit, Names, parse_choices, parse_instant
-from .problem import BadParameter, Problem
+from .problem import BadParameter, Problem, one_of
 from .services import AlertFilter, Services
 
 STATES: Final = tuple(TRANSITIONS)
@@ -90,7 +90,7 @@ def _found(services: Services, alert: str) -> Json:
 def _check(alert: Json, body: TransitionIn) -> None:
     """Raises 422 for a state that does not exist, 409 for one that cannot be reached from here."""
     if body.to not in TRANSITIONS:
-        raise BadParameter("to", body.to, nearest(body.to, TRANSITIONS))
+        raise BadParameter("to", body.to, one_of(body.to, TRANSITIONS))
     if body.revision is not None and body.revision != alert["revision"]:
         words = f"You saw revision {body.revision}, but the alert has changed since: it is at revision {alert['revision']} now."
         raise Problem(409, words, slug="conflict", state=alert["state"], revision=alert["revision"])

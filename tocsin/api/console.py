@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from starlette.responses import FileResponse
 
-from .problem import Problem
+from .problem import CATCH_ALL, Problem
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -22,14 +22,12 @@ _TYPES: Final = {
 _NOT_BUILT: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin</title>
 <h1>The console is not built</h1><p>Run <code>make setup</code> in the project and start again. The API works: <a href="/api/openapi.json">/api/openapi.json</a>.</p>"""
 
-#: The one route that is open to whoever may connect: it shows no data.
-PATH: Final = "/{path:path}"
-
 
 def add(app: FastAPI, folder: Path | None) -> None:
     root = folder.resolve() if folder is not None and (folder / "index.html").is_file() else None
 
     async def console(path: str, request: Request) -> Any:
+        """Open to whoever may connect: it shows no data."""
         if path.partition("/")[0] in _API:
             raise Problem(404, f"There is nothing at {request.url.path}; the routes are listed in /api/openapi.json.")
         if root is None:
@@ -43,7 +41,7 @@ def add(app: FastAPI, folder: Path | None) -> None:
         headers = {"cache-control": _FOR_EVER if hashed else _ASK_AGAIN}
         return FileResponse(file, media_type=_TYPES.get(file.suffix), headers=headers)
 
-    app.add_api_route(PATH, console, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route(CATCH_ALL, console, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _file(root: Path, path: str) -> Path | None:

@@ -10,11 +10,10 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from tocsin.kernel.fault import nearest
 from tocsin.model.access import Actor
 
 from .models import ProblemDetails
-from .problem import MEDIA_TYPE, BadParameter, Problem
+from .problem import MEDIA_TYPE, BadParameter, Problem, one_of
 from .services import Services
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -51,7 +50,7 @@ async def known_parameters(request: Request) -> None:
     known = {param.alias for param in route.dependant.query_params} if isinstance(route, APIRoute) else set()
     for name in request.query_params:
         if name not in known:
-            raise BadParameter(name, request.query_params[name], nearest(name, known) if known else "no parameter: this route has none")
+            raise BadParameter(name, request.query_params[name], one_of(name, known) if known else "no parameter: this route has none")
 
 
 class Doors:
@@ -77,26 +76,26 @@ class Doors:
         purpose: str = "operations",
         problems: Mapping[int, str] = {},  # never changed
         media_type: str = "application/json",
+        head: bool = False,
         **how: Any,
     ) -> Callable[[Endpoint], Endpoint]:
         """`problems`: statuses this route has beside 403 and 422, and what they mean."""
         access = Access(self.services, action, resource, purpose)
-        replies = {status: _problem_reply(words) for status, words in {403: "not allowed", 422: "invalid request", **problems}.items()}
+        replies: dict[int | str, Any] = {
+            status: _problem_reply(words) for status, words in {403: "not allowed", 422: "invalid request", **problems}.items()
+        }
         if model is None:
             replies[how.get("status_code", 200)] = {"content": {media_type: {}}, "description": how.pop("response_description", "OK")}
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.app.add_api_route(
-                path,
-                endpoint,
-                methods=[method, "HEAD"] if how.pop("head", False) else [method],
-                response_model=model,
-                response_class=Response,
-                dependencies=[Depends(access), Depends(known_parameters)],
-                responses=replies,  # type: ignore[arg-type]
-                tags=[resource],
-                **how,
-            )
+            guarded: dict[str, Any] = {
+                "response_class": Response,
+                "dependencies": [Depends(access), Depends(known_parameters)],
+                "tags": [resource],
+            }
+            self.app.add_api_route(path, endpoint, methods=[method], response_model=model, responses=replies, **guarded, **how)
+            if head:
+                self.app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, **guarded)
             return endpoint
 
         return register

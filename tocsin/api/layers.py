@@ -9,12 +9,10 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from tocsin.kernel.fault import nearest
-
 from .doors import Doors, reply
 from .eventjson import Json
 from .models import LayersOut
-from .problem import Problem, problem_response
+from .problem import Problem, one_of, problem_response
 from .services import LayerView, Services, TileView
 
 GEOJSON: Final = "application/geo+json"
@@ -51,13 +49,13 @@ def add(doors: Doors) -> None:
         head=True,
         problems={404: "no such tiles", 416: "no such range"},
     )
-    async def tiles(name: str, request: Request) -> Any:
+    async def tiles(name: str) -> Any:
         """A PMTiles archive; ask for byte ranges (RFC 9110, 14)."""
         found = services.tiles.get(name)
         if found is None:
             raise Problem(
                 404,
-                f"There are no tiles called {name!r}; {nearest(name, services.tiles) if services.tiles else 'no tiles are configured'}.",
+                f"There are no tiles called {name!r}; valid is {one_of(name, services.tiles)}.",
             )
         if not found.path.is_file():
             raise Problem(404, f"The file of the tiles {name!r} has gone from the city directory since this server started.")
@@ -91,7 +89,7 @@ class RangeResponse(FileResponse):
 def _no_layer(services: Services, name: str) -> Problem:
     if name in services.tiles:
         return Problem(404, f"The layer {name!r} is tiles; read it by range at /tiles/{name}.pmtiles.")
-    return Problem(404, f"There is no layer {name!r}; {nearest(name, services.layers) if services.layers else 'no layers are configured'}.")
+    return Problem(404, f"There is no layer {name!r}; valid is {one_of(name, services.layers)}.")
 
 
 def _layer_json(layer: LayerView) -> Json:

@@ -14,6 +14,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: Upper bounds of the request duration histogram, seconds.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SAMPLE: Final = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?P<labels>\{.*\})?\s+(?P<value>\S+)(\s+-?\d+)?")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SUFFIXES: Final = ("_bucket", "_sum", "_count")
 
 Labels = Mapping[str, str]
@@ -115,20 +116,24 @@ class Metered:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status, streamed = time.perf_counter(), 500, False
+        started, status, streamed, replied = time.perf_counter(), 500, False, False
 
         async def watched(message: Message) -> None:
-            nonlocal status, streamed
+            nonlocal status, streamed, replied
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, replied = message["status"], True
                 streamed = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"])
             await send(message)
 
         try:
             await self.app(scope, receive, watched)
+        except Exception:
+            if not replied:  # otherwise it is a defect that has been logged and answered with 500 already
+                raise
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self.meter.record(scope["method"], route, status, time.perf_counter() - started, streamed)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self.meter.record(method, route, status, time.perf_counter() - started, streamed)
 
 
 def _labels(labels: Labels) -> str:

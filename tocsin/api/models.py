@@ -291,8 +291,8 @@ class QuarantineList(Shape):
 
 
 class QuarantineDetail(QuarantineOut):
-    raw_text: Annotated[str | None, Field(description="the record when it is UTF-8")]
-    raw_base64: Annotated[str | None, Field(description="the record when it is not")]
+    raw: Annotated[str | None, Field(description="the record; null when it is not kept")]
+    raw_encoding: Literal["utf-8", "base64"] | None
 
 
 class HealthOut(Shape):

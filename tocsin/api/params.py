@@ -8,11 +8,10 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from tocsin.kernel.fault import nearest
 from tocsin.model.time import EARLIEST, LATEST, from_iso
 
 from .block import Box
-from .problem import BadParameter
+from .problem import BadParameter, one_of
 
 _DIGITS: Final = re.compile(r"\d{1,18}")
 _KIND: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
@@ -23,7 +22,7 @@ Bbox = Annotated[
 ]
 Instant = Annotated[str | None, Query(description="ISO 8601 with an offset or Z", examples=["2017-07-04T21:05:00Z"])]
 From = Annotated[str | None, Query(alias="from", description="first event time, inclusive; ISO 8601", examples=["2017-07-04T21:00:00Z"])]
-To = Annotated[str | None, Query(description="last event time, exclusive; ISO 8601", examples=["2017-07-04T22:00:00Z"])]
+To = Annotated[str | None, Query(alias="to", description="last event time, exclusive; ISO 8601", examples=["2017-07-04T22:00:00Z"])]
 Kinds = Annotated[list[str], Query(description="dotted prefix, repeatable: `call` covers `call.fire`")]
 Names = Annotated[list[str], Query(description="exact name, repeatable")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="items at most")]
@@ -76,5 +75,5 @@ def parse_choices(parameter: str, values: Sequence[str], known: Sequence[str]) -
     words = tuple(word for value in values for word in value.split(",") if word)
     for word in words:
         if word not in known:
-            raise BadParameter(parameter, word, nearest(word, known))
+            raise BadParameter(parameter, word, one_of(word, known))
     return words

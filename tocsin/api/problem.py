@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tocsin.kernel.fault import Retriable, nearest
+from tocsin.kernel.fault import Retriable
 
 log = logging.getLogger(__name__)
 
+#: The path of the console's route, which takes whatever no other route does.
+CATCH_ALL: Final = "/{path:path}"
 MEDIA_TYPE: Final = "application/problem+json"
 _ECHO: Final = 80
 
@@ -72,6 +75,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405 and getattr(request.scope.get("route"), "path", "") == CATCH_ALL:
+            error = HTTPException(404)  # only the console's catch-all knows this path
         return problem_response(request, Problem(error.status_code, _detail(request, error), headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
@@ -106,6 +111,8 @@ def _detail(request: Request, error: HTTPException) -> str:
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "GET")
         return f"{request.method} is not possible here; valid is {allow}."
+    if error.status_code == 413:
+        return f"The body of {request.method} {request.url.path} is too large; send less at a time."
     return str(error.detail)
 
 
@@ -129,11 +136,14 @@ def _from_validation(errors: Sequence[Any]) -> Problem:
 
 def _lower(text: str) -> str:
     """`Input should be less than 5` -> `less than 5`."""
+    text = text.partition(", unable to parse")[0]
     for start in ("Value error, ", "Input should be ", "String should "):
         text = text.removeprefix(start)
     return text[:1].lower() + text[1:]
 
 
-def unknown_name(parameter: str, word: str, known: Sequence[str]) -> BadParameter:
-    """A name that does not exist, with the nearest that do."""
-    return BadParameter(parameter, word, f"a name that exists; {nearest(word, known)}" if known else "none: there are none yet")
+def one_of(word: str, known: Iterable[str]) -> str:
+    """What would be valid instead of `word`, the nearest first in mind."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"one of {', '.join(names) or 'none at all'}" + (f" (did you mean {close[0]!r}?)" if close else "")

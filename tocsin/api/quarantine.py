@@ -11,7 +11,7 @@ from .doors import Doors, reply
 from .eventjson import Json, iso
 from .models import AnyJson, QuarantineDetail, QuarantineList
 from .params import Limit
-from .problem import Problem, unknown_name
+from .problem import BadParameter, Problem, one_of
 from .services import QuarantineEntry
 
 
@@ -23,7 +23,7 @@ def add(doors: Doors) -> None:
     async def records(feed: Annotated[str | None, Query(description="name of a feed")] = None, limit: Limit = 100) -> Response:
         """Newest first, without the raw bytes."""
         if feed is not None and feed not in feeds:
-            raise unknown_name("feed", feed, feeds)
+            raise BadParameter("feed", feed, one_of(feed, feeds))
         return reply({"items": [record_json(entry) for entry in await services.quarantine.list(feed, limit)]})
 
     @doors.get("/api/v1/quarantine/{record}", "quarantine", QuarantineDetail, problems={404: "no such record"})
@@ -72,8 +72,8 @@ def record_json(entry: QuarantineEntry) -> Json:
 def _raw(raw: bytes | None) -> Json:
     """As text where it is UTF-8, else as base64."""
     if raw is None:
-        return {"raw_text": None, "raw_base64": None}
+        return {"raw": None, "raw_encoding": None}
     try:
-        return {"raw_text": raw.decode(), "raw_base64": None}
+        return {"raw": raw.decode(), "raw_encoding": "utf-8"}
     except UnicodeDecodeError:
-        return {"raw_text": None, "raw_base64": base64.b64encode(raw).decode()}
+        return {"raw": base64.b64encode(raw).decode(), "raw_encoding": "base64"}

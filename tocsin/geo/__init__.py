@@ -1,0 +1,1 @@
+"""Layers, place names and tiles: what the map shows besides events, and how a place is called."""
