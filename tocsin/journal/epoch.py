@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -132,8 +133,8 @@ class Watchman:
         rewind = Rewind(self.stream, found.epoch + 1, found.last + 1, mark, mark + MARGIN, time.time_ns() // 1000)
         await set_epoch(self.link, self.stream, found.config, rewind.epoch)
         if found.messages == 0:
-            await api(self.link, f"STREAM.PURGE.{self.stream}", {"seq": rewind.resumes + 1})
-        last = found.last
+            await api(self.link, f"STREAM.PURGE.{self.stream}", {"seq": rewind.resumes})
+        last = found.last if found.messages else rewind.resumes - 1
         while last < rewind.resumes:
             last = await self._fill(rewind, min(CHUNK, rewind.resumes - last))
         await self.high_water.cover(self.stream, rewind.resumes)
@@ -151,7 +152,9 @@ class Watchman:
 
     async def _mark(self, rewind: Rewind) -> int:
         reply = await self.link.request(LOST_SUBJECTS[self.stream], rewind.to_json(), {"T-Epoch": str(rewind.epoch)}, within=30.0)
-        answer = orjson.loads(reply.data) if reply.data else {"error": {"description": "JetStream does not answer"}}
-        if answer.get("error"):
-            raise Retriable(f"filling the gap of {self.stream}: {answer['error'].get('description')}")
+        answer: dict[str, Any] = orjson.loads(reply.data) if reply.data else {}
+        if "seq" not in answer:
+            raise Retriable(
+                f"filling the gap of {self.stream}: {(answer.get('error') or {}).get('description', 'JetStream does not answer')}"
+            )
         return int(answer["seq"])

@@ -64,15 +64,22 @@ async def verified(journal: Journal, stream: str, start: int, until: int | None,
             _report(journal, lost, on_damage)
             lost = None
         if isinstance(found, Gap):
-            kind = "expired" if found.first == start else "missing"
-            reason = f"the server does not hold entries {found.first} to {found.last}"
-            _report(journal, DamagedEntry(stream, found.first, found.last, kind, reason), on_damage)
+            _report(journal, await _explain(journal, stream, found), on_damage)
             continue
         if journal.high_water is not None:
             journal.high_water.note(stream, found.seq)
         yield found
     if lost is not None:
         _report(journal, lost, on_damage)
+
+
+async def _explain(journal: Journal, stream: str, gap: Gap) -> DamagedEntry:
+    """Before the first entry kept: removed on purpose. Between entries: the server has lost them."""
+    expired = gap.last < (await journal.state(stream)).first
+    words = "are no longer kept" if expired else "are missing on the server: its files are damaged"
+    return DamagedEntry(
+        stream, gap.first, gap.last, "expired" if expired else "missing", f"entries {gap.first} to {gap.last} of {stream} {words}"
+    )
 
 
 def _extend(lost: DamagedEntry | None, marker: Raw, stream: str) -> DamagedEntry:
