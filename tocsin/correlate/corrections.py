@@ -199,16 +199,14 @@ class Corrections:
             found = self._find((feed, root), seq)
             chain = self._chains[feed, root] = Chain(found, False, ingest, found < 0)
         chain.touched = max(chain.touched, ingest)
-        if chain.final:
-            return _NONE, False
-        gone = (chain.live,) if chain.live >= 0 else _NONE
-        if own is not None and not final:  # something already corrects this correction: its chain takes over
-            chain.live, chain.final = own.live, own.final
+        ahead = own.live if own is not None else -1  # what already corrects this correction
+        if chain.final or final or (own is not None and own.final):
+            gone = tuple(live for live in (chain.live, ahead) if live >= 0)
+            chain.live, chain.final = -1, True
             return gone, False
-        if own is not None and own.live >= 0:
-            gone = (*gone, own.live)
-        chain.live, chain.final = (-1 if final else seq), final
-        return gone, not final
+        gone = (chain.live,) if chain.live >= 0 else _NONE
+        chain.live = seq if own is None else ahead
+        return gone, own is None
 
     def _find(self, key: Key, before: int) -> int:
         """Seq of a report seen before a position of the journal, -1 when there is none within reach."""

@@ -1,0 +1,250 @@
+"""Whatever happens on the way - a crash after any entry, a damaged snapshot, other batches - the alerts end up the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runkit import (
+    T0,
+    Entry,
+    Journal,
+    Stream,
+    call_then_smoke,
+    correlator,
+    no_engine,
+    plan,
+    rule,
+    silence,
+    smoke,
+    smoke_cluster,
+    smoke_match,
+    told,
+)
+
+from tocsin.correlate import snapshots
+from tocsin.correlate.fingerprint import alerts_hash
+from tocsin.correlate.snapshots import Snapshot, decode, encode, load, plan_version, save
+from tocsin.model.alert import Alert
+from tocsin.model.plan import Active, Match, Per, Plan
+from tocsin.model.predicate import Compare, Selector
+from tocsin.model.severity import Action
+from tocsin.model.time import MINUTE
+
+
+def rules() -> Plan:
+    """Every operator, with and without thinning."""
+    permit = Active(Selector("ops.burn_permit"), 200.0, 60 * MINUTE)
+    by_source = rule("own", Match(Selector("fire.smoke", where=Compare("source", "in", ("S-1", "S-2")))), per=Per(5 * MINUTE, None, True))
+    permitted = rule("permitted", Match(Selector("call.fire")), unless=(permit,))
+    return plan(
+        smoke_match(Per(3 * MINUTE, 300.0)),
+        smoke_cluster(2, Per(5 * MINUTE, 200.0)),
+        call_then_smoke(),
+        no_engine(),
+        silence(),
+        by_source,
+        permitted,
+    )
+
+
+def storm(seed: int, entries: int = 24) -> Journal:
+    """Random events of all kinds with late ones, corrections in any order, and ticks."""
+    draw = random.Random(seed)
+    journal, names, at = Journal(), [], 0.0
+    for _ in range(entries):
+        at += draw.choice([0.05, 1.0, 20.0, 90.0])
+        if draw.random() < 0.2:
+            journal.tick(at)
+            continue
+        rows = []
+        for _ in range(draw.randint(1, 5)):
+            kind = draw.choice(["fire.smoke", "fire.smoke", "fire.smoke", "call.fire", "unit.onscene", "ops.burn_permit"])
+            row = smoke(
+                f"S-{draw.randint(0, 5)}", round(at - draw.choice([0, 0, 3, 200]), 2), draw.randint(0, 8) * 60, draw.choice([100, 160])
+            )
+            row |= {"id": f"e{len(names)}", "kind": kind} | ({} if kind == "fire.smoke" else {"value": None, "unit": None})
+            if names and draw.random() < 0.2:
+                target = draw.choice([draw.choice(names), f"e{len(names) + draw.randint(1, 6)}"])
+                row |= {"action": int(draw.choice([Action.UPDATE, Action.CANCEL])), "refers_to": target}
+            names.append(row["id"])
+            rows.append(row)
+        journal.add(at, rows)
+    return journal.tick(at + 400)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_crash_after_any_entry_tells_every_revision_once(tmp_path: Path, seed: int) -> None:
+    journal, plan_ = storm(seed), rules()
+    whole = await told(plan_, journal)
+    assert len(whole.last()) > 5 and any(alert.revision > 1 for alert in whole.alerts)
+    for stop in range(1, len(journal.entries)):
+        stream, file = Stream(), tmp_path / f"{seed}-{stop}.snap"
+        before = correlator(plan_, journal, snapshot=file)
+        await before.run(until(journal, stop), stream.publish)
+        before.save()
+        lost = random.Random(stop).randint(0, 3)
+        known = {alert.id: alert.revision for alert in stream.alerts}
+        after = correlator(plan_, journal, snapshot=file, published=known)
+        assert after.resume() == stop
+        await after.run(journal.read(stop + 1 - min(lost, stop)), stream.publish, finish=True)
+        assert after.counters.repeated == min(lost, stop)
+        same(stream, whole)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_replay_from_an_older_snapshot_does_not_tell_again(tmp_path: Path, seed: int) -> None:
+    journal, plan_ = storm(seed), rules()
+    whole, stream, file = await told(plan_, journal), Stream(), tmp_path / "s"
+    first = correlator(plan_, journal, snapshot=file)
+    await first.run(until(journal, 5), stream.publish)
+    first.save()
+    second = correlator(plan_, journal, snapshot=None)
+    stream = Stream()
+    await second.run(until(journal, 17), stream.publish)  # went on to 17, then died without a newer snapshot
+    third = correlator(plan_, journal, snapshot=file, published=stream.published())
+    assert third.resume() == 5
+    await third.run(journal.read(6), stream.publish, finish=True)
+    same(stream, whole)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_other_batches_give_the_same_alerts(seed: int) -> None:
+    journal, plan_ = storm(seed), rules()
+    whole = alerts_hash((await told(plan_, journal)).alerts)
+    draw = random.Random(seed)
+    for _ in range(3):
+        again = journal.recut(iter(lambda: draw.randint(1, 4), 0))
+        assert alerts_hash((await told(plan_, again)).alerts) == whole
+
+
+async def test_evidence_read_again_from_the_journal_is_the_same() -> None:
+    journal, plan_ = storm(1), rules()
+    kept, reread = await told(plan_, journal), Stream()
+    small = correlator(plan_, journal, recent_bytes=1)
+    await small.run(journal.read(), reread.publish, finish=True)
+    assert small._recent.fetched > 0
+    assert kept.alerts == reread.alerts
+
+
+async def test_evidence_the_journal_no_longer_has_is_said_to_be_gone() -> None:
+    journal = Journal().add(0, [smoke("a", 0)]).add(1, [smoke("b", 1), smoke("c", 1)])
+    forgetful = correlator(plan(smoke_cluster()), journal, recent_bytes=1)
+    stream = Stream()
+    entries = list(journal.entries)
+    journal.entries = []
+    await forgetful.run(listed(entries), stream.publish)
+    gone = [event for event in stream.alerts[0].evidence if event.text == "no longer in the journal"]
+    assert len(gone) == 1 and forgetful._recent.missing == 1
+
+
+async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told(tmp_path: Path) -> None:
+    journal, file, stream = storm(2), tmp_path / "deep" / "state", Stream()
+
+    async def publish(alert: Alert) -> None:
+        await asyncio.sleep(0.002)
+        await stream.publish(alert)
+
+    async def entries() -> AsyncIterator[Entry]:
+        for entry in journal.entries:
+            yield entry
+            await asyncio.sleep(0.001)
+            if file.exists():
+                copy.write_bytes(file.read_bytes())  # as a crash right now would leave it
+                fresh = correlator(rules(), journal, snapshot=copy, published=stream.published())
+                rest = Stream()
+                start = fresh.resume()
+                assert 0 < start <= entry.seq
+                await fresh.run(journal.read(start + 1), rest.publish, finish=True)
+                assert alerts_hash([*stream.alerts, *rest.alerts]) == whole
+
+    copy = tmp_path / "copy"
+    whole = alerts_hash((await told(rules(), journal)).alerts)
+    running = correlator(rules(), journal, snapshot=file, snapshot_every=0.0)
+    await running.run(entries(), publish, finish=True)
+    assert running.counters.snapshots > 1
+    assert alerts_hash(stream.alerts) == whole
+
+
+async def test_a_snapshot_under_other_rules_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal, file = storm(3), tmp_path / "state"
+    first = correlator(rules(), journal, snapshot=file)
+    await first.run(journal.read(), Stream().publish)
+    first.save()
+    other = correlator(plan(smoke_match()), journal, snapshot=file)
+    assert other.resume() == 0
+    assert "taken under other rules" in caplog.text and "replayed from its start" in caplog.text
+
+
+def test_a_damaged_snapshot_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    good = encode(Snapshot(7, T0, {"a": np.arange(5), "names": ["x", None], "deep": {3: {"k": 1.5}}, "flag": True}), "p")
+    found = decode(good, "p")
+    assert (found.seq, found.clock, found.state["names"], found.state["deep"], found.state["flag"]) == (
+        7,
+        T0,
+        ["x", None],
+        {3: {"k": 1.5}},
+        True,
+    )
+    assert found.state["a"].tolist() == [0, 1, 2, 3, 4]
+    file = tmp_path / "state"
+    for position in range(0, len(good), 7):
+        broken = bytearray(good)
+        broken[position] ^= 0x10
+        save(file, bytes(broken))
+        assert load(file, "p") is None
+    for length in (0, 10, 40, len(good) - 1):
+        save(file, good[:length])
+        assert load(file, "p") is None
+    assert all("replayed from its start" in record.message for record in caplog.records)
+    save(file, good)
+    assert load(file, "p") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert load(tmp_path / "none", "p") is None
+
+
+def test_a_snapshot_holds_data_only() -> None:
+    for bad in (object(), {"x": b"bytes"}, np.array([object()])):
+        with pytest.raises(TypeError, match="a snapshot holds"):
+            encode(Snapshot(1, 1, {"bad": bad}), "p")
+
+
+def test_a_crash_while_writing_leaves_the_old_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "state"
+    save(file, encode(Snapshot(1, 1, {}), "p"))
+
+    def dies(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshots.os, "fsync", dies)
+    with pytest.raises(OSError, match="No space left"):
+        save(file, encode(Snapshot(2, 2, {}), "p"))
+    assert load(file, "p") == Snapshot(1, 1, {})
+
+
+def test_the_plan_version_follows_meaning_not_wording() -> None:
+    one = plan(smoke_match())
+    assert plan_version(one) == plan_version(plan(smoke_match()))
+    assert plan_version(one) != plan_version(plan(smoke_match(Per(MINUTE))))
+    assert plan_version(one) != plan_version(Plan(one.rules, one.origin, delay=1))
+
+
+async def until(journal: Journal, stop: int) -> AsyncIterator[Entry]:
+    for entry in journal.entries[:stop]:
+        yield entry
+
+
+async def listed(entries: list[Entry]) -> AsyncIterator[Entry]:
+    for entry in entries:
+        yield entry
+
+
+def same(stream: Stream, whole: Stream) -> None:
+    """Each revision once, each as in the run that nothing disturbed."""
+    told_twice = [(alert.id, alert.revision) for alert in stream.alerts]
+    assert len(told_twice) == len(set(told_twice))
+    assert {(alert.id, alert.revision): alert for alert in stream.alerts} == {(alert.id, alert.revision): alert for alert in whole.alerts}
