@@ -1,0 +1,62 @@
+// The routes of docs/wiring.md that the console uses.
+import type { Alert, AlertState, Event, Feed, MapLayer, Quarantined, Rule, Status, TimelineCounts } from '../model/types';
+import { cursor, decodeAlert, decodeEvent, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, items } from './decode';
+import { getJson, postJson } from './http';
+
+const ROOT = 'api/v1';
+const PAGE = 500;
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+type Query = Record<string, string | number | undefined>;
+
+/** Pages through a list, newest first, until `most` items or the end. `whole`: false when more exist than were fetched. */
+async function pages<T>(path: string, query: Query, decode: (item: Record<string, unknown>) => T, most: number): Promise<{ items: T[]; whole: boolean }> {
+  const found: T[] = [];
+  let next: string | null = null;
+  do {
+    const body = await getJson(path, { ...query, limit: Math.min(PAGE, most - found.length), cursor: next ?? undefined });
+    found.push(...items(body).map(decode));
+    next = cursor(body);
+  } while (next !== null && found.length < most);
+  return { items: found, whole: next === null };
+}
+
+export const getStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);
+
+export const getAlerts = (most: number, at?: number) => pages<Alert>(`${ROOT}/alerts`, { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
+
+export const getAlert = async (id: string): Promise<Alert> =>
+  decodeAlert((await getJson(`${ROOT}/alerts/${encodeURIComponent(id)}`)) as Record<string, unknown>);
+
+export const getEvents = (from: number | undefined, to: number | undefined, most: number) =>
+  pages<Event>(`${ROOT}/events`, { from: from === undefined ? undefined : iso(from), to: to === undefined ? undefined : iso(to) }, decodeEvent, most);
+
+export const getTimeline = async (from: number, to: number, buckets: number): Promise<TimelineCounts> =>
+  decodeTimeline((await getJson(`${ROOT}/timeline`, { from: iso(from), to: iso(to), buckets })) as Record<string, unknown>);
+
+export const getFeeds = async (): Promise<Feed[]> => items(await getJson(`${ROOT}/feeds`)).map(decodeFeed);
+
+export const getRules = async (): Promise<Rule[]> => items(await getJson(`${ROOT}/rules`)).map(decodeRule);
+
+export const getLayers = async (): Promise<MapLayer[]> => items(await getJson(`${ROOT}/layers`)).map(decodeLayer);
+
+export const getLayer = async (name: string): Promise<GeoJSON.FeatureCollection> =>
+  (await getJson(`${ROOT}/layers/${encodeURIComponent(name)}`)) as GeoJSON.FeatureCollection;
+
+export const getQuarantine = async (feed?: string): Promise<Quarantined[]> => items(await getJson(`${ROOT}/quarantine`, { feed })).map(decodeQuarantined);
+
+export const getQuarantined = async (id: string): Promise<Quarantined> =>
+  decodeQuarantined((await getJson(`${ROOT}/quarantine/${encodeURIComponent(id)}`)) as Record<string, unknown>);
+
+export const retryQuarantined = (id: string): Promise<unknown> => postJson(`${ROOT}/quarantine/${encodeURIComponent(id)}/retry`, {});
+
+export interface Transition {
+  to: AlertState;
+  by: string;
+  note?: string;
+  owner?: string;
+  revision?: number;
+}
+
+export const postTransition = async (id: string, body: Transition): Promise<Alert> =>
+  decodeAlert((await postJson(`${ROOT}/alerts/${encodeURIComponent(id)}/transitions`, body)) as Record<string, unknown>);

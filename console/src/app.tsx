@@ -1,0 +1,46 @@
+// The frame round every screen.
+import { Banners } from './components/Banners';
+import { Overlays } from './components/Overlays';
+import { StatusStrip } from './components/StatusStrip';
+import { failure, load } from './live/link';
+import { status } from './live/store';
+import { isLive, screen } from './live/view';
+import { t } from './i18n';
+import { Feeds } from './screens/Feeds';
+import { Live } from './screens/Live';
+import { Rules } from './screens/Rules';
+
+const SCREENS = { live: Live, feeds: Feeds, rules: Rules };
+
+export function App() {
+  if (status.value === null) return <Starting />;
+  const Shown = SCREENS[screen.value];
+  return (
+    <div class={isLive.value ? 'app' : 'app fixed'}>
+      <StatusStrip />
+      <Banners />
+      <Shown />
+      <Overlays />
+    </div>
+  );
+}
+
+function Starting() {
+  return (
+    <main class="empty">
+      <h1>{t('app.name')}</h1>
+      {failure.value === null ? (
+        <p role="status">{t('app.loading')}</p>
+      ) : (
+        <>
+          <p role="alert">
+            {t('app.failed')} {failure.value}
+          </p>
+          <button type="button" onClick={() => void load()}>
+            {t('app.retry')}
+          </button>
+        </>
+      )}
+    </main>
+  );
+}

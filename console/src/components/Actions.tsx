@@ -1,0 +1,38 @@
+// The buttons of an alert. Only steps that its state allows are there.
+import { busy, note, owner, step } from '../live/actions';
+import { isLive } from '../live/view';
+import { t } from '../i18n';
+import { allowed } from '../model/queue';
+import type { Alert, AlertState } from '../model/types';
+
+type Step = Exclude<AlertState, 'retracted'>;
+const STEPS: readonly [Step, string][] = [
+  ['acknowledged', 'A'],
+  ['in_progress', 'I'],
+  ['on_hold', 'H'],
+  ['resolved', 'R'],
+  ['open', ''],
+];
+
+export function Actions({ alert }: { alert: Alert }) {
+  if (!isLive.value) return <p class="flag">{t('detail.past')}</p>;
+  const steps = STEPS.filter(([to]) => allowed(alert.state, to));
+  return (
+    <div class="actions" role="group" aria-label={t('act.actions')}>
+      <div class="buttons">
+        {steps.map(([to, key], i) => (
+          <button key={to} type="button" class={i === 0 && alert.state !== 'resolved' ? 'primary' : ''} aria-disabled={busy.value} onClick={() => void step(alert, to)}>
+            {t(`act.${to}`)}
+            {key && <kbd>{key}</kbd>}
+          </button>
+        ))}
+      </div>
+      <div class="fields">
+        <label for="act-owner">{t('act.owner')}</label>
+        <input id="act-owner" type="text" maxLength={80} value={owner.value ?? alert.owner ?? ''} onInput={(event) => (owner.value = event.currentTarget.value)} />
+        <label for="act-note">{t('act.note')}</label>
+        <input id="act-note" type="text" maxLength={500} placeholder={t('act.notePlaceholder')} value={note.value} onInput={(event) => (note.value = event.currentTarget.value)} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+// Full-width lines under the strip that nobody can overlook: exercise, connection lost, looking at the past.
+import { failure, link, silence } from '../live/link';
+import { moment } from '../live/picture';
+import { pastFailure, pastWhole } from '../live/replay';
+import { now, reading, status } from '../live/store';
+import { isLive, returnToLive } from '../live/view';
+import { clock, count, moment as atMoment, span, t } from '../i18n';
+
+export function Banners() {
+  return (
+    <>
+      <Exercise />
+      <Lost />
+      <Past />
+    </>
+  );
+}
+
+function Exercise() {
+  const found = status.value;
+  if (found?.mode !== 'exercise') return null;
+  const { title, end } = found.exercise ?? { title: found.city.title, end: 0 };
+  return (
+    <div class="banner exercise" role="note" data-testid="exercise">
+      <b>{t('banner.exercise')}</b>
+      <span>{t('banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
+    </div>
+  );
+}
+
+function Lost() {
+  if (link.value === 'up') return null;
+  const known = reading.value;
+  if (link.value === 'connecting' || !known) {
+    return failure.value === null ? null : <div class="banner lost" role="alert">{t('app.failed')} {failure.value}</div>;
+  }
+  return (
+    <div class="banner lost" role="alert" data-testid="lost">
+      {t('banner.lost', { age: span(silence.value), time: clock(known.now) })}
+    </div>
+  );
+}
+
+function Past() {
+  if (isLive.value) return null;
+  return (
+    <div class="banner past" role="status" data-testid="fixed">
+      <span>{t('banner.fixed', { time: atMoment(moment.value, now.value), age: span(now.value - moment.value) })}</span>
+      {!pastWhole.value && <span>{t('banner.tooMany', { n: 3000 })}</span>}
+      {pastFailure.value !== null && <span>{pastFailure.value}</span>}
+      <span class="grow" />
+      <button type="button" onClick={returnToLive}>
+        {t('banner.return')}
+        <kbd>L</kbd>
+      </button>
+    </div>
+  );
+}

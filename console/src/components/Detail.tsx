@@ -1,0 +1,154 @@
+// Everything about the chosen alert: why it exists, what it rests on, who has it, what can be done.
+import { detail, detailFailure } from '../live/detail';
+import { goTo } from '../live/camera';
+import { moment, selectedAlert } from '../live/picture';
+import { isLive, selected } from '../live/view';
+import { metres, moment as atMoment, span, t, word } from '../i18n';
+import type { Alert, HistoryEntry } from '../model/types';
+import { Actions } from './Actions';
+import { EvidenceTable } from './EvidenceTable';
+import { SeverityMark } from './marks';
+import { QUEUE_ID } from './Queue';
+
+export const DETAIL_ID = 'detail';
+
+export function Detail() {
+  const alert = detail.value;
+  return (
+    <section class="detail" id={DETAIL_ID} aria-label={t('detail.title')}>
+      <h2 class="pane">
+        {t('detail.title')}
+        <span class="grow" />
+        {alert?.position && (
+          <button type="button" onClick={() => goTo(alert)}>
+            {t('detail.goto')}
+            <kbd>G</kbd>
+          </button>
+        )}
+        <a class="tophone" href="#live" onClick={() => document.getElementById(QUEUE_ID)?.focus()}>
+          {t('detail.toQueue')}
+        </a>
+      </h2>
+      <div class="scroll" tabIndex={0} role="group" aria-label={t('detail.title')}>
+        {alert ? <Chosen alert={alert} /> : <Nothing />}
+      </div>
+    </section>
+  );
+}
+
+function Nothing() {
+  const lost = selected.value !== null && !selected.value.includes(':') && !isLive.value && selectedAlert.value === null;
+  return (
+    <div class="empty">
+      <p>{lost ? t('detail.gone') : t('detail.none')}</p>
+      {!lost && <p>{t('detail.noneHint')}</p>}
+    </div>
+  );
+}
+
+function Chosen({ alert }: { alert: Alert }) {
+  return (
+    <>
+      <div class="head">
+        <SeverityMark rank={alert.rank} state={alert.state} size={28} />
+        <h3>{alert.headline}</h3>
+      </div>
+      {alert.status === 'retracted' && <p class="flag">{t('detail.retracted')}</p>}
+      {alert.status === 'amended' && <p class="flag">{t('detail.amended', { revision: alert.revision })}</p>}
+      <Actions alert={alert} />
+      <Facts alert={alert} />
+      <Why alert={alert} />
+      {alert.evidence ? <EvidenceTable evidence={alert.evidence} /> : <p class="empty">{detailFailure.value === null ? t('detail.loading') : t('detail.failed', { reason: detailFailure.value })}</p>}
+      {alert.history && <History alert={alert} entries={alert.history} />}
+    </>
+  );
+}
+
+function Facts({ alert }: { alert: Alert }) {
+  const at = moment.value;
+  const delay = alert.knownAt - alert.opened;
+  return (
+    <dl>
+      <dt>{t('detail.state')}</dt>
+      <dd>{word('state', alert.state)}</dd>
+      <dt>{t('detail.owner')}</dt>
+      <dd>{alert.owner ?? t('detail.nobody')}</dd>
+      <dt>{t('detail.opened')}</dt>
+      <dd>{t('detail.ago', { time: atMoment(alert.opened, at), age: span(at - alert.opened) })}</dd>
+      {delay > 60_000 && (
+        <>
+          <dt>{t('detail.known')}</dt>
+          <dd>{t('detail.knownLate', { time: atMoment(alert.knownAt, at), age: span(delay) })}</dd>
+        </>
+      )}
+      {alert.place && (
+        <>
+          <dt>{t('detail.place')}</dt>
+          <dd>{alert.place}</dd>
+        </>
+      )}
+      {alert.position && (
+        <>
+          <dt>{t('detail.position')}</dt>
+          <dd>{positionWords(alert)}</dd>
+        </>
+      )}
+      <dt>{t('detail.weight')}</dt>
+      <dd>{t('detail.weightText', { severity: word('severity', alert.severity), urgency: alert.urgency, certainty: alert.certainty })}</dd>
+      <dt>{t('detail.based')}</dt>
+      <dd>{t('detail.basedText', { count: alert.count, sources: alert.sources })}</dd>
+    </dl>
+  );
+}
+
+function positionWords(alert: Alert): string {
+  const lat = alert.position?.lat.toFixed(5) ?? '';
+  const lon = alert.position?.lon.toFixed(5) ?? '';
+  return alert.radiusM ? t('detail.radius', { lat, lon, radius: metres(alert.radiusM) }) : t('detail.coordinates', { lat, lon });
+}
+
+function Why({ alert }: { alert: Alert }) {
+  return (
+    <div class="why">
+      <h4>{t('detail.why')}</h4>
+      <span class="muted wrap-any">{t('detail.rule', { title: alert.title, version: alert.ruleVersion })}</span>
+      {alert.why && <p>{alert.why}</p>}
+      {alert.reasons.length > 0 && (
+        <ol aria-label={t('detail.reasons')}>
+          {alert.reasons.map((reason) => (
+            <li key={reason}>{reason}</li>
+          ))}
+        </ol>
+      )}
+      {alert.instruction && (
+        <p>
+          <b>{t('detail.instruction')}:</b> {alert.instruction}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function History({ alert, entries }: { alert: Alert; entries: HistoryEntry[] }) {
+  const at = moment.value;
+  return (
+    <>
+      <h4>{t('detail.history')}</h4>
+      <ol class="history">
+        <li>
+          <time class="muted">{atMoment(alert.knownAt, at)}</time>
+          <span>{t('detail.raised')}</span>
+        </li>
+        {entries.map((entry) => (
+          <li key={`${entry.at}${entry.to}`}>
+            <time class="muted">{atMoment(entry.at, at)}</time>
+            <span>
+              {t('detail.by', { state: word('state', entry.to), by: entry.by })}
+              {entry.note && <span class="note">“{entry.note}”</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}

@@ -1,0 +1,154 @@
+// The queue: what needs somebody, most urgent first. One listbox, walked with the arrow keys; the list never moves under the pointer.
+import { useEffect, useRef } from 'preact/hooks';
+import { goTo } from '../live/camera';
+import { selectedAlert, shownAlerts, unacknowledged } from '../live/picture';
+import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold } from '../live/queue';
+import { selected, showResolved } from '../live/view';
+import { moment as atMoment, span, t, word } from '../i18n';
+import type { Group, Row } from '../model/queue';
+import type { Alert } from '../model/types';
+import { SeverityMark } from './marks';
+
+export const QUEUE_ID = 'queue';
+const optionId = (key: string): string => `alert-${key}`;
+
+export function Queue() {
+  const list = useRef<HTMLDivElement>(null);
+  const chosen = selected.value;
+  useEffect(() => {
+    if (chosen) document.getElementById(optionId(chosen))?.scrollIntoView({ block: 'nearest' });
+  }, [chosen]);
+  const groups = queueGroups.value;
+  const keys = groups.flatMap((group) => group.rows.map((row) => row.key));
+  return (
+    <section class="queue" aria-label={t('queue.title')}>
+      <h2 class="pane">
+        {t('queue.title')} · {t('queue.count', { n: unacknowledged.value })}
+      </h2>
+      {queueWaiting.value > 0 && (
+        <button type="button" class="waiting" onClick={release}>
+          {t('queue.waiting', { n: queueWaiting.value })}
+        </button>
+      )}
+      <div class="rows" onPointerEnter={(event) => event.pointerType === 'mouse' && hold()} onPointerLeave={release}>
+        {keys.length === 0 && <p class="empty">{shownAlerts.value.length === 0 ? emptyWords() : t('queue.empty')}</p>}
+        <div
+          id={QUEUE_ID}
+          ref={list}
+          role="listbox"
+          tabIndex={0}
+          aria-label={t('queue.list')}
+          aria-activedescendant={chosen && keys.includes(chosen) ? optionId(chosen) : undefined}
+          onKeyDown={onKey}
+        >
+          {groups.map((group) => (
+            <QueueGroup key={group.state} group={group} />
+          ))}
+        </div>
+      </div>
+      <ResolvedFoot groups={groups} />
+    </section>
+  );
+}
+
+const emptyWords = (): string => (unacknowledged.value > 0 ? t('queue.emptyFiltered') : t('queue.empty'));
+
+function onKey(event: KeyboardEvent): void {
+  const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9, PageDown: 10, PageUp: -10 }[event.key];
+  const key = selected.value;
+  if (step !== undefined) move(step);
+  else if (event.key === 'Enter' && key !== null && key.includes(':')) toggleFold(key);
+  else if (event.key === 'Enter' && selectedAlert.value) goTo(selectedAlert.value);
+  else return;
+  event.preventDefault();
+}
+
+function QueueGroup({ group }: { group: Group }) {
+  if (group.rows.length === 0) return null;
+  const head = `queue-${group.state}`;
+  return (
+    <div role="group" aria-labelledby={head}>
+      <div class="state" id={head}>
+        {word('state', group.state)} · {group.total}
+      </div>
+      {group.rows.map((row, i) => (row.type === 'alert' ? <AlertRow key={row.key} alert={row.alert} folded={isFolded(group.rows, i)} /> : <FoldRow key={row.key} row={row} />))}
+    </div>
+  );
+}
+
+/** A row that came out of an opened fold is set in under it. */
+function isFolded(rows: Row[], at: number): boolean {
+  const row = rows[at];
+  return row?.type === 'alert' && rows.some((one, i) => i < at && one.type === 'fold' && one.open && one.alerts.some((alert) => alert.id === row.key));
+}
+
+function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
+  const at = queueNow.value;
+  const unack = alert.state === 'open';
+  return (
+    <div
+      id={optionId(alert.id)}
+      role="option"
+      class={`row${unack ? ' unack' : ''}${folded ? ' folded' : ''}`}
+      aria-selected={selected.value === alert.id}
+      onClick={() => (selected.value = alert.id)}
+      onDblClick={() => goTo(alert)}
+    >
+      <SeverityMark rank={alert.rank} state={alert.state} />
+      <span>
+        <span class="headline">{alert.headline}</span>
+        <span class="sub">
+          <br />
+          {[alert.place, alert.owner].filter(Boolean).join(' · ') || alert.title}
+        </span>
+      </span>
+      <span class="age" title={t('queue.ageTitle', { time: atMoment(alert.opened, at) })}>
+        {span(at - alert.opened)}
+        <br />
+        {alert.count > 1 && (
+          <span class="badge" aria-label={t('queue.count2', { n: alert.count })}>
+            ×{alert.count}
+          </span>
+        )}
+        {alert.late && <span class="badge">{t('queue.late')}</span>}
+      </span>
+    </div>
+  );
+}
+
+function FoldRow({ row }: { row: Extract<Row, { type: 'fold' }> }) {
+  const newest = Math.max(...row.alerts.map((alert) => alert.opened));
+  return (
+    <div
+      id={optionId(row.key)}
+      role="option"
+      class="row fold unack"
+      title={t('queue.foldHint')}
+      aria-selected={selected.value === row.key}
+      aria-expanded={row.open}
+      onClick={() => {
+        selected.value = row.key;
+        toggleFold(row.key);
+      }}
+    >
+      <SeverityMark rank={row.rank} />
+      <span class="headline">
+        {row.open ? '▾ ' : '▸ '}
+        {t('queue.fold', { title: row.title, n: row.alerts.length })}
+      </span>
+      <span class="age">{span(queueNow.value - newest)}</span>
+    </div>
+  );
+}
+
+function ResolvedFoot({ groups }: { groups: Group[] }) {
+  const resolved = groups.find((group) => group.state === 'resolved')?.total ?? 0;
+  if (resolved === 0) return null;
+  return (
+    <div class="foot">
+      <button type="button" aria-pressed={showResolved.value} onClick={() => (showResolved.value = !showResolved.value)}>
+        {showResolved.value ? t('queue.hideResolved') : t('queue.showResolved', { count: resolved })}
+      </button>
+    </div>
+  );
+}

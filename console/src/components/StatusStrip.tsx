@@ -1,0 +1,84 @@
+// The top of every screen: what is connected, what is wrong, which moment is shown, and the node's clock.
+import { waiting } from '../live/actions';
+import { moment } from '../live/picture';
+import { counters, feeds, now, status } from '../live/store';
+import { conductor, duty, helpOpen, isLive, returnToLive, screen, SCREENS, theme, THEMES } from '../live/view';
+import { clock, clockUtc, count, day, t } from '../i18n';
+import { needsALook } from '../model/feeds';
+import { FeedReasons } from './FeedReasons';
+import { Menu } from './Menu';
+
+export function StatusStrip() {
+  const bad = feeds.value.filter(needsALook);
+  return (
+    <header class="strip">
+      <span class="brand">{t('app.name')}</span>
+      <nav aria-label={t('app.screens')}>
+        {SCREENS.map((name) => (
+          <a key={name} href={`#${name}`} aria-current={screen.value === name ? 'page' : undefined}>
+            {t(`screen.${name}`)}
+          </a>
+        ))}
+      </nav>
+      <span class="grow" />
+      <span class="pill" title={t('strip.rateTitle', { total: counters.value.total })}>
+        {t('strip.feeds', { n: feeds.value.length || (status.value?.feeds.total ?? 0) })}
+        {' · '}
+        {t('strip.rate', { rate: count(counters.value.perMin) })}
+      </span>
+      {bad.length > 0 && (
+        <Menu name={t('stale.title')} label={t('strip.stale', { n: bad.length })} class="pill warn" right>
+          <FeedReasons feeds={bad} />
+        </Menu>
+      )}
+      <Mode />
+      <button type="button" class="pill" onClick={() => (waiting.value = 'ask')}>
+        {duty.value ? t('strip.duty', { name: duty.value }) : t('strip.dutyNone')}
+      </button>
+      <Clocks />
+      <button type="button" class="quiet" onClick={nextTheme}>
+        {t('strip.theme', { name: t(`theme.${theme.value}`) })}
+      </button>
+      <button type="button" class="quiet" onClick={() => (helpOpen.value = true)}>
+        {t('strip.help')}
+        <kbd>?</kbd>
+      </button>
+    </header>
+  );
+}
+
+export function nextTheme(): void {
+  theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? 'auto';
+}
+
+function Mode() {
+  if (isLive.value) {
+    return (
+      <span class="pill is-live" role="status" data-testid="mode">
+        <span class="sign" aria-hidden="true" />
+        {t('strip.live')}
+      </span>
+    );
+  }
+  return (
+    <button type="button" class="pill is-fixed" data-testid="mode" onClick={returnToLive} title={t('banner.return')}>
+      <span class="sign" aria-hidden="true" />
+      {t('strip.fixed')}
+    </button>
+  );
+}
+
+function Clocks() {
+  const city = status.value?.city.title ?? '';
+  const time = now.value;
+  if (time === 0) return null;
+  return (
+    <span class="clocks" data-testid="clock">
+      <time dateTime={new Date(time).toISOString()} title={t('strip.city', { city })}>
+        {day(time)} <b>{clock(time)}</b>
+      </time>
+      <span class="muted">{clockUtc(time)} UTC</span>
+      {conductor.value.mode === 'fixed' && <span class="sr">{clock(moment.value)}</span>}
+    </span>
+  );
+}

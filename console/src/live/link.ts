@@ -1,0 +1,126 @@
+// The connection to the node: load once, then follow the stream; resume where it broke; say so when it is silent.
+import { signal } from '@preact/signals';
+import { decodeAlert, decodeClock, decodeEvent, decodeFeed, items } from '../api/decode';
+import { getAlerts, getEvents, getFeeds, getLayers, getStatus } from '../api/routes';
+import { readStream, type Frame } from '../api/sse';
+import { isSilent, SILENT_MS } from '../model/clock';
+import * as store from './store';
+
+export type LinkState = 'connecting' | 'up' | 'lost';
+export const link = signal<LinkState>('connecting');
+export const failure = signal<string | null>(null);
+/** Whole seconds since the last byte from the node, in milliseconds. */
+export const silence = signal(0);
+
+const GIVE_UP_MS = 2 * SILENT_MS;
+const RELOAD_AFTER_MS = 30_000;
+const FIRST_EVENTS = 2_000;
+const FIRST_ALERTS = 1_000;
+
+let heardAt = 0; // performance.now of the last byte, or of the last time we gave up on a connection
+let spoke = 0; // performance.now of the last byte
+let lastId = '';
+let attempt = 0;
+let abort: AbortController | null = null;
+let wake: (() => void) | null = null;
+const changed = new Set<string>(); // alerts the stream spoke of while a list was on its way
+
+export function start(): () => void {
+  let running = true;
+  heardAt = performance.now();
+  spoke = heardAt;
+  const watch = setInterval(watchdog, 500);
+  const again = (): void => wake?.();
+  addEventListener('online', again);
+  void follow(() => running);
+  void load();
+  return () => {
+    running = false;
+    clearInterval(watch);
+    removeEventListener('online', again);
+    abort?.abort();
+  };
+}
+
+/** Everything the screen starts with. May be called again after a long silence. */
+export async function load(): Promise<void> {
+  try {
+    failure.value = null;
+    store.takeStatus(await getStatus(), performance.now());
+    changed.clear();
+    const [alerts, events, feeds, layers] = await Promise.all([getAlerts(FIRST_ALERTS), getEvents(undefined, undefined, FIRST_EVENTS), getFeeds(), getLayers()]);
+    store.takeAlertList(alerts.items, changed);
+    store.takeEvents(events.items);
+    store.apply();
+    store.feeds.value = feeds;
+    store.layers.value = layers;
+  } catch (error) {
+    failure.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function follow(running: () => boolean): Promise<void> {
+  while (running()) {
+    abort = new AbortController();
+    try {
+      await readStream(lastId, abort.signal, opened, onFrame, onBytes);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error; // every failure of a connection has one cure: try again
+    }
+    if (link.value === 'up' && running()) link.value = isSilent(heardAt, performance.now()) ? 'lost' : 'connecting';
+    await pause();
+  }
+}
+
+function opened(): void {
+  const away = performance.now() - spoke;
+  attempt = 0;
+  onBytes();
+  if (away > RELOAD_AFTER_MS || failure.value !== null) void load();
+}
+
+function onBytes(): void {
+  heardAt = performance.now();
+  spoke = heardAt;
+  silence.value = 0;
+  link.value = 'up';
+}
+
+function watchdog(): void {
+  const wall = performance.now();
+  store.tick(wall);
+  silence.value = Math.floor((wall - spoke) / 1000) * 1000;
+  if (!isSilent(heardAt, wall)) return;
+  link.value = 'lost';
+  if (wall - heardAt > GIVE_UP_MS) {
+    heardAt = wall - SILENT_MS - 1; // another try in a while
+    abort?.abort();
+  }
+}
+
+/** 0.5 s, 1 s, 2 s ... 5 s, with jitter so that a hundred consoles do not come back in one instant. */
+function pause(): Promise<void> {
+  const wait = Math.min(5_000, 500 * 2 ** attempt) * (0.5 + Math.random() / 2);
+  attempt += 1;
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, wait);
+    function done(): void {
+      clearTimeout(timer);
+      wake = null;
+      resolve();
+    }
+    wake = done;
+  });
+}
+
+function onFrame(frame: Frame, id: string): void {
+  if (id) lastId = id;
+  const body = JSON.parse(frame.data) as Record<string, unknown>;
+  if (frame.event === 'alert') {
+    const alert = decodeAlert(body);
+    changed.add(alert.id);
+    store.takeAlert(alert);
+  } else if (frame.event === 'events') store.takeEvents(items(body).map(decodeEvent));
+  else if (frame.event === 'feeds') store.feeds.value = items(body).map(decodeFeed);
+  else if (frame.event === 'clock') store.takeClock(decodeClock(body), performance.now());
+}

@@ -1,0 +1,35 @@
+// The queue as it is on the screen: built from the picture, held still under the pointer, walked by the keyboard.
+import { computed, signal } from '@preact/signals';
+import { buildQueue, heldBack, neighbour, type Group } from '../model/queue';
+import { moment, shownAlerts } from './picture';
+import { selected, showResolved, unfolded } from './view';
+
+/** While the pointer is over the list these rows, and only these, are in it. */
+const held = signal<ReadonlySet<string> | null>(null);
+
+const built = computed(() => buildQueue(shownAlerts.value, unfolded.value, showResolved.value));
+const view = computed(() => (held.value ? heldBack(built.value, held.value) : { groups: built.value, waiting: 0 }));
+
+export const queueGroups = computed<Group[]>(() => view.value.groups);
+export const queueWaiting = computed(() => view.value.waiting);
+export const queueKeys = computed(() => queueGroups.value.flatMap((group) => group.rows.map((row) => row.key)));
+export const queueNow = moment;
+
+export function hold(): void {
+  held.value = new Set(built.peek().flatMap((group) => group.rows.map((row) => row.key)));
+}
+
+export function release(): void {
+  held.value = null;
+}
+
+export function move(step: number): void {
+  const next = neighbour(queueKeys.value, selected.value, step);
+  if (next !== null) selected.value = next;
+}
+
+export function toggleFold(key: string): void {
+  const next = new Set(unfolded.value);
+  if (!next.delete(key)) next.add(key);
+  unfolded.value = next;
+}

@@ -1,0 +1,119 @@
+// What the node has told us, kept small: the newest events, all alerts, feeds, the clock. Big maps change in place and carry a
+// version, so that two hundred events a second cost one redraw every quarter of a second.
+import { batch, signal } from '@preact/signals';
+import { nodeTime, type ClockReading } from '../model/clock';
+import type { Alert, ClockFrame, Event, Feed, MapLayer, Rule, Status } from '../model/types';
+
+/** The live layer stays below what a map without a GPU can redraw; the past is asked for when it is looked at. */
+export const MOST_EVENTS = 5_000;
+export const MOST_ALERTS = 2_000;
+const APPLY_MS = 250;
+
+export const status = signal<Status | null>(null);
+export const feeds = signal<Feed[]>([]);
+export const rules = signal<Rule[] | null>(null);
+export const layers = signal<MapLayer[]>([]);
+export const counters = signal({ perMin: 0, total: 0 });
+export const reading = signal<ClockReading | null>(null);
+
+export const alerts = new Map<string, Alert>();
+export const alertsVersion = signal(0);
+export const events = new Map<number, Event>();
+export const eventsVersion = signal(0);
+
+/** The node's time, moved on by `tick`; everything that shows an age reads it. */
+export const now = signal(0);
+
+let waitingEvents: Event[] = [];
+let waitingAlerts: Alert[] = [];
+let applying: ReturnType<typeof setTimeout> | undefined;
+
+export function tick(wall: number): void {
+  now.value = nodeTime(reading.value, wall);
+}
+
+export function takeClock(frame: ClockFrame, wall: number): void {
+  batch(() => {
+    reading.value = { now: frame.now, speed: frame.speed, seenAt: wall };
+    counters.value = { perMin: frame.perMin, total: frame.total };
+  });
+}
+
+export function takeStatus(found: Status, wall: number): void {
+  batch(() => {
+    status.value = found;
+    takeClock({ now: found.clock.now, speed: found.clock.speed, perMin: found.events.perMin, total: found.events.total }, wall);
+    tick(wall);
+  });
+}
+
+/** From the stream: the newest word on an alert. Evidence and history come only with the single view. */
+export function takeAlert(alert: Alert): void {
+  waitingAlerts.push(alert);
+  schedule();
+}
+
+export function takeEvents(items: Event[]): void {
+  waitingEvents.push(...items);
+  if (waitingEvents.length > MOST_EVENTS) waitingEvents = waitingEvents.slice(-MOST_EVENTS);
+  schedule();
+}
+
+/** A list asked for at `askedAt` must not undo what the stream said meanwhile. */
+export function takeAlertList(items: Alert[], changedSince: ReadonlySet<string>): void {
+  for (const alert of items) if (!changedSince.has(alert.id)) alerts.set(alert.id, alert);
+  trimAlerts();
+  alertsVersion.value += 1;
+}
+
+/** Answer to our own step: shown at once. */
+export function takeAlertNow(alert: Alert): void {
+  alerts.set(alert.id, alert);
+  alertsVersion.value += 1;
+}
+
+function schedule(): void {
+  applying ??= setTimeout(apply, APPLY_MS);
+}
+
+export function apply(): void {
+  clearTimeout(applying);
+  applying = undefined;
+  batch(() => {
+    if (waitingAlerts.length > 0) {
+      for (const alert of waitingAlerts) alerts.set(alert.id, alert);
+      waitingAlerts = [];
+      trimAlerts();
+      alertsVersion.value += 1;
+    }
+    if (waitingEvents.length > 0) {
+      addEvents(waitingEvents);
+      waitingEvents = [];
+      eventsVersion.value += 1;
+    }
+  });
+}
+
+function addEvents(items: Event[]): void {
+  for (const event of items) events.set(event.seq, event);
+  if (events.size <= MOST_EVENTS) return;
+  const oldest = [...events.keys()].sort((a, b) => a - b).slice(0, events.size - MOST_EVENTS);
+  for (const seq of oldest) events.delete(seq);
+}
+
+/** Resolved alerts go first; what still needs somebody is never dropped. */
+function trimAlerts(): void {
+  if (alerts.size <= MOST_ALERTS) return;
+  const done = [...alerts.values()].filter((alert) => alert.state === 'resolved').sort((a, b) => a.updated - b.updated);
+  for (const alert of done.slice(0, alerts.size - MOST_ALERTS)) alerts.delete(alert.id);
+}
+
+/** For tests. */
+export function reset(): void {
+  alerts.clear();
+  events.clear();
+  waitingAlerts = [];
+  waitingEvents = [];
+  clearTimeout(applying);
+  applying = undefined;
+}

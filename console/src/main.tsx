@@ -1,0 +1,30 @@
+// Starts the console: styles, the connection, the frame.
+import '@fontsource-variable/inter/wght.css';
+import './style/tokens.css';
+import './style/base.css';
+import './style/layout.css';
+import './style/live.css';
+import { effect } from '@preact/signals';
+import { render } from 'preact';
+import { App } from './app';
+import { setZone } from './i18n';
+import { startCounts } from './live/counts';
+import { startDetail } from './live/detail';
+import { onKey } from './live/keys';
+import { start } from './live/link';
+import { startReplay } from './live/replay';
+import { status } from './live/store';
+import './live/theme';
+
+effect(() => {
+  const city = status.value?.city;
+  if (!city) return;
+  setZone(city.timezone);
+  document.title = `${city.title} – Tocsin`;
+});
+addEventListener('keydown', onKey);
+start();
+startReplay();
+startDetail();
+startCounts();
+render(<App />, document.getElementById('app') as HTMLElement);

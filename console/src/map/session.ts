@@ -1,0 +1,176 @@
+// One map on the page: made once, fed from the picture, never moved but by a wish of the operator.
+import { computed, effect, signal } from '@preact/signals';
+import { addProtocol, Map as MapLibre, ScaleControl, setWorkerUrl, type GeoJSONSource, type MapMouseEvent } from 'maplibre-gl';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url';
+import { PMTiles, Protocol } from 'pmtiles';
+import { address } from '../api/http';
+import { getLayer } from '../api/routes';
+import { t } from '../i18n';
+import { say } from '../live/actions';
+import { here, wish } from '../live/camera';
+import { detail } from '../live/detail';
+import { shownAlerts, shownEvents } from '../live/picture';
+import { layers, status } from '../live/store';
+import { palette, reducedMotion } from '../live/theme';
+import { bounds, layersOn, selected } from '../live/view';
+import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
+import { setImages } from './images';
+import { buildStyle, extraLayers, type LiveSource, type TileFile } from './style';
+
+setWorkerUrl(workerUrl);
+const protocol = new Protocol();
+addProtocol('pmtiles', protocol.tile);
+
+const FONT_PROBE = "12px 'Inter Variable'";
+const HIT_PX = 9;
+
+/** Sequence number of the report that was clicked. */
+export const inspected = signal<number | null>(null);
+/** Counts redraws and moves, for what is laid over the map in HTML. */
+export const view = signal(0);
+
+async function tileFiles(): Promise<TileFile[]> {
+  const found: TileFile[] = [];
+  for (const layer of layers.peek().filter((one) => one.kind === 'tiles')) {
+    const url = address(`tiles/${layer.name}.pmtiles`);
+    try {
+      const file = new PMTiles(url);
+      const header = await file.getHeader();
+      protocol.add(file);
+      found.push({ name: layer.name, url, minZoom: header.minZoom });
+    } catch (error) {
+      say({ kind: 'refused', text: t('layer.failed', { title: layer.title, reason: error instanceof Error ? error.message : String(error) }), undo: null });
+    }
+  }
+  return found;
+}
+
+/** Throws when the browser has no WebGL. The returned function takes the map away again. */
+export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close: () => void }> {
+  const [tiles] = await Promise.all([tileFiles(), document.fonts.load(FONT_PROBE)]);
+  const city = status.peek()?.city;
+  const from = here.peek();
+  const map = new MapLibre({
+    container: box,
+    style: buildStyle(tiles, palette.peek()),
+    center: from ? [from.centre.lon, from.centre.lat] : (city?.centre ?? [0, 0]),
+    zoom: from?.zoom ?? city?.zoom ?? 2,
+    minZoom: 1,
+    maxZoom: 18,
+    fadeDuration: 0,
+    attributionControl: false,
+    dragRotate: false,
+    pitchWithRotate: false,
+    touchPitch: false,
+    locale: { 'Map.Title': t('map.region') },
+  });
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left');
+  map.on('click', (event) => click(map, event));
+  map.on('move', () => moved(map));
+  const stops: (() => void)[] = [];
+  map.once('load', () => {
+    setImages(map, palette.peek());
+    stops.push(...feed(map, tiles));
+    moved(map);
+  });
+  return {
+    map,
+    close: () => {
+      for (const stop of stops) stop();
+      map.remove();
+    },
+  };
+}
+
+function moved(map: MapLibre): void {
+  const centre = map.getCenter();
+  const box = map.getBounds();
+  here.value = { centre: { lon: centre.lng, lat: centre.lat }, zoom: map.getZoom() };
+  bounds.value = [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()];
+  view.value += 1;
+}
+
+/** The most severe alert first; a second click on the same spot takes the next one under it. */
+function click(map: MapLibre, event: MapMouseEvent): void {
+  const { x, y } = event.point;
+  const hits = map.queryRenderedFeatures(
+    [
+      [x - HIT_PX, y - HIT_PX],
+      [x + HIT_PX, y + HIT_PX],
+    ],
+    { layers: ['alerts', 'events'] },
+  );
+  const alerts = [...new Set(hits.filter((hit) => hit.layer.id === 'alerts').map((hit) => String(hit.properties.key)))];
+  if (alerts.length > 0) {
+    const next = alerts.indexOf(selected.peek() ?? '') + 1;
+    selected.value = alerts[next % alerts.length] ?? null;
+    inspected.value = null;
+    return;
+  }
+  const report = hits.find((hit) => hit.layer.id === 'events');
+  inspected.value = report ? Number(report.properties.key) : null;
+}
+
+function feed(map: MapLibre, tiles: TileFile[]): (() => void)[] {
+  const source = (name: LiveSource): GeoJSONSource | undefined => map.getSource(name);
+  const drawn = new Map<string, number>();
+  const areas = computed(() => shownEvents.value.filter((seen) => seen.event.area !== null).map((seen) => seen.event));
+  const areaKeys = computed(() => areas.value.map((event) => event.seq).join());
+  return [
+    effect(() => {
+      const diff = eventDiff(shownEvents.value, drawn);
+      if (diff.add.length + diff.remove.length > 0) void source('events')?.updateData({ add: diff.add, remove: diff.remove });
+    }),
+    effect(() => {
+      if (areaKeys.value !== undefined) void source('areas')?.setData(collection(areas.peek().map(areaFeature)));
+    }),
+    effect(() => {
+      void source('alerts')?.setData(collection(shownAlerts.value.map((alert) => alertFeature(alert, selected.value))));
+      view.value = view.peek() + 1;
+    }),
+    effect(() => void source('focus')?.setData({ type: 'FeatureCollection', features: focusFeatures(detail.value) })),
+    effect(() => paint(map, tiles)),
+    effect(() => void extras(map)),
+    effect(() => {
+      const asked = wish.value?.camera;
+      if (!asked) return;
+      const to = { center: [asked.centre.lon, asked.centre.lat] as [number, number], zoom: asked.zoom };
+      wish.value = null;
+      if (reducedMotion()) map.jumpTo(to);
+      else map.easeTo({ ...to, duration: 350 });
+    }),
+  ];
+}
+
+/** New colours without a new style: sources and what they hold stay. */
+function paint(map: MapLibre, tiles: TileFile[]): void {
+  const colours = palette.value;
+  setImages(map, colours);
+  for (const layer of buildStyle(tiles, colours).layers) {
+    for (const [name, value] of Object.entries(layer.paint ?? {})) map.setPaintProperty(layer.id, name as never, value as never);
+  }
+}
+
+/** Layers switched on by the operator; loaded when first asked for. */
+async function extras(map: MapLibre): Promise<void> {
+  const wanted = layersOn.value;
+  const colours = palette.value;
+  for (const layer of layers.value) {
+    if (layer.kind === 'tiles') continue;
+    const id = `layer:${layer.name}`;
+    const drawn = extraLayers(layer.name, layer.kind, colours);
+    for (const one of drawn) if (map.getLayer(one.id)) map.removeLayer(one.id);
+    if (!wanted.includes(layer.name)) continue;
+    try {
+      if (!map.getSource(id)) {
+        const data = await getLayer(layer.name);
+        if (!map.getSource(id)) map.addSource(id, { type: 'geojson', data });
+      }
+      if (layersOn.peek().includes(layer.name)) for (const one of drawn) if (!map.getLayer(one.id)) map.addLayer(one, 'areas:hatch');
+    } catch (error) {
+      say({ kind: 'refused', text: t('layer.failed', { title: layer.title, reason: error instanceof Error ? error.message : String(error) }), undo: null });
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// The order of the queue: by state, then severity, then the newest; and how a flood is folded so that it can be read.
+import type { Alert, AlertState, Rank } from './types';
+
+/** Groups from top to bottom. A retracted alert stays until someone clears it: it was acted on, perhaps. */
+export const GROUPS: readonly AlertState[] = ['open', 'acknowledged', 'in_progress', 'on_hold', 'retracted', 'resolved'];
+
+/** Where an operator may move an alert (model/alert.py). */
+export const TRANSITIONS: Readonly<Record<AlertState, readonly AlertState[]>> = {
+  open: ['acknowledged', 'in_progress', 'resolved'],
+  acknowledged: ['in_progress', 'on_hold', 'resolved', 'open'],
+  in_progress: ['on_hold', 'resolved', 'acknowledged'],
+  on_hold: ['in_progress', 'resolved'],
+  resolved: ['open'],
+  retracted: ['resolved'],
+};
+
+export const allowed = (from: AlertState, to: AlertState): boolean => TRANSITIONS[from].includes(to);
+
+/** More unacknowledged alerts than this in FLOOD_SPAN and one rule's alerts become one row (ISA-18.2: ten in ten minutes). */
+export const FLOOD_ALERTS = 10;
+export const FLOOD_FOLD = 3;
+const RESOLVED_SHOWN = 50;
+
+export type Row = { type: 'alert'; key: string; alert: Alert } | { type: 'fold'; key: string; rule: string; title: string; rank: Rank; alerts: Alert[]; open: boolean };
+
+export interface Group {
+  state: AlertState;
+  total: number;
+  rows: Row[];
+}
+
+const byUrgency = (a: Alert, b: Alert): number => a.rank - b.rank || b.opened - a.opened || (a.id < b.id ? -1 : 1);
+const byNewest = (a: Alert, b: Alert): number => b.updated - a.updated || (a.id < b.id ? -1 : 1);
+
+/** `unfolded`: rules the operator has opened. `showResolved`: resolved alerts are listed only when asked for. */
+export function buildQueue(alerts: Iterable<Alert>, unfolded: ReadonlySet<string>, showResolved: boolean): Group[] {
+  const byState = new Map<AlertState, Alert[]>(GROUPS.map((state) => [state, []]));
+  for (const alert of alerts) byState.get(alert.state)?.push(alert);
+  return GROUPS.map((state) => group(state, byState.get(state) ?? [], unfolded, showResolved)).filter((one) => one.total > 0);
+}
+
+function group(state: AlertState, members: Alert[], unfolded: ReadonlySet<string>, showResolved: boolean): Group {
+  if (state === 'resolved') {
+    const shown = showResolved ? members.sort(byNewest).slice(0, RESOLVED_SHOWN) : [];
+    return { state, total: members.length, rows: shown.map(alertRow) };
+  }
+  members.sort(byUrgency);
+  const rows = members.length > FLOOD_ALERTS ? folded(members, state, unfolded) : members.map(alertRow);
+  return { state, total: members.length, rows };
+}
+
+const alertRow = (alert: Alert): Row => ({ type: 'alert', key: alert.id, alert });
+
+/** Severity 1 is never folded: nobody may miss one behind a count. */
+function folded(members: Alert[], state: AlertState, unfolded: ReadonlySet<string>): Row[] {
+  const perRule = new Map<string, Alert[]>();
+  for (const alert of members) {
+    if (alert.rank === 1) continue;
+    const found = perRule.get(alert.rule);
+    if (found) found.push(alert);
+    else perRule.set(alert.rule, [alert]);
+  }
+  const rows: Row[] = [];
+  const done = new Set<string>();
+  for (const alert of members) {
+    const same = alert.rank === 1 ? undefined : perRule.get(alert.rule);
+    if (!same || same.length < FLOOD_FOLD) rows.push(alertRow(alert));
+    else if (!done.has(alert.rule)) {
+      done.add(alert.rule);
+      const open = unfolded.has(`${state}:${alert.rule}`);
+      rows.push({ type: 'fold', key: `${state}:${alert.rule}`, rule: alert.rule, title: alert.title, rank: alert.rank, alerts: same, open });
+      if (open) rows.push(...same.map(alertRow));
+    }
+  }
+  return rows;
+}
+
+/** Keeps a list still while a pointer is over it: known rows stay where they are, new ones wait. */
+export function heldBack(groups: Group[], seen: ReadonlySet<string>): { groups: Group[]; waiting: number } {
+  let waiting = 0;
+  const kept = groups.map((one) => {
+    const rows = one.rows.filter((row) => row.type === 'fold' || seen.has(row.key));
+    waiting += one.rows.length - rows.length;
+    return { ...one, rows };
+  });
+  return { groups: kept, waiting };
+}
+
+/** The key to select after moving `step` rows from `current`; stays at the ends. */
+export function neighbour(keys: readonly string[], current: string | null, step: number): string | null {
+  if (keys.length === 0) return null;
+  const at = current === null ? -1 : keys.indexOf(current);
+  if (at < 0) return (step > 0 ? keys[0] : keys[keys.length - 1]) ?? null;
+  return keys[Math.min(keys.length - 1, Math.max(0, at + step))] ?? null;
+}

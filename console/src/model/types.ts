@@ -1,0 +1,178 @@
+// The nouns of the screen, decoded from the API's JSON: instants are milliseconds since 1970 (UTC), distances metres, spans seconds.
+
+export type Rank = 1 | 2 | 3 | 4;
+export type AlertState = 'open' | 'acknowledged' | 'in_progress' | 'on_hold' | 'resolved' | 'retracted';
+export type Severity = 'extreme' | 'severe' | 'moderate' | 'minor' | 'unknown';
+
+export interface Position {
+  lon: number;
+  lat: number;
+}
+
+export interface Event {
+  seq: number;
+  id: string;
+  feed: string;
+  kind: string;
+  source: string | null;
+  eventTime: number;
+  ingestTime: number;
+  position: Position | null;
+  area: GeoJSON.Geometry | null;
+  validUntil: number | null;
+  value: number | null;
+  unit: string | null;
+  severity: number;
+  action: 'report' | 'update' | 'cancel';
+  refersTo: string | null;
+  text: string | null;
+  attrs: Record<string, unknown>;
+}
+
+export interface Evidence {
+  seq: number;
+  feed: string;
+  id: string;
+  kind: string;
+  source: string | null;
+  eventTime: number;
+  ingestTime: number;
+  position: Position | null;
+  value: number | null;
+  unit: string | null;
+  text: string | null;
+  role: string;
+  distanceM: number | null;
+  gapS: number | null;
+}
+
+export interface HistoryEntry {
+  at: number;
+  from: string;
+  to: string;
+  by: string;
+  note: string;
+}
+
+export interface Alert {
+  id: string;
+  rule: string;
+  ruleVersion: string;
+  title: string;
+  why: string;
+  headline: string;
+  instruction: string;
+  severity: Severity;
+  rank: Rank;
+  urgency: string;
+  certainty: string;
+  state: AlertState;
+  owner: string | null;
+  status: 'raised' | 'amended' | 'retracted';
+  opened: number;
+  knownAt: number;
+  updated: number;
+  position: Position | null;
+  radiusM: number | null;
+  place: string;
+  count: number;
+  sources: number;
+  revision: number;
+  seq: number;
+  late: boolean;
+  exercise: boolean;
+  reasons: string[];
+  /** Only in the single view. */
+  evidence: Evidence[] | null;
+  history: HistoryEntry[] | null;
+}
+
+export type FeedState = 'ok' | 'stale' | 'failing' | 'ended' | 'waiting';
+
+export interface Feed {
+  name: string;
+  title: string;
+  purpose: string;
+  owner: string;
+  retention: string;
+  sensitivity: string;
+  transport: string;
+  format: string;
+  state: FeedState;
+  received: number;
+  accepted: number;
+  duplicates: number;
+  conflicts: number;
+  quarantined: number;
+  perMin: number;
+  lastEventTime: number | null;
+  lastReceived: number | null;
+  expectedEveryS: number | null;
+  error: string | null;
+  exerciseShiftS: number | null;
+  licence: string;
+  kinds: string[];
+}
+
+export interface Rule {
+  name: string;
+  title: string;
+  why: string;
+  words: string;
+  operator: string;
+  version: string;
+  severity: Severity;
+  rank: Rank;
+  text: string;
+  file: string;
+  line: number;
+  alerts: number;
+}
+
+export interface MapLayer {
+  name: string;
+  title: string;
+  kind: 'points' | 'polygons' | 'tiles';
+  licence: string;
+}
+
+export interface Quarantined {
+  id: string;
+  feed: string;
+  at: number | null;
+  reason: string;
+  /** A readable piece of the raw bytes; null when the list does not carry it or it must not be shown. */
+  raw: string | null;
+  state: string;
+}
+
+export interface TimelineRow {
+  kind: string;
+  counts: number[];
+}
+
+export interface TimelineCounts {
+  from: number;
+  to: number;
+  stepMs: number;
+  rows: TimelineRow[];
+}
+
+export interface ClockFrame {
+  now: number;
+  speed: number;
+  perMin: number;
+  total: number;
+}
+
+export interface Status {
+  city: { name: string; title: string; timezone: string; centre: [number, number]; zoom: number };
+  mode: 'live' | 'exercise';
+  exercise: { title: string; start: number; end: number } | null;
+  clock: { now: number; speed: number };
+  access: { mode: string; words: string };
+  events: { total: number; perMin: number };
+  alerts: { open: number; unacknowledged: number };
+  feeds: { total: number; stale: number };
+  version: string;
+}
