@@ -16,7 +16,7 @@ import uvicorn
 from tocsin.accountability.access import authorize
 from tocsin.config.load import load_city
 from tocsin.feeds.catalog import Context
-from tocsin.feeds.formats import make_format
+from tocsin.feeds import formats
 from tocsin.feeds.pipeline import Shared
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
@@ -68,7 +68,7 @@ async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, mon
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
     shared = Shared(writer, quarantine, clock)
     context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), lambda _feed, _part: None)
-    supervisor = Supervisor(city.feeds, shared, context, make_format)
+    supervisor = Supervisor(city.feeds, shared, context, lambda spec: formats.load(spec.format.name))
     for entry in known:
         if entry.batch is not None:
             supervisor.remember(entry.batch)
@@ -98,7 +98,7 @@ async def http(app: Any, port: int) -> None:
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False, lifespan="auto")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
-    server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
+    server.capture_signals = NoSignals  # type: ignore[method-assign, assignment]
     try:
         await server.serve()
     except asyncio.CancelledError:
@@ -106,7 +106,9 @@ async def http(app: Any, port: int) -> None:
         raise
 
 
-class _no_signals:  # noqa: N801 - stands in for uvicorn's context manager: signals belong to the process
+class NoSignals:
+    """Stands in for uvicorn's context manager: signals belong to the process."""
+
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...

@@ -1,0 +1,83 @@
+"""`tocsin replay`: a stopped node's journal through its rules again; the alerts must be the same."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+from tocsin.config.load import load_city
+from tocsin.correlate.corrections import correcting
+from tocsin.correlate.fingerprint import alerts_hash
+from tocsin.correlate.worker import Correlator
+from tocsin.geo.layers import load_layers
+from tocsin.geo.places import PlaceNames
+from tocsin.journal.connection import connect
+from tocsin.journal.encode import Entry
+from tocsin.journal.reader import fetch, last_seq, read
+from tocsin.journal.server import EmbeddedServer
+from tocsin.kernel.fault import Fatal
+from tocsin.model.alert import Alert
+
+from .layout import Layout
+from .summary import final_alerts
+
+
+async def replay(city_path: Path, data: Path) -> dict[str, object]:
+    """Reads the whole journal again, from its first entry, without touching the node's state."""
+    city = load_city(city_path)
+    layout = Layout(data)
+    if not layout.journal.is_dir():
+        raise Fatal(f"{data} holds no journal; name the data directory of a node with --data")
+    told: dict[str, Alert] = {}
+
+    async def publish(alert: Alert) -> None:
+        told[alert.id] = alert
+
+    lock = layout.lock()
+    async with EmbeddedServer(layout.data, 0) as server, await connect(server.endpoint, name="replay") as journal:
+
+        async def again(seq: int) -> Entry:
+            return await fetch(journal, seq)
+
+        correlator = Correlator(
+            city.plan,
+            again,
+            name_place=PlaceNames(load_layers(layer for layer in city.layers if layer.places).values()).name,
+            corrects=correcting(city.feeds),
+            skews={feed.name: feed.skew for feed in city.feeds},
+            exercise=city.exercise is not None,
+        )
+        correlator.warm_up()
+        began = time.process_time()
+        until = await last_seq(journal)
+        await correlator.run(read(journal, 1, until=until), publish)
+        seconds = time.process_time() - began
+        live = alerts_hash(await final_alerts(journal))
+    lock.close()
+    again_hash = alerts_hash(told.values())
+    return {
+        "entries": until,
+        "events": correlator.counters.events,
+        "alerts": len(told),
+        "alerts_hash": again_hash,
+        "live_alerts_hash": live,
+        "equal": again_hash == live,
+        "cpu_s": round(seconds, 2),
+    }
+
+
+def main(arguments: argparse.Namespace) -> int:
+    told = asyncio.run(replay(arguments.city, (arguments.data or arguments.city / "var").resolve()))
+    if arguments.json:
+        print(json.dumps(told))
+    else:
+        verdict = "the same as live" if told["equal"] else f"NOT the same as live ({told['live_alerts_hash']})"
+        print(
+            f"{told['events']} events of {told['entries']} entries, {told['alerts']} alerts, hash {told['alerts_hash']}: {verdict}",
+            file=sys.stderr,
+        )
+    return 0 if told["equal"] else 1

@@ -1,0 +1,166 @@
+"""`tocsin test`: a city's rule tests in virtual time, through the same engine as live."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from tocsin.config.load import load_city
+from tocsin.config.ruletests import load_tests
+from tocsin.correlate.worker import Correlator
+from tocsin.journal.encode import Entry, stamp
+from tocsin.model.alert import Alert
+from tocsin.model.city import City
+from tocsin.model.event import event_schema
+from tocsin.model.plan import Plan
+from tocsin.model.ruletest import Expected, RuleTest, TestEvent
+from tocsin.model.time import SECOND, format_span
+
+#: Virtual tests start here: a Thursday noon, so that nothing depends on today.
+START = 1_600_000_000 * SECOND
+METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180
+_KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`wrong`: what differs, in words; empty when the test passed."""
+
+    test: RuleTest
+    wrong: tuple[str, ...]
+    fired: tuple[str, ...]
+
+
+def to_batch(event: TestEvent, city: City) -> pa.RecordBatch:
+    """One event as a batch, its place as metres from the city's centre."""
+    lon, lat = city.centre
+    time = START + event.at
+    attrs = {name: _KINDS[type(value)] for name, value in event.attrs.items()}
+    placed = event.east is not None and event.north is not None
+    row: dict[str, Any] = {
+        "id": event.id,
+        "feed": event.feed,
+        "kind": event.kind,
+        "source": event.source,
+        "event_time": time,
+        "ingest_time": None,
+        "lon": lon + (event.east or 0.0) / (METRES_PER_DEGREE * math.cos(math.radians(lat))) if placed else None,
+        "lat": lat + (event.north or 0.0) / METRES_PER_DEGREE if placed else None,
+        "area": None,
+        "valid_until": None if event.valid_for is None else time + event.valid_for,
+        "value": event.value,
+        "unit": event.unit,
+        "severity": None if event.severity is None else int(event.severity),
+        "action": int(event.action),
+        "refers_to": event.refers_to,
+        "text": event.text,
+    }
+    if attrs:
+        row["attrs"] = dict(event.attrs)
+    return pa.RecordBatch.from_pylist([row], schema=event_schema(attrs))
+
+
+def to_entries(test: RuleTest, city: City) -> Iterator[Entry]:
+    """The test's events as journal entries in the order they arrive, with a tick every second of virtual time where one matters."""
+    arrivals = sorted(test.events, key=lambda event: event.at + event.arrives)
+    seq, clock = 1, START
+    yield Entry(seq, "tick", clock, 0, None, 0)
+    for event in arrivals:
+        ingest = START + event.at + event.arrives
+        for tick in _ticks(clock, ingest):
+            seq += 1
+            yield Entry(seq, "tick", tick, 0, None, 0)
+        clock = max(clock, ingest)
+        seq += 1
+        yield Entry(seq, "ev.test.test", clock, 0, stamp(to_batch(event, city), clock), 1)
+    for tick in _ticks(clock, START + test.runs):
+        seq += 1
+        yield Entry(seq, "tick", tick, 0, None, 0)
+
+
+def _ticks(since: int, until: int) -> Iterator[int]:
+    """Every second up to a thousand, fewer when the gap is long: a deadline is told by its own time, not by the tick's."""
+    step = max(SECOND, (until - since) // 1000)
+    yield from range(since + step, until + 1, step)
+
+
+async def run_test(test: RuleTest, city: City) -> Verdict:
+    rules = tuple(rule for rule in city.plan.rules if rule.name == test.rule)
+    plan: Plan = replace(city.plan, rules=rules)
+    told: dict[str, Alert] = {}
+
+    async def publish(alert: Alert) -> None:
+        told[alert.id] = alert
+
+    entries = list(to_entries(test, city))
+    by_seq = {entry.seq: entry for entry in entries}
+
+    async def fetch(seq: int) -> Entry:
+        return by_seq[seq]
+
+    async def stream() -> AsyncIterator[Entry]:
+        for entry in entries:
+            yield entry
+
+    await Correlator(plan, fetch).run(stream(), publish, finish=True)
+    alerts = sorted(told.values(), key=lambda alert: (alert.opened, alert.id))
+    return Verdict(test, tuple(compare(test, alerts)), tuple(_describe(alert) for alert in alerts))
+
+
+def _describe(alert: Alert) -> str:
+    return f"at {format_span(alert.opened - START)}: {alert.headline} ({alert.sources} sources, count {alert.count}, {alert.status})"
+
+
+def compare(test: RuleTest, alerts: Sequence[Alert]) -> Iterator[str]:
+    """What differs between what was expected and what was raised; alerts that were retracted count only when a status asks for it."""
+    asks = any(wanted.status for wanted in test.fires)
+    standing = [alert for alert in alerts if asks or alert.status != "retracted"]
+    if len(standing) != len(test.fires):
+        yield f"expected {len(test.fires)} alert(s), got {len(standing)}"
+    for number, (wanted, alert) in enumerate(zip(test.fires, standing, strict=False), 1):
+        for word in _differences(wanted, alert):
+            yield f"alert {number}: {word}"
+
+
+def _differences(wanted: Expected, alert: Alert) -> Iterator[str]:
+    if wanted.at is not None and alert.opened != START + wanted.at:
+        yield f"expected at {format_span(wanted.at)}, opened at {format_span(alert.opened - START)}"
+    if wanted.sources is not None and alert.sources != wanted.sources:
+        yield f"expected {wanted.sources} sources, got {alert.sources}"
+    if wanted.count is not None and alert.count != wanted.count:
+        yield f"expected count {wanted.count}, got {alert.count}"
+    if wanted.headline is not None and wanted.headline not in alert.headline:
+        yield f"expected a headline with {wanted.headline!r}, got {alert.headline!r}"
+    if wanted.status is not None and alert.status != wanted.status:
+        yield f"expected status {wanted.status}, got {alert.status}"
+
+
+async def run_all(tests: Sequence[RuleTest], city: City) -> list[Verdict]:
+    return [await run_test(test, city) for test in tests]
+
+
+def main(arguments: argparse.Namespace) -> int:
+    city = load_city(arguments.city)
+    tests = load_tests(arguments.city, [rule.name for rule in city.plan.rules])
+    chosen = [test for test in tests if arguments.only in test.name or arguments.only in test.rule]
+    verdicts = asyncio.run(run_all(chosen, city))
+    failed = [verdict for verdict in verdicts if verdict.wrong]
+    if arguments.json:
+        rows = [{"test": v.test.name, "rule": v.test.rule, "ok": not v.wrong, "wrong": v.wrong, "fired": v.fired} for v in verdicts]
+        print(json.dumps({"passed": len(verdicts) - len(failed), "failed": len(failed), "tests": rows}))
+        return 1 if failed else 0
+    for verdict in verdicts:
+        print(f"{'FAIL' if verdict.wrong else 'ok  '} {verdict.test.rule}: {verdict.test.name}")
+        if verdict.wrong:
+            print(f"     {verdict.test.file}:{verdict.test.line}")
+            print("\n".join(f"     {word}" for word in verdict.wrong))
+            print("\n".join(f"     raised {line}" for line in verdict.fired) or "     nothing was raised")
+    print(f"{len(verdicts) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0

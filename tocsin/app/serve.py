@@ -1,0 +1,174 @@
+"""The serve process: API, live stream and console; events and alerts as views of the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tocsin import __version__
+from tocsin.accountability.access import authorize
+from tocsin.alerts.store import AlertStore
+from tocsin.alerts.view import AlertsView
+from tocsin.api.app import create_app
+from tocsin.api.health_board import HealthBoard
+from tocsin.api.recent import RecentEvents
+from tocsin.api.server import Server, bind, make_server
+from tocsin.api.services import Services
+from tocsin.config.load import load_city
+from tocsin.feeds.quarantine import Quarantine
+from tocsin.feeds.sealing import Seal
+from tocsin.geo.layers import load_layers
+from tocsin.geo.tiles import load_tiles
+from tocsin.journal.alerts import publish_transition, read_alerts
+from tocsin.journal.connection import Journal, connect
+from tocsin.journal.epoch import HighWater
+from tocsin.journal.link import Lost, Reply
+from tocsin.journal.reader import last_seq, read
+from tocsin.journal.streams import ALERTS
+from tocsin.kernel.clock import Clock
+from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.model.alert import Transition
+from tocsin.model.city import City
+
+from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .layout import NodeFile
+
+log = logging.getLogger(__name__)
+
+RECENT_ENTRIES = 50_000  # journal entries read back into the events view at start
+BATCH = 500  # alert messages applied in one transaction
+
+
+async def run(node: NodeFile) -> None:
+    city = load_city(Path(node.city))
+    data = Path(node.data)
+    listener = bind("127.0.0.1", node.http_port)
+    marks = HighWater(data / "marks", "serve")
+    async with await connect(endpoint_of(node), name="serve", high_water=marks) as journal:
+        store = AlertStore.open(f"sqlite:///{data / 'alerts.db'}")
+        services = services_for(node, city, journal, store)
+        server = make_server(create_app(services))
+        hub = server.config.app.state.hub
+        await journal.subscribe("health.>", hearing(services.board))
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(follow_events(journal, services.recent), name="events view"),
+                group.create_task(follow_alerts(journal, store, hub.alerts_changed), name="alerts view"),
+                group.create_task(report(journal), name="health"),
+            ]
+            try:
+                await serving(server, listener)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+
+async def serving(server: Server, listener: Any) -> None:
+    """Serves until cancelled, then lets running requests end."""
+    from .ingest import NoSignals
+
+    server.capture_signals = NoSignals  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await task
+        raise
+
+
+def services_for(node: NodeFile, city: City, journal: Journal, store: AlertStore) -> Services:
+    data = Path(node.data)
+    console = Path(node.console)
+
+    async def publish(transition: Transition) -> int:
+        return (await publish_transition(journal, transition)).seq
+
+    return Services(
+        city=city,
+        clock=Clock(**node.clock) if node.clock else Clock(),
+        recent=RecentEvents(),
+        alerts=AlertsView(store, {rule.name: rule for rule in city.plan.rules}),
+        publish_transition=publish,
+        board=HealthBoard(),
+        quarantine=Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key")),
+        retry_record=retrying(journal),
+        authorize=authorize,
+        version=__version__,
+        layers=load_layers(layer for layer in city.layers if layer.kind != "tiles"),
+        tiles=load_tiles(city.layers),
+        not_ready=lambda: not_ready(journal),
+        console=console if console.is_dir() else None,
+    )
+
+
+def not_ready(journal: Journal) -> Sequence[str]:
+    return () if journal.connected else (f"the journal is away: {journal.problem}",)
+
+
+def hearing(board: HealthBoard) -> Callable[[Reply], Awaitable[None]]:
+    async def heard(message: Reply) -> None:
+        try:
+            board.put(message.data)
+        except Skippable as fault:
+            log.warning("%s", fault)
+
+    return heard
+
+
+def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
+    """Asks ingest to try a quarantined record again."""
+
+    async def retry(record: str) -> dict[str, Any]:
+        try:
+            link = await journal.ready()
+            reply = await link.request("ctl.quarantine.retry", json.dumps({"id": record}).encode(), within=15.0)
+        except Lost as fault:
+            raise Retriable(f"ingest does not answer: {fault}", after=2.0) from None
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
+
+    return retry
+
+
+async def follow_events(journal: Journal, recent: RecentEvents) -> None:
+    start = max(1, await last_seq(journal) - RECENT_ENTRIES)
+    async for entry in read(journal, start):
+        recent.add(entry)
+
+
+async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[], None]) -> None:
+    """Applies the alerts stream, many messages in a transaction while catching up, at once when live."""
+    pending: asyncio.Queue[tuple[int, str, dict[str, Any]]] = asyncio.Queue(maxsize=4 * BATCH)
+
+    async def fetch() -> None:
+        async for message in read_alerts(journal, store.position + 1):
+            await pending.put(message)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fetch())
+        while True:
+            messages = [await pending.get()]
+            while len(messages) < BATCH and not pending.empty():
+                messages.append(pending.get_nowait())
+            await asyncio.to_thread(store.apply, messages)
+            changed()
+
+
+async def report(journal: Journal) -> None:
+    """`health.serve`, once a second."""
+    import os
+
+    while True:
+        body = {"process": "serve", "pid": os.getpid(), "wall": time.time_ns(), "metrics": journal_metrics(journal, "serve")}
+        await journal.publish("health.serve", json.dumps(body).encode())
+        await asyncio.sleep(HEALTH_SECONDS)
+
+
+async def caught_up(journal: Journal, store: AlertStore) -> bool:
+    return store.position >= await last_seq(journal, ALERTS)
