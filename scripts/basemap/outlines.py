@@ -3,8 +3,8 @@
     python outlines.py world --countries countries-50m.json --states states-10m.json --out DIR
     python outlines.py city --blocks blocks.parquet --neighbourhoods hoods.geojson --counties cb_us_county_5m.shp --out DIR
 
-Layers of every basemap tile file, which the console draws when it finds them: `land` (ground without detail), `city` (ground with
-detail), `streets` (lines; class `minor` or `major`), `borders` (lines; class `country` or `state`), `places` (points; `name`, `rank`).
+Layers of every basemap tile file, which the console draws when it finds them: `frame` (where this file replaces coarser ones; its
+colour is water), `land` (ground without detail), `city` (ground with detail), `streets` (lines; class `minor` or `major`), `borders` (lines; class `country` or `state`), `places` (points; `name`, `rank`).
 """
 
 from __future__ import annotations
@@ -68,19 +68,25 @@ def city(args: argparse.Namespace) -> None:
     blocks = shapely.from_wkb(table["geometry"].to_pylist())
     tracts = table["tract_geoid"].to_pylist()
     ground = shapely.unary_union(blocks)
-    land = coarse_land(args.counties, ground)
+    frame = framed(ground)
+    land = coarse_land(args.counties, ground, frame)
+    write(args.out / "city_frame.ndjson", [(frame, {}, {})])
     write(args.out / "city_land.ndjson", [(part, {}, {}) for part in shapely.get_parts(land)])
     write(args.out / "city_ground.ndjson", [(part, {}, {}) for part in shapely.get_parts(ground)])
     write(args.out / "city_streets.ndjson", streets(blocks, tracts))
     write(args.out / "city_places.ndjson", neighbourhood_labels(args.neighbourhoods))
 
 
-def coarse_land(counties: Path, ground: BaseGeometry) -> BaseGeometry:
+def framed(ground: BaseGeometry) -> BaseGeometry:
+    """Where the city's file replaces coarser ones; what lies in it and is not land is water."""
+    west, south, east, north = ground.bounds
+    return box(west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN)
+
+
+def coarse_land(counties: Path, ground: BaseGeometry, frame: BaseGeometry) -> BaseGeometry:
     """County land around the city, without the city itself, its inner water and the coarse coast's overlap with the exact one."""
     import shapefile
 
-    west, south, east, north = ground.bounds
-    frame = box(west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN)
     with shapefile.Reader(shp=counties.open("rb"), shx=counties.with_suffix(".shx").open("rb")) as reader:
         near = [shape(found.__geo_interface__) for found in reader.iterShapes() if box(*found.bbox).intersects(frame)]
     land = shapely.unary_union([shapely.make_valid(one).intersection(frame) for one in near])
