@@ -128,7 +128,7 @@ async def test_evidence_read_again_from_the_journal_is_the_same() -> None:
     small = correlator(plan_, journal, recent_bytes=1)
     await small.run(journal.read(), reread.publish, finish=True)
     assert small._recent.fetched > 0
-    assert kept.alerts == reread.alerts
+    same(reread, kept)
 
 
 async def test_evidence_the_journal_no_longer_has_is_said_to_be_gone() -> None:
