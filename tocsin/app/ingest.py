@@ -15,8 +15,8 @@ import uvicorn
 
 from tocsin.accountability.access import authorize
 from tocsin.config.load import load_city
-from tocsin.feeds.catalog import Context
 from tocsin.feeds import formats
+from tocsin.feeds.catalog import Context
 from tocsin.feeds.pipeline import Shared
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal

@@ -136,8 +136,8 @@ def _differences(wanted: Expected, alert: Alert) -> Iterator[str]:
         yield f"expected {wanted.sources} sources, got {alert.sources}"
     if wanted.count is not None and alert.count != wanted.count:
         yield f"expected count {wanted.count}, got {alert.count}"
-    if wanted.headline is not None and wanted.headline not in alert.headline:
-        yield f"expected a headline with {wanted.headline!r}, got {alert.headline!r}"
+    if wanted.headline is not None and wanted.headline != alert.headline:
+        yield f"expected the headline {wanted.headline!r}, got {alert.headline!r}"
     if wanted.status is not None and alert.status != wanted.status:
         yield f"expected status {wanted.status}, got {alert.status}"
 
