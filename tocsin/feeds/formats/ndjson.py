@@ -1,0 +1,111 @@
+"""NDJSON: one JSON object a line (newline-delimited JSON, RFC 8259 objects). The fast way in for sensors: see `feeds/typed.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tocsin.feeds import mapping, records
+from tocsin.feeds.contract import Decoded
+from tocsin.feeds.json_text import load
+from tocsin.feeds.options import Option
+from tocsin.feeds.typed import TypedReader, reader_for
+from tocsin.kernel.fault import Skippable
+from tocsin.model.feed import FeedSpec, FieldMap
+
+from . import lines, options
+from .options import Options
+
+OPTIONS: Final[Options] = {
+    "longest_line": Option("size", "a line of more bytes is refused", lines.LONGEST),
+}
+FLAT: Final = False
+_NEWLINE, _OPEN, _CLOSE = 0x0A, 0x7B, 0x7D
+
+
+def defaults(_: FeedSpec) -> Mapping[str, FieldMap]:
+    """Nothing is mapped that the feed does not map."""
+    return {}
+
+
+def decode(body: bytes, spec: FeedSpec) -> Decoded:
+    """One event per line; empty lines are skipped. A bad line is a reject, the others go on."""
+    recipe = mapping.recipe(spec)
+    found = Lines(lines.without_bom(body), options.read(spec, OPTIONS)["longest_line"])
+    reader = reader_for(recipe)
+    if reader is None:
+        return records.decode(recipe, found)
+    return records.decode_typed(recipe, reader, found, found.read(reader))
+
+
+def decode_carefully(body: bytes, spec: FeedSpec) -> Decoded:
+    """The same answer without the fast way: what tests compare it with."""
+    return records.decode(mapping.recipe(spec), Lines(lines.without_bom(body), options.read(spec, OPTIONS)["longest_line"]))
+
+
+class Lines:
+    """The lines of a body as records; cut only when somebody asks for a single one."""
+
+    def __init__(self, body: bytes, longest: int) -> None:
+        self._body = body
+        self._longest = longest
+        self._lines: list[lines.Line] | None = None
+
+    @property
+    def lines(self) -> list[lines.Line]:
+        if self._lines is None:
+            self._lines = lines.split(self._body, self._longest)
+        return self._lines
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def raw(self, number: int) -> bytes:
+        return self.lines[number].text.removesuffix(b"\r")
+
+    def size(self, number: int) -> int:
+        return self.lines[number].size
+
+    def where(self, number: int) -> str:
+        return f"line {self.lines[number].number}"
+
+    def load(self, number: int) -> Any:
+        line = self.lines[number]
+        if line.size:
+            raise Skippable(f"a line of {line.size} bytes; at most {self._longest} are read (format option longest_line)")
+        record = load(line.text)
+        if not isinstance(record, dict | list):
+            raise Skippable("a record must be an object")
+        return record
+
+    def read(self, reader: TypedReader) -> list[Any]:
+        """Every line through the typed decoder at once, or else one by one; None for a line that it refuses."""
+        if _plain(self._body, self._longest):
+            try:
+                read: list[Any] = reader.decoder.decode_lines(self._body)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass
+            else:
+                return read
+        return [None if line.size else reader.read(line.text) for line in self.lines]
+
+
+def _plain(body: bytes, longest: int) -> bool:
+    """Whether every line is one object from its first byte to its last, so that decoding all of them at once is the same as one by
+    one (between objects of one value there is never a bare `}\\n{`)."""
+    text = body[:-1] if body.endswith(b"\n") else body
+    if not text.startswith(b"{") or not text.endswith(b"}"):
+        return False
+    codes = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(codes == _NEWLINE)
+    if not ((codes[ends - 1] == _CLOSE).all() and (codes[ends + 1] == _OPEN).all()):
+        return False
+    if len(body) > longest and np.diff(ends, prepend=-1, append=len(text)).max() - 1 > longest:
+        return False
+    try:
+        return body.isascii() or bool(body.decode())
+    except UnicodeDecodeError:
+        return False
