@@ -8,7 +8,7 @@ from typing import Final
 
 from tocsin.kernel.document import Node
 from tocsin.kernel.fault import nearest
-from tocsin.kernel.scalar import Flag, Name, Number, OneOf, Size, Span, Text, Unit, Zone
+from tocsin.kernel.scalar import Flag, Letter, Name, Number, OneOf, Size, Span, Text, Unit, Zone
 from tocsin.kernel.shape import AsWritten, Field, Keyed, Kind, ListOf, Schema, Short, Table, Variant
 from tocsin.model.event import ATTR_TYPES
 from tocsin.model.time import DAY, HOUR, SECOND
@@ -135,62 +135,86 @@ FIELD_MAP: Final = Table(
 )
 MAPPING_VALUE: Final = Short(Text(500), FIELD_MAP)
 
-_IN_FLIGHT: Final = Field("in_flight", Number(1, 100_000, whole=True), "messages on their way to the journal at the same time")
+# Names, needs and kinds are those the transports and formats themselves declare (`OPTIONS`); a test holds the two together.
+_SPAN = AsWritten(Span(SECOND // 10, 366 * DAY))
+_SIZE = AsWritten(Size())
+_COUNT = Number(1, 1_000_000, whole=True)
+_FILE = Text(1000)
+_IN_FLIGHT = Field("in_flight", _COUNT, "messages on their way to the journal at the same time")
 TRANSPORTS: Final[dict[str, Table]] = {
-    "webhook": Table((Field("max_body", AsWritten(Size()), "largest body, unpacked", example="16 MB"),)),
+    "webhook": Table((Field("max_body", _SIZE, "largest body, unpacked", example="16 MB"),)),
     "mqtt": Table((_IN_FLIGHT,)),
     "mqtt_broker": Table(
         (
-            Field("host", Text(255), "name or address of the broker", True, example="broker.example"),
+            Field("host", Text(255), "name or address of the broker", True, example="broker.example.org"),
             Field("port", Number(1, 65_535, whole=True), "1883, with TLS usually 8883"),
             Field("topics", ListOf(Text(1000), 1, 100, single=True), "topic filters", True, example="stations/+/level"),
-            Field("version", OneOf(("3.1.1", "5"), "MQTT version"), "MQTT version"),
-            Field("client_id", Text(200), "name of our session at the broker, unique there"),
+            Field("version", OneOf(("3.1.1", "5"), "MQTT version"), "of MQTT"),
+            Field("client_id", Text(200), "name of our session at the broker; unique there"),
             Field("username", Text(200), "who we are"),
-            Field("password_file", Text(500), "file that holds the password"),
+            Field("password_file", _FILE, "file that holds the password"),
             Field("tls", Flag(), "connect with TLS"),
-            Field("ca_file", Text(500), "certificate authority of the broker, PEM"),
-            Field(
-                "session", AsWritten(Span(SECOND)), "how long the broker keeps messages for us while we are away (MQTT 5)", example="1 day"
-            ),
+            Field("ca_file", _FILE, "certificate authority of the broker, PEM"),
+            Field("session", _SPAN, "how long the broker keeps messages for us while we are away (MQTT 5)", example="1 day"),
             _IN_FLIGHT,
         )
     ),
     "http_poll": Table(
         (
             Field("url", Url(("http", "https")), "what to fetch", True, example="https://example.org/quakes.geojson"),
-            Field("every", AsWritten(Span(SECOND, 7 * DAY)), "how often", example="1 min"),
+            Field("every", _SPAN, "time between two requests", example="1 min"),
+            Field("timeout", _SPAN, "how long a whole reply may take", example="30 s"),
+            Field("max_size", _SIZE, "largest reply, unpacked", example="16 MB"),
             Field("headers", Keyed(Text(2000), no_check), "request headers", example="{Accept: application/geo+json}"),
-            Field("timeout", AsWritten(Span(SECOND, HOUR)), "longest wait for an answer", example="30 s"),
-            Field("limit", AsWritten(Size()), "largest answer", example="16 MB"),
+            Field("bearer_file", _FILE, "file that holds a token for 'Authorization: Bearer'"),
         )
     ),
     "file_tail": Table(
         (
-            Field("path", Text(1000), "the growing file", True, example="/var/log/panel.ndjson"),
-            Field("from", OneOf(("start", "end"), "starting point"), "where to begin in a file seen for the first time"),
+            Field("path", _FILE, "the growing file, relative to the city directory", True, example="/var/log/panel.ndjson"),
+            Field("poll", _SPAN, "time between two looks at the file", example="500 ms"),
+            Field("from_end", Flag(), "at the very first start, skip what the file holds already"),
+            Field("max_line", _SIZE, "longest line", example="1 MB"),
         )
     ),
     "replay": Table(
         (
-            Field("files", ListOf(Text(1000), 1, 10_000, single=True), "recorded files, in order", True, example="[recorded/calls.csv]"),
+            Field("files", ListOf(_FILE, 1, 10_000, single=True), "recorded files, in order", True, example="[recorded/calls.csv]"),
             Field("loop", Flag(), "begin again at the end"),
         )
     ),
 }
+_CAP_STATUSES = ListOf(OneOf(("Actual", "Exercise", "System", "Test", "Draft"), "status"), 1, single=True)
 FORMATS: Final[dict[str, Table]] = {
     "csv": Table(
         (
-            Field("delimiter", Text(1), "what parts the columns", example="';'"),
-            Field("encoding", Text(40), "character set of the file", example="latin-1"),
-            Field("header", Flag(), "whether the first line names the columns"),
+            Field("delimiter", Letter(), "one character between fields", example="';'"),
+            Field("quote", Text(4), "one character round fields; `none` when a quote is a plain character"),
+            Field("encoding", Text(40), "how the bytes are written: utf-8, latin-1, cp1252, utf-16, ...", example="latin-1"),
+            Field(
+                "columns", ListOf(Text(500), 1), "names of the columns, when the first line is a record already", example="[time, lat, lon]"
+            ),
+            Field("longest_row", _SIZE, "a row of more bytes is refused", example="1 MB"),
         )
     ),
-    "json": Table((Field("records", Text(500), "path of the list of records, when it is not the whole message", example="data.items"),)),
-    "ndjson": Table(()),
+    "json": Table(
+        (Field("records", Text(500), "dotted path of the array of records, when it is not the whole message", example="data.items"),)
+    ),
+    "ndjson": Table((Field("longest_line", _SIZE, "a line of more bytes is refused", example="1 MB"),)),
     "cloudevents": Table(()),
-    "geojson": Table(()),
-    "cap": Table(()),
+    "geojson": Table(
+        (
+            Field("profile", OneOf(("nws", "usgs"), "profile"), "a source that is mapped completely by itself: nws or usgs"),
+            Field("statuses", _CAP_STATUSES, "with profile nws: alert statuses that are let in", example="[Actual]"),
+        )
+    ),
+    "cap": Table(
+        (
+            Field("language", Text(40), "which info blocks count, as a language tag or its beginning", example="en"),
+            Field("statuses", _CAP_STATUSES, "message statuses that are let in", example="[Actual]"),
+            Field("largest", _SIZE, "a message of more bytes is refused", example="4 MB"),
+        )
+    ),
     "arrow": Table(()),
 }
 

@@ -39,7 +39,7 @@ def _feeds(documents: list[Document], problems: list[Problem], name: str) -> tup
             _Checker(spec, place).check()
             if not place.problems:
                 feeds.append(spec)
-        found += place.problems
+        found += sorted(place.problems, key=lambda one: one.line)
     return feeds, found + problems
 
 
@@ -119,7 +119,7 @@ class _Checker:
             yield f"attrs.{name}", "", one
 
     def required(self) -> None:
-        if self.spec.format.name in SELF_DESCRIBING:
+        if self.spec.format.name in SELF_DESCRIBING or "profile" in self.spec.format.options:
             return
         examples = {"kind": "kind: {constant: fire.smoke}", "event_time": "event_time: time"}
         for name, example in examples.items():

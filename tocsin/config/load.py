@@ -60,7 +60,7 @@ def read_city(path: Path) -> Report:
     values, place = _one(path, "city.yaml", report)
     feeds = _feeds(path, report)
     rules = _rules(path, feeds, report)
-    layers = _layers(path, values["layers"] if values else "layers.yaml", report)
+    layers = _layers(path, values["layers"] if values else "layers.yaml", place, report)
     _tests(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
     if values:
@@ -164,10 +164,10 @@ def _rules(root: Path, feeds: list[FeedSpec], report: Report) -> list[Rule]:
     return rules
 
 
-def _layers(root: Path, name: str, report: Report) -> list[Layer]:
+def _layers(root: Path, name: str, place: Place, report: Report) -> list[Layer]:
     if not (root / name).is_file():
         if name != "layers.yaml":
-            report.problems.append(Problem("city.yaml", 0, f"layers: there is no file {name!r} in the city directory"))
+            place.add(place.lines["layers"], f"layers: there is no file {name!r} in the city directory")
         return []
     documents, problems = read_file(root / name, name)
     report.problems += problems

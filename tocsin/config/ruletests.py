@@ -52,7 +52,7 @@ def _tests(
             _check(values, place, rules)
             if not place.problems:
                 tests.append(_test(values, place))
-        found += place.problems
+        found += sorted(place.problems, key=lambda one: one.line)
     return tests, found + problems
 
 
@@ -66,17 +66,14 @@ def _check(values: Mapping[str, Any], place: Place, rules: Iterable[str] | None)
     ids = [one["id"] for one in values["events"] if one["id"] is not None]
     for index, one in enumerate(values["events"], 1):
         at = place.lines[f"events[{index}]"]
-        if (one["action"] == "report") != (one["refers_to"] is None):
-            place.add(
-                at,
-                f"events[{index}]: an {one['action']} needs refers_to"
-                if one["refers_to"] is None
-                else f"events[{index}]: a report refers to nothing",
-            )
-        elif one["refers_to"] is not None and one["refers_to"] not in ids:
-            place.add(
-                at, f"events[{index}].refers_to: no event of this test has the id {one['refers_to']!r}; {nearest(one['refers_to'], ids)}"
-            )
+        action, refers = one["action"], one["refers_to"]
+        if action == "report" and refers is not None:
+            place.add(at, f"events[{index}]: a report refers to nothing; leave refers_to out, or write action: update or cancel")
+        elif action != "report" and refers is None:
+            place.add(at, f"events[{index}]: {action} needs refers_to, the id of an earlier event")
+        elif refers is not None and refers not in ids:
+            hint = nearest(refers, ids) if ids else "none has one; write id"
+            place.add(at, f"events[{index}].refers_to: no event of this test has the id {refers!r}; {hint}")
 
 
 def _test(values: Mapping[str, Any], place: Place) -> RuleTest:

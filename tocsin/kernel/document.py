@@ -114,10 +114,15 @@ def _syntax(fault: yaml.MarkedYAMLError, text: str, name: str) -> Problem:
     hint = "text that contains ': ', ' #', {, [ or a comma needs quotes"
     if line and line[0][mark.column : mark.column + 1] == "\t":
         hint = "indent with spaces, not with tabs"
-    return Problem(name, mark.line + 1, f"is not YAML: {fault.problem}; {hint}")
+    context = (
+        f" {fault.context} that begins on line {fault.context_mark.line + 1}"
+        if fault.context_mark and fault.context_mark.line < mark.line
+        else ""
+    )
+    return Problem(name, mark.line + 1, f"is not YAML: {fault.problem}{context}; {hint}")
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class _Refused(Exception):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.line = line

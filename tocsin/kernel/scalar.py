@@ -47,6 +47,22 @@ class Text(Kind):
         return {"type": ["string", "number", "boolean"]} if self.high == 10_000 else {"type": "string", "maxLength": self.high}
 
 
+class Letter(Kind):
+    """One character, also a blank one."""
+
+    def words(self) -> str:
+        return "one character"
+
+    def parse(self, node: Node) -> str:
+        text = _text(node, "one character")
+        if len(text) != 1:
+            raise ValueError(f"{text!r} is not one character")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "maxLength": 1}
+
+
 @dataclass(frozen=True)
 class Name(Kind):
     """A name that goes into addresses and file names. `dots`: dotted, as in `air.pm25`."""
@@ -231,8 +247,8 @@ class Zone(Kind):
         if text not in known:
             city = text.rpartition("/")[2].replace(" ", "_").casefold()
             same = sorted(name for name in known if name.rpartition("/")[2].casefold() == city and "/" in name)
-            close = nearest(text, known).partition("known:")[0].strip()
-            hint = f"did you mean {same[0]!r}? " if same else f"{close} " if close else ""
+            close = "" if len(text) < 6 else nearest(text, known).partition("known:")[0]
+            hint = f"did you mean {same[0]!r}? " if same else close
             raise ValueError(f"unknown time zone {text!r}; {hint}zones are those of the IANA data base, as in America/Los_Angeles or UTC")
         return text
 

@@ -13,7 +13,7 @@ from tocsin.model.time import format_span
 from tocsin.model.units import canonical
 
 from .compile import selector, value_dimensions
-from .condition import Condition, Constant, Quantity, Test, tests
+from .condition import Comparison, Condition, Constant, Quantity, comparisons
 from .nodes import Cluster, Match, Rule, Sequence, Silence, conditions
 
 #: Formats whose records name their own kinds, values and units.
@@ -40,7 +40,7 @@ class Produced:
 
 def produced(spec: FeedSpec) -> Produced:
     """What a feed produces, as far as its declaration tells."""
-    own = spec.format.name in SELF_DESCRIBING
+    own = spec.format.name in SELF_DESCRIBING or "profile" in spec.format.options
     kind = spec.mapping.get("kind")
     value, unit = spec.mapping.get("value"), spec.mapping.get("unit")
     units: frozenset[str] | None = None
@@ -172,7 +172,7 @@ class _Checker:
             return
         if dimensions:
             self.units(path, condition, dimensions[0], makers)
-        for test in tests(condition.where):
+        for test in comparisons(condition.where):
             self.test(path, test, condition, makers)
 
     def units(self, path: str, condition: Condition, dimension: str, makers: Many[Produced]) -> None:
@@ -191,7 +191,7 @@ class _Checker:
             hint = f"write for example value >= 20 {unit}"
             self.bad(path, f"value is compared in {written} ({dimension}), but {condition.kind} is measured in {measured}; {hint}")
 
-    def test(self, path: str, test: Test, condition: Condition, makers: Many[Produced]) -> None:
+    def test(self, path: str, test: Comparison, condition: Condition, makers: Many[Produced]) -> None:
         if test.field == "feed":
             names = [feed.feed for feed in self.feeds or ()]
             for name in test.constants:
@@ -200,7 +200,7 @@ class _Checker:
         elif test.field.startswith("attrs.") and all(feed.kinds is not None for feed in makers):
             self.attribute(path, test, condition.kind, makers)
 
-    def attribute(self, path: str, test: Test, kind: str, makers: Many[Produced]) -> None:
+    def attribute(self, path: str, test: Comparison, kind: str, makers: Many[Produced]) -> None:
         attribute = test.field.removeprefix("attrs.")
         types = {feed.attrs[attribute] for feed in makers if attribute in feed.attrs}
         if not types:
@@ -209,16 +209,17 @@ class _Checker:
             self.bad(path, f"{kind} has no attribute {attribute!r} (feed {whose}); {nearest(attribute, known) if known else 'it has none'}")
         elif test.constants and not any(_fits(type_, test.constants[0]) for type_ in types):
             type_ = min(types)
+            article = "an" if type_ == "integer" else "a"
             valid = {
                 "string": 'text, as in == "A"',
                 "boolean": "true or false",
                 "time": "nothing: in this version a time only exists or not",
             }
-            self.bad(path, f"{test.field} is a {type_}; compare it with {valid.get(type_, 'a number, as in >= 5')}")
+            self.bad(path, f"{test.field} is {article} {type_}; compare it with {valid.get(type_, 'a number, as in >= 5')}")
 
 
 def _quantities(condition: Condition) -> Iterable[Quantity]:
-    return (one for test in tests(condition.where) if test.field == "value" for one in test.constants if isinstance(one, Quantity))
+    return (one for test in comparisons(condition.where) if test.field == "value" for one in test.constants if isinstance(one, Quantity))
 
 
 def _fits(type_: str, constant: Constant) -> bool:

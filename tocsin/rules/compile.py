@@ -18,7 +18,7 @@ from tocsin.model import plan
 from tocsin.model.predicate import And, Compare, Expr, Not, Or, Selector
 from tocsin.model.units import resolve, to_canonical
 
-from .condition import All, AnyOf, Condition, Constant, Level, Negation, Quantity, Test, Where, tests
+from .condition import All, AnyOf, Comparison, Condition, Constant, Level, Negation, Quantity, Where, comparisons
 from .explain import words
 from .nodes import Absence, Cluster, Match, Operator, Rule, Sequence, Silence
 
@@ -94,7 +94,7 @@ def selector(condition: Condition) -> Selector:
 
 def value_dimensions(condition: Condition) -> tuple[str, ...]:
     """The dimensions `value` is compared in, without repetition."""
-    quantities = (constant for test in tests(condition.where) if test.field == "value" for constant in test.constants)
+    quantities = (constant for test in comparisons(condition.where) if test.field == "value" for constant in test.constants)
     return tuple(dict.fromkeys(resolve(one.unit or "1").dimension for one in quantities if isinstance(one, Quantity)))
 
 
@@ -108,7 +108,7 @@ def predicate(where: Where, negated: bool = False) -> Expr:
     if where.op == "exists":
         exists = Compare(where.field, "exists", None)
         return Not(exists) if negated else exists
-    test = Test(where.field, _OPPOSITE[where.op], where.constants) if negated else where
+    test = Comparison(where.field, _OPPOSITE[where.op], where.constants) if negated else where
     return _value(test) if test.field == "value" else Compare(test.field, test.op, _constant(test))
 
 
@@ -118,7 +118,7 @@ def _join(kind: type[And] | type[Or], terms: Iterable[Expr]) -> Expr:
     return flat[0] if len(flat) == 1 else kind(flat)
 
 
-def _constant(test: Test) -> float | str | bool | tuple[float | str, ...]:
+def _constant(test: Comparison) -> float | str | bool | tuple[float | str, ...]:
     values = [_plain(constant) for constant in test.constants]
     if test.op in ("in", "not in"):
         return tuple(sorted(set(values), key=lambda value: (str(type(value)), value)))
@@ -131,7 +131,7 @@ def _plain(constant: Constant) -> float | str | bool:
     return float(constant.severity) if isinstance(constant, Level) else constant
 
 
-def _value(test: Test) -> Expr:
+def _value(test: Comparison) -> Expr:
     """Comparisons of `value`, in the canonical unit, as half-lines."""
     bounds = []
     for constant in test.constants:

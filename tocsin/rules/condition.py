@@ -51,7 +51,7 @@ Constant = Quantity | Level | str | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """`field op constant`, `field in (constants)`, `field not in (constants)` or `field exists` (no constants)."""
 
     field: str
@@ -96,7 +96,7 @@ class Negation:
         return f"not ({self.term})" if isinstance(self.term, All | AnyOf) else f"not {self.term}"
 
 
-Where = Test | All | AnyOf | Negation
+Where = Comparison | All | AnyOf | Negation
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ def write(constant: Constant) -> str:
     return str(constant)
 
 
-def tests(where: Where | None) -> tuple[Test, ...]:
+def comparisons(where: Where | None) -> tuple[Comparison, ...]:
     """Every comparison of a condition, in order."""
     if where is None:
         return ()
-    if isinstance(where, Test):
+    if isinstance(where, Comparison):
         return (where,)
     if isinstance(where, Negation):
-        return tests(where.term)
-    return tuple(test for term in where.terms for test in tests(term))
+        return comparisons(where.term)
+    return tuple(test for term in where.terms for test in comparisons(term))

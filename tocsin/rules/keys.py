@@ -197,7 +197,7 @@ RULE: Final = Table(
         Field(
             "why", Text(2000), "why the rule exists, for the person it wakes at night", True, example="Two sensors rarely fail together."
         ),
-        Field("when", WHEN, "what must happen", True),
+        Field("when", WHEN, "what must happen: match, cluster, sequence, absence or silence", True),
         Field("unless", UNLESS, "what suppresses the alert", default=()),
         Field("alert", ALERT, "what the alert says", True),
     ),

@@ -31,7 +31,7 @@ def _rules(documents: Iterable[Document], problems: list[Problem], name: str) ->
     for document in documents:
         place = Place(name)
         values = RULE.read(document.root, place)
-        found += place.problems
+        found += sorted(place.problems, key=lambda one: one.line)
         if values is not BAD:
             rules.append(_rule(values, document, place))
     return rules, found + problems
