@@ -135,8 +135,8 @@ def test_roles_in_words() -> None:
         (Cluster(SMOKY, 1.0, MINUTE, 1, 3), [SMOKE, SMOKE], [0, 1], [1], False),
         (call_then_smoke().when, [SMOKE], [0], [10], False),
         (call_then_smoke().when, [SMOKE, CALL], [0, 10], [10], True),
-        (no_engine().when, [CALL], [0], [1], True),
-        (no_engine().when, [SMOKE], [1], [0], False),
+        (no_engine().when, [CALL], [30], [1], True),
+        (no_engine().when, [SMOKE], [1], [30], False),
         (silence().when, [], [], [0], True),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from .firing import Firings, What
 from .headline import fill
 from .ledger import Case, Ledger
 from .reasons import explain, role_word
-from .recheck import holds, sources
+from .recheck import AFTER, holds, sources
 from .sphere import distance
 
 Facts = Mapping[int, Evidence]
@@ -30,6 +30,8 @@ Facts = Mapping[int, Evidence]
 #: An anchor learnt this long after it happened makes the alert a late one (or after the plan's `delay`, if that is longer).
 LATE_AFTER: Final = 2 * MINUTE
 _NOTES_MAX: Final = 8
+_AS_KNOWN: Final = tuple(field.name for field in fields(Evidence))[:-3]  # `dataclasses.replace` takes five times as long
+ANCHOR, MEMBER = 0, 1  # roles as the engine numbers them
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,14 @@ class Assembler:
             if case is None:
                 self.orphans += 1
                 continue
-            self.ledger.add_evidence(case, evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]])
+            seqs, parts = evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]]
             if what == What.RETRACT:
+                self.ledger.add_evidence(case, seqs, [MEMBER] * len(seqs))  # the late event, whatever part it plays elsewhere
                 case.matches[group] = 0
                 self._retracted(case)
+                _note(case, "an event that arrived late took it back", clock)
             else:
+                self.ledger.add_evidence(case, seqs, parts)
                 case.matches[group] = int(firings.count[i])
                 if case.status == "retracted":
                     self._unsettle(case)
@@ -86,10 +91,8 @@ class Assembler:
         """Events were cancelled or updated: every case that rests on one loses it and is looked at again."""
         for seq in seqs:
             for case in list(self.ledger.resting_on(seq)):
-                if self.ledger.remove_evidence(case, seq) == 0:
-                    case.withdrawn += 1
-                word = "cancelled" if by == Action.CANCEL else "replaced by an update"
-                case.notes = [*case.notes, f"an event it rested on was {word}, learnt at {to_iso(clock // SECOND * SECOND)}"][-_NOTES_MAX:]
+                case.withdrawn += self.ledger.remove_evidence(case, seq) in (ANCHOR, AFTER)
+                _note(case, f"an event it rested on was {'cancelled' if by == Action.CANCEL else 'replaced by an update'}", clock)
                 self._unsettle(case)
                 self._touch(case, clock)
 
@@ -219,7 +222,8 @@ class Assembler:
         away = None
         if None not in (event.lon, event.lat, anchor.lon, anchor.lat):
             away = round(distance(anchor.lon, anchor.lat, event.lon, event.lat), 1)  # type: ignore[arg-type]
-        return replace(event, role=role_word(role), distance_m=away, gap_us=self._time(event) - self._time(anchor))
+        gap = self._time(event) - self._time(anchor)
+        return Evidence(*[getattr(event, name) for name in _AS_KNOWN], role_word(role), away, gap)
 
     def _time(self, event: Evidence) -> int:
         """The event time the engine matched by (SEMANTICS 2)."""
@@ -237,6 +241,10 @@ class Assembler:
         self._unsettled.clear()
         self._waiting = [(case.told + SECOND, case.id) for case in self.ledger.cases.values() if case.pending]
         heapq.heapify(self._waiting)
+
+
+def _note(case: Case, words: str, clock: int) -> None:
+    case.notes = [*case.notes, f"{words}, learnt at {to_iso(clock // SECOND * SECOND)}"][-_NOTES_MAX:]
 
 
 def _headline(rule: RulePlan, anchor: Evidence | None, case: Case, distinct: int, place: str) -> str:

@@ -41,6 +41,7 @@ class Entry(Protocol):
 Fetch = Callable[[int], Awaitable[Entry]]
 
 _COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "value", "unit", "text")
+_NUMBERS: Final = frozenset({"lon", "lat", "value"})
 _FACTS_MAX: Final = 20_000
 
 
@@ -108,17 +109,15 @@ class Recent:
 def facts_of(batch: pa.RecordBatch, ingest: int, seqs: list[int]) -> dict[int, Evidence]:
     """Rows of one batch as evidence without a role. `seqs` must all be of this batch."""
     rows = pa.array([split_seq(seq)[1] for seq in seqs], pa.int32())
-    columns: dict[str, list[Any]] = {}
+    columns: list[list[Any]] = []
     for name in _COLUMNS:
         column = batch.column(name).take(rows)
-        columns[name] = (column.view(pa.int64()) if name == "event_time" else column).to_pylist()
-    facts = {}
-    for i, seq in enumerate(seqs):
-        row = {name: values[i] for name, values in columns.items()}
-        for name in ("lon", "lat", "value"):
-            row[name] = _finite(row[name])
-        facts[seq] = Evidence(seq=seq, ingest_time=ingest, role="", **row)
-    return facts
+        values = (column.view(pa.int64()) if name == "event_time" else column).to_pylist()
+        columns.append([_finite(value) for value in values] if name in _NUMBERS else values)
+    return {
+        seq: Evidence(seq, feed, event_id, kind, source, event_time, ingest, lon, lat, value, unit, text, "")
+        for seq, feed, event_id, kind, source, event_time, lon, lat, value, unit, text in zip(seqs, *columns, strict=True)
+    }
 
 
 def _finite(number: float | None) -> float | None:

@@ -7,26 +7,27 @@ asks for. It does not search for other events that might now complete the rule; 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from tocsin.model.alert import Evidence
 from tocsin.model.plan import Absence, Cluster, Match, Operator, Silence
 
-#: Roles of the event that started a clock: the anchor, or the `after` of an absence.
-STARTED = (0, 30)
+#: Role of the event that started the clock of an absence (`firing.Firings.role`).
+AFTER: Final = 30
 
 
 def holds(when: Operator, left: Sequence[Evidence], roles: Sequence[int], lost: Sequence[int]) -> bool:
     """`left` and `roles`: the evidence that stands; `lost`: the roles of what was withdrawn.
 
-    match: as many events as it asks samples. cluster: enough events from enough sources. sequence: no step without an
+    match: an event that completed it (of several samples in a row only the last is evidence). cluster: enough events from enough sources. sequence: no step without an
     event. absence: the event that started the clock. silence: always, because one event less was heard.
     """
     if isinstance(when, Match):
-        return len(left) >= when.samples
+        return bool(left)
     if isinstance(when, Cluster):
         return len(left) >= when.events and len(sources(left)) >= when.sources
     if isinstance(when, Absence):
-        return any(role in STARTED for role in roles)
+        return AFTER in roles
     if isinstance(when, Silence):
         return True
     return not set(lost) - set(roles)
