@@ -1,0 +1,142 @@
+"""What people ask of the alerts: the queue now, the queue as it was known at some time, one alert whole, what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+import sqlalchemy as sa
+
+from tocsin.model.plan import RulePlan
+from tocsin.model.severity import Severity
+from tocsin.model.time import to_iso
+
+from .store import ALERTS, HISTORY, REVISIONS, AlertStore
+
+Json = dict[str, Any]
+_TIMES = ("opened", "known_at", "updated")
+
+
+class Filter(Protocol):
+    """`at`: as it was known at this journal clock (µs), None for now. Empty tuples filter nothing."""
+
+    @property
+    def states(self) -> tuple[str, ...]: ...
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+    @property
+    def severities(self) -> tuple[str, ...]: ...
+    @property
+    def at(self) -> int | None: ...
+
+
+class AlertsView:
+    """Reads an `AlertStore`. JSON as docs/wiring.md says. `rules`: the city's rules by name, for titles and reasons to exist."""
+
+    def __init__(self, store: AlertStore, rules: Mapping[str, RulePlan]) -> None:
+        self._store = store
+        self._rules = rules
+
+    @property
+    def last_seq(self) -> int:
+        return self._store.position
+
+    def find(self, wanted: Filter, limit: int, cursor: str | None) -> tuple[Sequence[Json], str | None]:
+        """Newest known first. Raises ValueError for a cursor it did not give."""
+        query = self._now() if wanted.at is None else self._then(wanted.at)
+        frame = query.subquery()
+        rows = sa.select(frame).order_by(frame.c.known_at.desc(), frame.c.id.desc()).limit(limit + 1)
+        if wanted.states:
+            rows = rows.where(frame.c.state.in_(wanted.states))
+        if wanted.rules:
+            rows = rows.where(frame.c.rule.in_(wanted.rules))
+        if wanted.severities:
+            rows = rows.where(frame.c.severity.in_([int(Severity[name.upper()]) for name in wanted.severities]))
+        if cursor is not None:
+            known_at, alert = _cursor(cursor)
+            rows = rows.where(sa.tuple_(frame.c.known_at, frame.c.id) < sa.tuple_(sa.literal(known_at), sa.literal(alert)))
+        with self._store.engine.connect() as db:
+            found = db.execute(rows).all()
+        following = f"{found[limit - 1].known_at}.{found[limit - 1].id}" if len(found) > limit else None
+        return [self._listed(row) for row in found[:limit]], following
+
+    def get(self, alert: str) -> Json | None:
+        """The single view with `evidence` and `history`."""
+        with self._store.engine.connect() as db:
+            row = db.execute(self._now().where(ALERTS.c.id == alert)).first()
+            if row is None:
+                return None
+            steps = db.execute(sa.select(HISTORY).where(HISTORY.c.alert == alert).order_by(HISTORY.c.seq)).all()
+        whole = self._listed(row)
+        whole["evidence"] = [_evidence(one) for one in orjson.loads(row.body)["evidence"]]
+        whole["history"] = [
+            {"at": to_iso(step.at), "from": step.from_state, "to": step.to_state, "by": step.by, "note": step.note} for step in steps
+        ]
+        return whole
+
+    def counts(self) -> Mapping[str, int]:
+        """Alerts by state."""
+        return self._count(ALERTS.c.state)
+
+    def counts_by_rule(self) -> Mapping[str, int]:
+        return self._count(ALERTS.c.rule)
+
+    def changes(self, since: int, limit: int) -> Sequence[tuple[int, Json]]:
+        """Alerts changed after ALERTS stream sequence `since`, in order of their last change."""
+        query = self._now().where(ALERTS.c.changed > since).order_by(ALERTS.c.changed).limit(limit)
+        with self._store.engine.connect() as db:
+            return [(row.changed, self._listed(row)) for row in db.execute(query)]
+
+    def _count(self, column: sa.Column[str]) -> dict[str, int]:
+        with self._store.engine.connect() as db:
+            return {name: number for name, number in db.execute(sa.select(column, sa.func.count()).group_by(column)).tuples()}
+
+    @staticmethod
+    def _now() -> sa.Select[Any]:
+        newest = sa.and_(REVISIONS.c.alert == ALERTS.c.id, REVISIONS.c.revision == ALERTS.c.revision)
+        return sa.select(ALERTS, REVISIONS.c.body).join(REVISIONS, newest)
+
+    @staticmethod
+    def _then(at: int) -> sa.Select[Any]:
+        """What was known at journal clock `at`: the newest revision told and the last move made by then."""
+        told = sa.select(REVISIONS.c.alert, sa.func.max(REVISIONS.c.revision).label("revision")).where(REVISIONS.c.at <= at)
+        newest = told.group_by(REVISIONS.c.alert).subquery()
+        moved = sa.select(HISTORY.c.alert, sa.func.max(HISTORY.c.seq).label("seq")).where(HISTORY.c.at <= at)
+        last = moved.group_by(HISTORY.c.alert).subquery()
+        columns = [column for column in ALERTS.c if column.name not in {"state", "owner", "revision"}]
+        return (
+            sa.select(*columns, newest.c.revision, HISTORY.c.to_state.label("state"), HISTORY.c.owner.label("owner"), REVISIONS.c.body)
+            .join(newest, newest.c.alert == ALERTS.c.id)
+            .join(REVISIONS, sa.and_(REVISIONS.c.alert == ALERTS.c.id, REVISIONS.c.revision == newest.c.revision))
+            .join(last, last.c.alert == ALERTS.c.id)
+            .join(HISTORY, HISTORY.c.seq == last.c.seq)
+        )
+
+    def _listed(self, row: Any) -> Json:
+        alert: Json = orjson.loads(row.body)
+        severity = Severity(alert["severity"])
+        rule = self._rules.get(alert["rule"])
+        alert.pop("evidence")
+        for name in _TIMES:
+            alert[name] = to_iso(alert[name])
+        return alert | {
+            "title": rule.title if rule else alert["rule"],
+            "why": rule.why if rule else "",
+            "instruction": rule.alert.instruction if rule else "",
+            "severity": severity.name.lower(),
+            "rank": severity.rank,
+            "state": row.state,
+            "owner": row.owner,
+        }
+
+
+def _evidence(one: Json) -> Json:
+    return one | {"event_time": to_iso(one["event_time"]), "ingest_time": to_iso(one["ingest_time"])}
+
+
+def _cursor(text: str) -> tuple[int, str]:
+    known_at, _, alert = text.partition(".")
+    if not known_at.isdigit() or not alert:
+        raise ValueError(f"{text!r} is not a cursor of this list")
+    return int(known_at), alert
