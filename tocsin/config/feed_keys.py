@@ -8,7 +8,7 @@ from typing import Final
 
 from tocsin.kernel.document import Node
 from tocsin.kernel.fault import nearest
-from tocsin.kernel.scalar import Flag, Letter, Name, Number, OneOf, Size, Span, Text, Unit, Zone
+from tocsin.kernel.scalar import Flag, Instant, Letter, Name, Number, OneOf, Size, Span, Text, Unit, Zone
 from tocsin.kernel.shape import AsWritten, Field, Keyed, Kind, ListOf, Schema, Short, Table, Variant
 from tocsin.model.event import ATTR_TYPES
 from tocsin.model.time import DAY, HOUR, SECOND
@@ -138,6 +138,7 @@ MAPPING_VALUE: Final = Short(Text(500), FIELD_MAP)
 # Names, needs and kinds are those the transports and formats themselves declare (`OPTIONS`); a test holds the two together.
 _SPAN = AsWritten(Span(SECOND // 10, 366 * DAY))
 _SIZE = AsWritten(Size())
+_INSTANT = AsWritten(Instant())
 _COUNT = Number(1, 1_000_000, whole=True)
 _FILE = Text(1000)
 _IN_FLIGHT = Field("in_flight", _COUNT, "messages on their way to the journal at the same time")
@@ -162,7 +163,7 @@ TRANSPORTS: Final[dict[str, Table]] = {
     "http_poll": Table(
         (
             Field("url", Url(("http", "https")), "what to fetch", True, example="https://example.org/quakes.geojson"),
-            Field("every", _SPAN, "time between two requests", example="1 min"),
+            Field("every", AsWritten(Span(SECOND, 31 * DAY)), "time between two requests", example="1 min"),
             Field("timeout", _SPAN, "how long a whole reply may take", example="30 s"),
             Field("max_size", _SIZE, "largest reply, unpacked", example="16 MB"),
             Field("headers", Keyed(Text(2000), no_check), "request headers", example="{Accept: application/geo+json}"),
@@ -180,7 +181,8 @@ TRANSPORTS: Final[dict[str, Table]] = {
     "replay": Table(
         (
             Field("files", ListOf(_FILE, 1, 10_000, single=True), "recorded files, in order", True, example="[recorded/calls.csv]"),
-            Field("loop", Flag(), "begin again at the end"),
+            Field("from", _INSTANT, "leave out what was recorded earlier", example="2017-07-04T12:00:00Z"),
+            Field("to", _INSTANT, "leave out what was recorded at or after this", example="2017-07-05T00:00:00Z"),
         )
     ),
 }
