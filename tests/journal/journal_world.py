@@ -77,3 +77,12 @@ def flip(path: Path, offset: int, bit: int = 4) -> None:
     data = bytearray(path.read_bytes())
     data[offset] ^= bit
     path.write_bytes(data)
+
+
+def record_starts(block: Path) -> list[int]:
+    """Offsets of the records of a JetStream block: each begins with its length (the highest bit says that it has headers)."""
+    data, position, starts = block.read_bytes(), 0, []
+    while position < len(data):
+        starts.append(position)
+        position += int.from_bytes(data[position : position + 4], "little") & 0x7FFF_FFFF
+    return starts

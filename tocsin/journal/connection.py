@@ -210,6 +210,12 @@ class Journal:
             except Lost as error:
                 self.problem = str(error)
 
+    async def reconnect(self) -> None:
+        """Drops the link: the next one is checked anew before callers get through."""
+        if self._link is not None:
+            self._up.clear()
+            await self._link.close()
+
     async def state(self, stream: str = streams.EVENTS) -> streams.StreamState:
         """Raises Retriable when the journal is away."""
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .endpoint import MqttLogin
 
 MAX_PAYLOAD = 8 << 20
-#: The shared login for devices of any feed; a feed's own login may only publish below `in.<feed>`.
+#: The login for devices of every feed; a feed's own login may only publish below `in.<feed>`.
 SHARED_LOGIN = "devices"
 MEMORY = 64 << 20
 #: Left free on the disk for the server's own index and state files.
@@ -45,7 +45,7 @@ def render(settings: ServerSettings) -> str:
         f"jetstream {{ {limits} }}",
         "authorization { users: [",
         f"  {{ user: {json.dumps(settings.user)}, password: {json.dumps(settings.password)}, allowed_connection_types: [STANDARD] }}",
-        *(_device(login) for login in settings.devices if settings.mqtt_port is not None),
+        *(_device(login, settings.devices) for login in settings.devices if settings.mqtt_port is not None),
         "] }",
     ]
     if settings.mqtt_port is not None:
@@ -53,11 +53,13 @@ def render(settings: ServerSettings) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _device(login: MqttLogin) -> str:
-    allowed = "in.>" if login.user == SHARED_LOGIN else f"in.{subject_token(login.user)}.>"
+def _device(login: MqttLogin, all_logins: Sequence[MqttLogin]) -> str:
+    """The shared login may publish for every declared feed; for any name only where none is declared."""
+    feeds = [login.user] if login.user != SHARED_LOGIN else [other.user for other in all_logins if other.user != SHARED_LOGIN]
+    allowed = json.dumps([f"in.{subject_token(feed)}.>" for feed in feeds] or ["in.>"])
     return (
         f"  {{ user: {json.dumps(login.user)}, password: {json.dumps(login.password)}, allowed_connection_types: [MQTT], "
-        f'permissions: {{ publish: {{ allow: ["{allowed}"] }}, subscribe: {{ deny: [">"] }} }} }}'
+        f'permissions: {{ publish: {{ allow: {allowed} }}, subscribe: {{ deny: [">"] }} }} }}'
     )
 
 
@@ -73,7 +75,7 @@ def file_limit(store: Path) -> int:
     failed write would make it fall silent.
     """
     room = os.statvfs(store)
-    return max(1 << 20, used_bytes(store) + (room.f_bavail * room.f_frsize - RESERVE) * 9 // 10)
+    return max(1, used_bytes(store) + (room.f_bavail * room.f_frsize - RESERVE) * 9 // 10)
 
 
 def used_bytes(store: Path) -> int:

@@ -26,6 +26,7 @@ from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from .endpoint import Credentials, Endpoint, MqttLogin, read_credentials, write_credentials, write_private
 from .host import LogPipe, demand_free, find_binary, free_port
 from .link import Link, Lost
+from .mqtt import keep_feeds, wake
 from .nats_conf import LIMIT_VARIABLE, SHARED_LOGIN, ServerSettings, file_limit, render
 from .watchdog import Watchdog
 
@@ -40,7 +41,7 @@ class EmbeddedServer:
     """One nats-server on loopback over `data_dir/journal`.
 
     `port`, `mqtt_port`: 0 takes a free one, kept over restarts; `mqtt_port` None: no MQTT. `feeds`: names that get an MQTT
-    login of their own, limited to `in.<feed>.>`. `max_file`: bytes the journal may take, by default nine tenths of the disk.
+    login of their own, limited to `in/<feed>/...`, and whose acknowledged publishes are kept (`mqtt.py`). `max_file`: bytes the journal may take, by default nine tenths of the disk.
     Use as an async context manager, or `start`, `watch` in a task, `stop`.
     """
 
@@ -97,6 +98,7 @@ class EmbeddedServer:
             self.credentials = self._keep_credentials()
             self._write_conf()
             await self._launch(binary)
+            await self._prepare_mqtt()
         except BaseException:
             await self.stop()
             raise
@@ -180,6 +182,16 @@ class EmbeddedServer:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{self.process.pid}\n".encode(), 0)
         await self._until_ready()
+
+    async def _prepare_mqtt(self) -> None:
+        if self.mqtt_port is None or self.credentials is None:
+            return
+        await wake(self.mqtt_port, self.credentials.login(SHARED_LOGIN))
+        link = await Link.open(self.endpoint, "tocsin-supervisor")
+        try:
+            await keep_feeds(link, self.feeds)
+        finally:
+            await link.close()
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
 DEAF_CHECKS = 3
 #: A server that ran this long is started again at once when it dies; otherwise with a growing pause.
 HEALTHY_SECONDS = 30.0
@@ -61,7 +62,7 @@ class Watchdog:
             if stuck is not None:
                 return f"it cannot write ({stuck.split('] ', 2)[-1]})"
             await asyncio.sleep(0.05)
-        if not await self.server.answers():
+        if not await self.server.answers(ANSWER_SECONDS):
             self.deaf += 1
             return "JetStream does not answer" if self.deaf >= DEAF_CHECKS else ""
         self.deaf = 0

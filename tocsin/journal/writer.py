@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import orjson
 import pyarrow as pa
 
 from tocsin.kernel.clock import Monotone
@@ -15,8 +14,8 @@ from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.ids import MAX_ROWS, event_seq
 
 from .connection import Ack, Journal, Unsettled
-from .encode import MSG_ID, encode, entry_headers, merge, stamp
-from .link import Link
+from .doubts import Doubt, Doubts
+from .encode import encode, entry_headers, merge, stamp
 from .nats_conf import subject_token
 from .streams import EVENTS
 
@@ -25,11 +24,21 @@ HEADER_ROOM = 1024
 
 @dataclass(slots=True)
 class Part:
-    """One `append`: its batch and the caller waiting for the number of its first event."""
+    """One `append`: its batch and the caller waiting for the number of its first event. `known`: that number, when the
+    event was settled (`doubts.py`) before."""
 
     batch: pa.RecordBatch
     wall: int
     done: asyncio.Future[int]
+    known: int | None = None
+
+    def resolve(self, number: int) -> None:
+        if not self.done.done():
+            self.done.set_result(number if self.known is None else self.known)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 @dataclass(slots=True)
@@ -45,24 +54,13 @@ class Lane:
     runner: asyncio.Task[None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """An entry whose caller was told to try again although it may have been stored."""
-
-    feed: str
-    subject: str
-    msg_id: str
-    batch: pa.RecordBatch
-    after: int
-
-
 class EventWriter:
     """Appends batches of events to the journal.
 
     A lone batch is sent at once. What several callers of a feed deliver together, or while an entry of it is on its way, is
-    gathered: an entry at most every `max_wait` seconds, or as soon as `max_rows` rows or `max_bytes` bytes are there. `patience`: seconds the journal may be away before callers get Unsettled (Retriable).
-    `on_settled(feed, batch, first_seq)`: an entry in doubt turned out to be stored after all; its events must not be
-    accepted a second time.
+    gathered: an entry at most every `max_wait` seconds, or as soon as `max_rows` rows or `max_bytes` bytes are there.
+    `patience`: seconds the journal may be away before callers get Unsettled (Retriable). `on_settled(feed, batch, first_seq)`: callers had
+    been told to try again, but their events are stored now.
     """
 
     def __init__(
@@ -84,17 +82,17 @@ class EventWriter:
         self.max_rows = min(max_rows, MAX_ROWS)
         self.max_bytes = max_bytes
         self.patience = patience
-        self.on_settled = on_settled
         self._lanes: dict[str, Lane] = {}
-        self._doubts: list[Doubt] = []
+        self._doubts = Doubts(on_settled)
         self._last = 0
         self._closing = False
-        journal.checks.append(self._settle)
+        journal.checks.append(self._doubts.settle)
 
     async def append(self, feed: str, batch: pa.RecordBatch, wall_ns: int) -> int:
         """Returns when durable, with the `seq` of the batch's first event.
 
         Raises Retriable (nothing is stored, or see `on_settled`), Skippable when a single event is too large for an entry.
+        Cancelled before it was sent, it is not sent; cancelled later, its events may or may not be stored.
         """
         if self._closing:
             raise Retriable("the journal writer is closing", after=1.0)
@@ -150,8 +148,16 @@ class EventWriter:
                 await lane.wake.wait()
             if len(lane.waiting) > 1:  # several callers at once: worth waiting for the others of them
                 await self._gather_more(lane, lane.last_sent + self.max_wait)
+            try:
+                await self.journal.ready(self.patience)
+            except Exception as error:  # every waiting caller gets it
+                for part in self._take(lane, everything=True):
+                    part.fail(error)
+                continue
             lane.last_sent = loop.time()
-            await self._send(lane.feed, self._take(lane))
+            parts = self._unsettled(lane.feed, self._take(lane))
+            if parts:
+                await self._send(lane.feed, parts)
 
     async def _gather_more(self, lane: Lane, until: float) -> None:
         """Waits until the moment `until` (loop time), or until an entry is full."""
@@ -167,19 +173,34 @@ class EventWriter:
             except TimeoutError:
                 return
 
-    def _take(self, lane: Lane) -> list[Part]:
+    def _unsettled(self, feed: str, parts: list[Part]) -> list[Part]:
+        """Without events that an entry in doubt has brought in already; a part of nothing else is answered at once."""
+        left = []
+        for part in parts:
+            part.batch, part.known = self._doubts.trim(feed, part.batch)
+            if len(part.batch):
+                left.append(part)
+            elif part.known is not None:
+                part.resolve(part.known)
+        return left
+
+    def _take(self, lane: Lane, everything: bool = False) -> list[Part]:
         """The oldest parts that fit in one entry and share a schema (a feed's attributes change when its file does)."""
+        lane.waiting = [part for part in lane.waiting if not part.done.cancelled()]
+        if not lane.waiting:
+            lane.rows = lane.size = 0
+            return []
         taken, rows, size = 0, 0, 0
         schema = lane.waiting[0].batch.schema
         for part in lane.waiting:
             rows, size = rows + len(part.batch), size + part.batch.nbytes
-            if taken and (rows > self.max_rows or size > self.max_bytes or not part.batch.schema.equals(schema)):
+            if taken and not everything and (rows > self.max_rows or size > self.max_bytes or not part.batch.schema.equals(schema)):
                 break
             taken += 1
         parts = lane.waiting[:taken]
         del lane.waiting[:taken]
-        lane.rows -= sum(len(part.batch) for part in parts)
-        lane.size -= sum(part.batch.nbytes for part in parts)
+        lane.rows = sum(len(part.batch) for part in lane.waiting)
+        lane.size = sum(part.batch.nbytes for part in lane.waiting)
         return parts
 
     async def _send(self, feed: str, parts: list[Part]) -> None:
@@ -190,12 +211,11 @@ class EventWriter:
             await self._split(feed, parts, error)
         except Exception as error:  # every waiting caller gets it
             for part in parts:
-                _fail(part, error)
+                part.fail(error)
         else:
             row = 0
             for part in parts:
-                if not part.done.done():
-                    part.done.set_result(event_seq(first, row))
+                part.resolve(event_seq(first, row))
                 row += len(part.batch)
 
     async def _split(self, feed: str, parts: list[Part], error: Skippable) -> None:
@@ -207,7 +227,7 @@ class EventWriter:
             return
         part = parts[0]
         if len(part.batch) == 1:
-            _fail(part, error)
+            part.fail(error)
             return
         half = len(part.batch) // 2
         loop = asyncio.get_running_loop()
@@ -217,10 +237,9 @@ class EventWriter:
         results = await asyncio.gather(*(piece.done for piece in halves), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
-                _fail(part, result)
+                part.fail(result)
                 return
-        if not part.done.done():
-            part.done.set_result(halves[0].done.result())
+        part.resolve(halves[0].done.result())
 
     async def _store(self, feed: str, batch: pa.RecordBatch, wall: int) -> int:
         """One entry. Returns its stream sequence."""
@@ -230,47 +249,17 @@ class EventWriter:
         link = await self.journal.ready(self.patience)
         if len(payload) + HEADER_ROOM > link.max_payload:
             raise Skippable(f"an entry of {len(payload):,} bytes; the journal takes {link.max_payload:,}", where=f"feed {feed}")
-        msg_id = secrets.token_hex(12)
+        headers = entry_headers(payload, ingest, wall, len(batch), secrets.token_hex(12))
         subject = f"ev.{self.region}.{subject_token(feed)}"
         if not self._last:
             self._last = (await self.journal.state(EVENTS)).last
         after = self._last
         try:
-            ack: Ack = await self.journal.append(subject, payload, entry_headers(payload, ingest, wall, len(batch), msg_id), self.patience)
+            ack: Ack = await self.journal.append(subject, payload, headers, self.patience)
         except Unsettled as unsettled:
             if unsettled.in_doubt:
-                self._doubts.append(Doubt(feed, subject, msg_id, stamped, after))
+                self._doubts.open.append(Doubt(feed, subject, payload, headers, stamped, after))
+                await self.journal.reconnect()
             raise
         self._last = max(self._last, ack.seq)
         return ack.seq
-
-    async def _settle(self, link: Link) -> None:
-        """On a new connection, before anybody gets through: which entries in doubt were stored?"""
-        while self._doubts:
-            doubt = self._doubts[0]
-            seq = await find_message(link, doubt.subject, doubt.msg_id, doubt.after + 1)
-            self._doubts.pop(0)
-            if seq is not None:
-                self._last = max(self._last, seq)
-                if self.on_settled is not None:
-                    self.on_settled(doubt.feed, doubt.batch, event_seq(seq, 0))
-
-
-async def find_message(link: Link, subject: str, msg_id: str, start: int) -> int | None:
-    """The stream sequence of a message id on one subject, looking from `start` on; None when it is not there."""
-    while True:
-        body = orjson.dumps({"seq": start, "next_by_subj": subject})
-        reply = await link.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
-        if reply.headers.get("Status") == "404":
-            return None
-        if "Nats-Sequence" not in reply.headers:
-            raise Retriable(f"JetStream does not answer: {reply.headers}")
-        seq = int(reply.headers["Nats-Sequence"])
-        if reply.headers.get(MSG_ID) == msg_id:
-            return seq
-        start = seq + 1
-
-
-def _fail(part: Part, error: BaseException) -> None:
-    if not part.done.done():
-        part.done.set_exception(error)
