@@ -90,7 +90,7 @@ class AlertsView:
 
     def _count(self, column: sa.Column[str]) -> dict[str, int]:
         with self._store.engine.connect() as db:
-            return {name: number for name, number in db.execute(sa.select(column, sa.func.count()).group_by(column)).tuples()}
+            return dict(db.execute(sa.select(column, sa.func.count()).group_by(column)).tuples().all())
 
     @staticmethod
     def _now() -> sa.Select[Any]:

@@ -68,7 +68,7 @@ async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, mon
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
     shared = Shared(writer, quarantine, clock)
     context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), lambda _feed, _part: None)
-    supervisor = Supervisor(city.feeds, shared, context, lambda spec: formats.load(spec.format.name))
+    supervisor = Supervisor(city.feeds, shared, context, formats.make_format)
     for entry in known:
         if entry.batch is not None:
             supervisor.remember(entry.batch)
@@ -97,7 +97,6 @@ async def http(app: Any, port: int) -> None:
     """Serves an ASGI application on loopback until cancelled."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False, lifespan="auto")
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
     server.capture_signals = NoSignals  # type: ignore[method-assign, assignment]
     try:
         await server.serve()

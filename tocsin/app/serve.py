@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tocsin import __version__
 from tocsin.accountability.access import authorize
@@ -18,7 +19,7 @@ from tocsin.api.app import create_app
 from tocsin.api.health_board import HealthBoard
 from tocsin.api.recent import RecentEvents
 from tocsin.api.server import Server, bind, make_server
-from tocsin.api.services import Services
+from tocsin.api.services import QuarantineView, Services
 from tocsin.config.load import load_city
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
@@ -29,7 +30,6 @@ from tocsin.journal.connection import Journal, connect
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
-from tocsin.journal.streams import ALERTS
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.alert import Transition
@@ -52,8 +52,8 @@ async def run(node: NodeFile) -> None:
     async with await connect(endpoint_of(node), name="serve", high_water=marks) as journal:
         store = AlertStore.open(f"sqlite:///{data / 'alerts.db'}")
         services = services_for(node, city, journal, store)
-        server = make_server(create_app(services))
-        hub = server.config.app.state.hub
+        app = create_app(services)
+        server, hub = make_server(app), app.state.hub
         await journal.subscribe("health.>", hearing(services.board))
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -96,7 +96,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, store: AlertStore
         alerts=AlertsView(store, {rule.name: rule for rule in city.plan.rules}),
         publish_transition=publish,
         board=HealthBoard(),
-        quarantine=Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key")),
+        quarantine=cast(QuarantineView, Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))),
         retry_record=retrying(journal),
         authorize=authorize,
         version=__version__,
@@ -162,13 +162,7 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
 
 async def report(journal: Journal) -> None:
     """`health.serve`, once a second."""
-    import os
-
     while True:
         body = {"process": "serve", "pid": os.getpid(), "wall": time.time_ns(), "metrics": journal_metrics(journal, "serve")}
         await journal.publish("health.serve", json.dumps(body).encode())
         await asyncio.sleep(HEALTH_SECONDS)
-
-
-async def caught_up(journal: Journal, store: AlertStore) -> bool:
-    return store.position >= await last_seq(journal, ALERTS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.journal.alerts import read_alerts
-from tocsin.journal.codec import alert_from
 from tocsin.journal.connection import Journal
 from tocsin.journal.reader import last_seq
 from tocsin.model.alert import Alert
@@ -21,7 +22,7 @@ async def final_alerts(journal: Journal) -> list[Alert]:
     newest: dict[str, Alert] = {}
     async for _, subject, content in read_alerts(journal, 1, follow=False):
         if subject.startswith("alert."):
-            alert = alert_from(content)
+            alert = msgspec.convert(content, Alert)
             held = newest.get(alert.id)
             if held is None or alert.revision >= held.revision:
                 newest[alert.id] = alert
