@@ -28,10 +28,14 @@ export function Actions({ alert }: { alert: Alert }) {
         ))}
       </div>
       <div class="fields">
-        <label for="act-owner">{t('act.owner')}</label>
-        <input id="act-owner" type="text" maxLength={80} value={owner.value ?? alert.owner ?? ''} onInput={(event) => (owner.value = event.currentTarget.value)} />
-        <label for="act-note">{t('act.note')}</label>
-        <input id="act-note" type="text" maxLength={500} placeholder={t('act.notePlaceholder')} value={note.value} onInput={(event) => (note.value = event.currentTarget.value)} />
+        <label>
+          {t('act.owner')}
+          <input type="text" maxLength={80} value={owner.value ?? alert.owner ?? ''} onInput={(event) => (owner.value = event.currentTarget.value)} />
+        </label>
+        <label>
+          {t('act.note')}
+          <input type="text" maxLength={500} placeholder={t('act.notePlaceholder')} value={note.value} onInput={(event) => (note.value = event.currentTarget.value)} />
+        </label>
       </div>
     </div>
   );

@@ -16,8 +16,8 @@ export function Detail() {
   const alert = detail.value;
   return (
     <section class="detail" id={DETAIL_ID} aria-label={t('detail.title')}>
-      <h2 class="pane">
-        {t('detail.title')}
+      <div class="panehead">
+        <h2 class="pane">{t('detail.title')}</h2>
         <span class="grow" />
         {alert?.position && (
           <button type="button" onClick={() => goTo(alert)}>
@@ -28,7 +28,7 @@ export function Detail() {
         <a class="tophone" href="#live" onClick={() => document.getElementById(QUEUE_ID)?.focus()}>
           {t('detail.toQueue')}
         </a>
-      </h2>
+      </div>
       <div class="scroll" tabIndex={0} role="group" aria-label={t('detail.title')}>
         {alert ? <Chosen alert={alert} /> : <Nothing />}
       </div>

@@ -99,7 +99,7 @@ function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
         <span class="headline">{alert.headline}</span>
         <span class="sub">
           <br />
-          {[alert.place, alert.owner].filter(Boolean).join(' · ') || alert.title}
+          {secondLine(alert)}
         </span>
       </span>
       <span class="age" title={t('queue.ageTitle', { time: atMoment(alert.opened, at) })}>
@@ -114,6 +114,12 @@ function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
       </span>
     </div>
   );
+}
+
+/** The place, unless the headline says it already; then the rule. And who has it. */
+function secondLine(alert: Alert): string {
+  const place = alert.place && !alert.headline.includes(alert.place) ? alert.place : '';
+  return [place || (alert.title === alert.headline ? '' : alert.title), alert.owner].filter(Boolean).join(' · ');
 }
 
 function FoldRow({ row }: { row: Extract<Row, { type: 'fold' }> }) {

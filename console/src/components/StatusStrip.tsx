@@ -36,14 +36,19 @@ export function StatusStrip() {
         {duty.value ? t('strip.duty', { name: duty.value }) : t('strip.dutyNone')}
       </button>
       <Clocks />
-      <button type="button" class="quiet" onClick={nextTheme}>
-        {t('strip.theme', { name: t(`theme.${theme.value}`) })}
-      </button>
-      <button type="button" class="quiet" onClick={() => (helpOpen.value = true)}>
-        {t('strip.help')}
-        <kbd>?</kbd>
-      </button>
+      <span class="tools">
+        <IconButton label={t('strip.theme', { name: t(`theme.${theme.value}`) })} sign="◐" act={nextTheme} />
+        <IconButton label={t('strip.help')} sign="?" act={() => (helpOpen.value = true)} />
+      </span>
     </header>
+  );
+}
+
+function IconButton({ label, sign, act }: { label: string; sign: string; act: () => void }) {
+  return (
+    <button type="button" aria-label={label} title={label} onClick={act}>
+      <span aria-hidden="true">{sign}</span>
+    </button>
   );
 }
 

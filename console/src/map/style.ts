@@ -80,8 +80,8 @@ function lines(file: TileFile, palette: Palette): LayerSpecification[] {
 const RANK_ZOOMS: [id: string, ranks: number[], min: number, max: number, size: number][] = [
   ['country', [1, 2, 3], 0, 6, 12],
   ['state', [4], 4, 9, 11],
-  ['district', [5], 10.2, 24, 12],
-  ['quarter', [6], 11.6, 24, 11],
+  ['district', [5], 10, 24, 12],
+  ['quarter', [6], 11.2, 24, 11],
 ];
 
 function labels(file: TileFile, palette: Palette): LayerSpecification[] {
@@ -155,7 +155,7 @@ function focusLayers(palette: Palette): LayerSpecification[] {
       type: 'symbol',
       source: 'focus',
       filter: of('evidence'),
-      layout: { 'text-field': ['get', 'number'], 'text-size': 12, 'text-font': FONT, 'text-offset': [1.25, -0.9], 'text-allow-overlap': true, 'text-ignore-placement': true },
+      layout: { 'text-field': ['get', 'number'], 'text-size': 12, 'text-font': FONT, 'text-offset': [1.7, -1.2], 'text-allow-overlap': true, 'text-ignore-placement': true },
       paint: { 'text-color': palette('strong'), 'text-halo-color': palette('map-halo'), 'text-halo-width': 2 },
     },
   ];

@@ -1,0 +1,48 @@
+"""Screenshots of every screen for a person to look at.    python tests/console/shots.py OUT_DIR [NAME ...]"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from console_browser import open_browser, open_page
+from fake_api import FakeNode, Served
+
+SIZES = {"wide": (1600, 900), "small": (1024, 768), "phone": (390, 844)}
+
+
+def main() -> None:
+    out, names = Path(sys.argv[1]), sys.argv[2:]
+    out.mkdir(parents=True, exist_ok=True)
+    with open_browser() as browser, Served(FakeNode()) as plain, Served(FakeNode(60, exercise=True)) as exercise:
+        for name, url, size, theme, hash_, fixed in (
+            ("live-dark", plain.url, "wide", "dark", "", False),
+            ("live-light", plain.url, "wide", "light", "", False),
+            ("live-night", plain.url, "wide", "night", "", False),
+            ("exercise-fixed", exercise.url, "wide", "dark", "", True),
+            ("live-1024", exercise.url, "small", "dark", "", False),
+            ("live-phone", exercise.url, "phone", "dark", "", False),
+            ("list", plain.url, "wide", "light", "", False),
+            ("feeds", plain.url, "wide", "dark", "#feeds", False),
+            ("rules", plain.url, "wide", "light", "#rules", False),
+        ):
+            if names and name not in names:
+                continue
+            page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name == "list" else "map")
+            if not hash_:
+                page.locator("#queue [role=option]").first.click()
+                page.wait_for_selector(".evidence")
+                if name != "list":
+                    page.wait_for_selector("[data-testid=map] canvas")
+                    page.wait_for_timeout(2500)
+            if fixed:
+                page.get_by_test_id("scrub").focus()
+                for _ in range(3):
+                    page.keyboard.press("PageDown")
+                page.wait_for_timeout(1500)
+            page.screenshot(path=out / f"{name}.png", full_page=size == "phone")
+            page.context.close()
+
+
+if __name__ == "__main__":
+    main()
