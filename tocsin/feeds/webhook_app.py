@@ -20,10 +20,10 @@ from tocsin.kernel.fault import Retriable
 from tocsin.model.access import Actor, Decision
 
 from .admission import Budget, OverloadError
+from .body import BadBodyError, read_body, too_large
 from .contract import Message, Receipt
 from .pipeline import FeedSink
 from .tokens import Tokens
-from .webhook_body import BadBodyError, read_body, too_large
 from .webhook_hub import Door, Hub
 
 #: (actor, action, resource, purpose) -> decision: the one access function of the node.
@@ -95,11 +95,11 @@ class Desk:
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > door.max_body:
             raise too_large(door.max_body)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
+        encoding = request.headers.get("content-encoding", "")
         try:
             with self.budget.hold(door.spec.name, door.spec.priority) as hold:
                 async with asyncio.timeout(BODY_TIMEOUT):
-                    return await read_body(request.stream(), encoding, door.max_body, hold)
+                    return await read_body(request.stream(), encoding, door.max_body, hold.grow)
         except ClientDisconnect:
             raise BadBodyError(400, "the sender went away in the middle of the body") from None
 

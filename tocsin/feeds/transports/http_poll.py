@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 
 from tocsin import __version__
+from tocsin.feeds.body import BadBodyError, read_body
 from tocsin.feeds.catalog import Context
 from tocsin.feeds.contract import Message, Sink
 from tocsin.feeds.options import Option
@@ -79,15 +80,13 @@ class HttpPoll:
             return None
         if reply.status_code != httpx.codes.OK:
             raise Retriable(f"GET {self._options['url']}: {reply.status_code} {reply.reason_phrase}".rstrip(), _retry_after(reply))
-        limit, body = self._options["max_size"], bytearray()
-        async for chunk in reply.aiter_bytes(1 << 16):
-            body += chunk
-            if len(body) > limit:
-                raise Retriable(f"GET {self._options['url']}: the reply is larger than {limit} bytes (option max_size)")
-        return bytes(body)
+        try:
+            return await read_body(reply.aiter_raw(1 << 16), reply.headers.get("content-encoding", ""), self._options["max_size"])
+        except BadBodyError as error:
+            raise Retriable(f"GET {self._options['url']}: {error}") from None
 
     def _headers(self) -> dict[str, str]:
-        headers = {"User-Agent": f"tocsin/{__version__}", **self._options["headers"]}
+        headers = {"User-Agent": f"tocsin/{__version__}", "Accept-Encoding": "gzip", **self._options["headers"]}
         path = self._options["bearer_file"]
         if path is not None:
             headers["Authorization"] = f"Bearer {(self._context.root / path).read_text().strip()}"

@@ -53,7 +53,7 @@ class Replay:
 
     async def run(self, sink: Sink) -> None:
         """Ends when everything was received."""
-        recording = await asyncio.to_thread(load, self._files(), self._spec, formats.load(self._spec.format.name))
+        recording = await asyncio.to_thread(load, self._files(), self._spec, formats.make_format(self._spec))
         start, end = recording.between(*(self._shifted(self._options[name]) for name in ("from", "to")))
         at = max(start, self._played(recording))
         sink.heard()

@@ -1,26 +1,26 @@
-"""Reading a request body that may be too large, too slow, or a few kilobytes that unpack to gigabytes."""
+"""Reading an HTTP body that may be too large, or a few kilobytes that unpack to gigabytes."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
-
-from .admission import Hold
 
 GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's notation for "with a gzip header"
 
 
 class BadBodyError(Exception):
-    """`status`: the HTTP status that says it."""
+    """`status`: the HTTP status with which a server says it."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
 
 
-async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int, hold: Hold) -> bytes:
-    """The body, unpacked. Never holds more than `limit` bytes and one chunk; every byte is asked for from `hold` first."""
+async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int, grow: Callable[[int], None] = lambda _: None) -> bytes:
+    """The body, unpacked. Never holds more than `limit` bytes and one chunk; `grow` is told of every part before it is kept and
+    may refuse it by raising. `encoding`: the Content-Encoding."""
+    encoding = encoding.strip().lower()
     if encoding not in {"", "identity", "gzip"}:
         raise BadBodyError(415, f"content-encoding {encoding!r} is not known; send gzip or none")
     unpack = _Gunzip(limit) if encoding == "gzip" else None
@@ -30,7 +30,7 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int, hol
         size += len(part)
         if size > limit:
             raise too_large(limit)
-        hold.grow(len(part))
+        grow(len(part))
         parts.append(part)
     if unpack and not unpack.finished:
         raise BadBodyError(400, "the gzip body ends before its end mark")
@@ -38,7 +38,7 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, limit: int, hol
 
 
 def too_large(limit: int) -> BadBodyError:
-    return BadBodyError(413, f"the body is larger than {limit} bytes; send the records in several requests")
+    return BadBodyError(413, f"the body is larger than {limit} bytes")
 
 
 class _Gunzip:
