@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.worker import Correlator
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Alert
@@ -153,7 +154,8 @@ def silence(by: str = "source") -> RulePlan:
 
 def correlator(rules: Plan, journal: Journal, **options: Any) -> Correlator:
     """A correlator over a journal, with small tables so that growing is part of every test."""
-    return Correlator(rules, journal.fetch, name_place=options.pop("name_place", lambda _lon, _lat: "near Pike Place"), **options)
+    engine = Engine(rules, Sizes(ring=3, heads=3, sources=2, pending=2))
+    return Correlator(rules, journal.fetch, name_place=lambda _lon, _lat: "near Pike Place", engine=engine, **options)
 
 
 async def told(rules: Plan, journal: Journal, **options: Any) -> Stream:

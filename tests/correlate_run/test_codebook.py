@@ -26,12 +26,12 @@ class Codes:
         self.predicates = predicates
         self.words = max(1, -(-len(predicates) // 64))
         self.kinds: dict[tuple[str, str | None], int] = {}
-        self.sources: dict[tuple[str, str], int] = {}
+        self.sources: dict[tuple[str, str | None], int] = {}
 
     def kind_code(self, kind: str, dimension: str | None) -> int:
         return self.kinds.setdefault((kind, dimension), len(self.kinds))
 
-    def source_code(self, feed: str, source: str) -> int:
+    def source_code(self, feed: str, source: str | None) -> int:
         return self.sources.setdefault((feed, source), len(self.sources))
 
 
@@ -53,6 +53,7 @@ rows = st.fixed_dictionaries(
         "lon": st.one_of(st.none(), st.just(float("nan")), st.floats(-400, 400)),
         "lat": st.one_of(st.none(), st.floats(-200, 200)),
         "event_time": st.integers(T0 - 60 * SECOND, T0 + 90 * SECOND),
+        "valid_until": st.one_of(st.none(), st.none(), st.integers(T0, T0 + SECOND)),
     }
 )
 CONVERT = {
@@ -78,7 +79,12 @@ def test_every_row_is_encoded_as_it_would_be_alone(events: list[dict[str, Any]],
         if row["unit"] == "furlong/fortnight":
             dimension = UNKNOWN_DIMENSION
         assert kinds[columns.kind[i]] == (row["kind"], dimension)
-        assert columns.source[i] == -1 if row["source"] is None else sources[columns.source[i]] == (row["feed"], row["source"])
+        assert sources[columns.source[i]] == (row["feed"], row["source"])
+        assert (
+            (columns.valid_until is None)
+            if not any(row["valid_until"] for row in events[cut:])
+            else columns.valid_until[i] == (row["valid_until"] or -1)
+        )
         value = float("nan") if row["value"] is None else row["value"] * factor + offset
         assert columns.value[i] == (value if np.isfinite(value) else -np.inf)
         on_globe = None not in (row["lon"], row["lat"]) and abs(row["lon"]) <= 180 and abs(row["lat"]) <= 90

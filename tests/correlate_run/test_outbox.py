@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from runkit import Entry, Journal, Stream, correlator, plan, smoke, smoke_cluster, smoke_match, told
@@ -14,6 +15,7 @@ from runkit import Entry, Journal, Stream, correlator, plan, smoke, smoke_cluste
 from tocsin.correlate.ledger import Case, Ledger
 from tocsin.correlate.meters import Latency
 from tocsin.correlate.outbox import Outbox
+from tocsin.kernel.fault import Fatal
 from tocsin.model.alert import Alert
 from tocsin.model.plan import Per
 from tocsin.model.severity import Action
@@ -73,7 +75,7 @@ async def test_only_so_many_are_on_their_way_at_once() -> None:
     assert most == 4
 
 
-async def test_a_publish_that_fails_stops_the_run_and_is_not_followed_by_later_revisions() -> None:
+async def test_a_publish_that_fails_stops_the_run_and_is_not_followed_by_later_revisions(tmp_path: Path) -> None:
     sent = []
 
     async def publish(item: Alert) -> None:
@@ -83,9 +85,13 @@ async def test_a_publish_that_fails_stops_the_run_and_is_not_followed_by_later_r
     journal = Journal()
     for i in range(50):
         journal.add(i, [smoke(f"S-{i}", i)])
+    running = correlator(plan(smoke_match(Per(30 * MINUTE))), journal, snapshot=tmp_path / "state")
     with pytest.raises(ConnectionError, match="the journal is away"):
-        await correlator(plan(smoke_match(Per(30 * MINUTE))), journal).run(journal.read(), publish)
+        await running.run(journal.read(), publish)
     assert sent == [1]
+    assert not running.save() and not (tmp_path / "state").exists(), "its state contains what was never told"
+    with pytest.raises(Fatal, match="make a new one"):
+        await running.run(journal.read(), publish)
 
 
 async def test_latency_is_taken_from_receipt_to_durable_for_new_alerts_that_are_live() -> None:

@@ -86,7 +86,7 @@ async def test_a_crash_after_any_entry_tells_every_revision_once(tmp_path: Path,
         stream, file = Stream(), tmp_path / f"{seed}-{stop}.snap"
         before = correlator(plan_, journal, snapshot=file)
         await before.run(until(journal, stop), stream.publish)
-        before.save()
+        assert before.save()
         lost = random.Random(stop).randint(0, 3)
         known = {alert.id: alert.revision for alert in stream.alerts}
         after = correlator(plan_, journal, snapshot=file, published=known)

@@ -129,7 +129,8 @@ def test_roles_in_words() -> None:
     [
         (Match(SMOKY), [SMOKE], [0], [0], True),
         (Match(SMOKY), [], [], [0], False),
-        (smoke_cluster(2).when, [SMOKE, CALL], [0, 1], [1], False),
+        (smoke_cluster(2).when, [SMOKE, SMOKE], [0, 1], [1], False),
+        (smoke_cluster(2).when, [SMOKE, CALL], [0, 1], [1], True),
         (smoke_cluster(2).when, [SMOKE, replace(SMOKE, source="S-2")], [1, 1], [0], True),
         (smoke_cluster(2).when, [SMOKE, replace(SMOKE, feed="other")], [1, 1], [0], True),
         (Cluster(SMOKY, 1.0, MINUTE, 1, 3), [SMOKE, SMOKE], [0, 1], [1], False),

@@ -20,7 +20,7 @@ from tocsin.model.predicate import Expr, Selector, covers
 
 from .columns import Columns
 from .predicates import View, evaluate
-from .units_columns import UNKNOWN_DIMENSION, canonical_values, clamped_times, coordinates, dimension
+from .units_columns import UNKNOWN_DIMENSION, canonical_values, clamped_times, coordinates, dimension, microseconds
 
 
 class Coder(Protocol):
@@ -30,7 +30,7 @@ class Coder(Protocol):
     words: int
 
     def kind_code(self, kind: str, dimension: str | None) -> int: ...
-    def source_code(self, feed: str, source: str) -> int: ...
+    def source_code(self, feed: str, source: str | None) -> int: ...
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class CodeBook:
         self._skew = plan.skew
         self._skews = dict(skews or {})
         self._kinds: dict[tuple[str, str | None], int] = {}
-        self._sources: dict[str, dict[str, int]] = {}
+        self._sources: dict[str, dict[str | None, int]] = {}
         self._asked = _prefixes(engine.predicates, plan)
         self._relevant: dict[str, frozenset[int]] = {}
 
@@ -64,7 +64,7 @@ class CodeBook:
         rows = batch.num_rows
         if rows > MAX_ROWS:
             raise ValueError(f"journal message {message_seq} has {rows} events; a seq numbers at most {MAX_ROWS}")
-        feeds = _values(batch.column("feed"))
+        feeds, ends = _values(batch.column("feed")), batch.column("valid_until")
         kinds, kind_codes = _coded(batch.column("kind"))
         units, unit_codes = _coded(batch.column("unit"))
         values = canonical_values(batch.column("value"), unit_codes, units)
@@ -85,6 +85,7 @@ class CodeBook:
             lat=lat,
             value=values,
             bits=self._bits(View(batch, values), {str(kinds[pair // len(units)]) for pair in present}),
+            valid_until=None if ends.null_count == rows else microseconds(ends, null=-1),
         )
 
     def _latest(self, batch: pa.RecordBatch, feeds: Sequence[str], ingest: int) -> int | NDArray[np.int64]:
@@ -131,9 +132,7 @@ class CodeBook:
             names, codes = [names[i] for i in present], where
         return np.array([self._source_code(book, feed, name) for name in names], np.int32)[codes]
 
-    def _source_code(self, book: dict[str, int], feed: str, name: str | None) -> int:
-        if name is None:
-            return -1
+    def _source_code(self, book: dict[str | None, int], feed: str, name: str | None) -> int:
         code = book.get(name)
         if code is None:
             code = book[name] = self._engine.source_code(feed, name)

@@ -33,6 +33,6 @@ def holds(when: Operator, left: Sequence[Evidence], roles: Sequence[int], lost: 
     return not set(lost) - set(roles)
 
 
-def sources(evidence: Sequence[Evidence]) -> set[tuple[str, str]]:
-    """Distinct sources; an event that names none counts for none."""
-    return {(event.feed, event.source) for event in evidence if event.source is not None}
+def sources(evidence: Sequence[Evidence]) -> set[tuple[str, str | None]]:
+    """Distinct sources; events of a feed that name none count as one, as in the kernels."""
+    return {(event.feed, event.source) for event in evidence}

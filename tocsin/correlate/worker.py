@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+import pyarrow as pa
 
+from tocsin.kernel.fault import Fatal
 from tocsin.model.alert import Alert
 from tocsin.model.plan import Plan
 from tocsin.model.time import MINUTE
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Journal time between two rounds of forgetting; fixed, so that every replay forgets at the same entries.
 PRUNE_EVERY: Final = 10 * MINUTE
+#: Counters of the kernels that also go down.
+_LEVELS: Final = frozenset({"recent", "groups_open", "absences_pending", "state_bytes"})
 _BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
 _SNAPSHOT_SHARE: Final = 20  # at most one part in so many of the time goes into snapshots
 
@@ -77,6 +80,7 @@ class Correlator:
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
         self._outbox: Outbox | None = None
+        self._settled = True  # nothing is half done and all that was told is durable
         self._file = snapshot
         self._every = snapshot_every
         self._saving: asyncio.Task[None] | None = None
@@ -86,8 +90,7 @@ class Correlator:
     def resume(self) -> int:
         """Loads the snapshot if there is a usable one. Returns the last journal entry it contains: read on from the next."""
         found = snapshots.load(self._file, self._plan_version) if self._file is not None else None
-        if found is not None:
-            self._engine.restore(found.state["engine"])
+        if found is not None and self._restored(found.state["engine"]):
             self._codebook.reset()
             self._assembler.restore(found.state["alerts"])
             self._corrections.restore(found.state["corrections"])
@@ -95,13 +98,25 @@ class Correlator:
             self._saved_seq = found.seq
         return self.seq
 
+    def _restored(self, state: Mapping[str, Any]) -> bool:
+        try:
+            self._engine.restore(state)
+        except Fatal as error:
+            log.warning("snapshot %s is not used: %s", self._file, error)
+            return False
+        return True
+
     def warm_up(self) -> None:
         """Compiles or loads the kernels; takes seconds on a cold cache. Call before saying "ready"."""
         self._engine.warm_up()
 
     async def run(self, entries: AsyncIterator[Entry], publish: Publish, *, finish: bool = False) -> None:
         """Until the entries end. `finish`: tell also what waits for its second to pass (end of a rule test or a back-test; never
-        when the journal goes on). Raises what `publish` or `fetch` raise: then start again from `resume`."""
+        when the journal goes on). To stop in peace, end the entries. Raises what `publish` or `fetch` raise; after that, and after a
+        cancellation, what was told may not be durable: make a new correlator and go on from its `resume`."""
+        if not self._settled:
+            raise Fatal("this correlator was stopped in the middle of its work; make a new one and go on from its resume()")
+        self._settled = False
         self._outbox = outbox = Outbox(publish, self._published, self._told)
         breath = time.perf_counter()
         try:
@@ -114,15 +129,23 @@ class Correlator:
             if finish:
                 await self._tell(outbox, 0, everything=True)
             await outbox.drain()
+            self._settled = True
         finally:
             await outbox.close()
             if self._saving is not None:
                 await asyncio.gather(self._saving, return_exceptions=True)
 
-    def save(self) -> None:
-        """Writes a snapshot now, on this thread. Only when `run` has returned, so that all that was told is durable."""
-        if self._file is not None:
-            self._write(self._state(), self._file)
+    def save(self) -> bool:
+        """Writes a snapshot now, on this thread, if `run` came to its end: only then is all that was told durable."""
+        if self._file is None or not self._settled:
+            return False
+        self._write(self._state(), self._file)
+        return True
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory the kernels' tables take."""
+        return self._engine.counters().get("state_bytes", 0)
 
     def metrics(self) -> str:
         """Prometheus text."""
@@ -145,7 +168,7 @@ class Correlator:
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
         for name, value in self._engine.counters().items():
-            kind = "gauge" if name.endswith("bytes") else "counter"
+            kind = "gauge" if name in _LEVELS else "counter"
             counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))
         return render(counted) + self.latency.text(PREFIX + "alert_latency_seconds", "Receipt of a record to its alert being durable.")
 
@@ -166,7 +189,7 @@ class Correlator:
         self.seq = entry.seq
 
     async def _events(self, entry: Entry) -> None:
-        batch = entry.batch
+        batch: pa.RecordBatch = entry.batch
         self._recent.add(entry)
         self.counters.events += batch.num_rows
         runs = self._corrections.runs(batch, self.clock, entry.seq)
@@ -181,7 +204,7 @@ class Correlator:
     async def _correct(self, run: Run, columns: Columns, entry: int) -> None:
         if run.withdrawn:
             self.counters.withdrawn += len(run.withdrawn)
-            await self._apply(self._engine.withdraw(np.array(run.withdrawn, np.int64)), entry)
+            self._engine.withdraw(run.withdrawn)
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
         if run.start < run.stop:
             await self._apply(self._engine.push(cut(columns, run.start, run.stop), self.clock), entry)
@@ -251,4 +274,15 @@ class Correlator:
 
 def cut(columns: Columns, start: int, stop: int) -> Columns:
     """Rows [start, stop), without copying."""
-    return Columns(**{name: getattr(columns, name)[start:stop] for name in Columns.__dataclass_fields__})
+    rows = slice(start, stop)
+    return Columns(
+        columns.seq[rows],
+        columns.time[rows],
+        columns.kind[rows],
+        columns.source[rows],
+        columns.lon[rows],
+        columns.lat[rows],
+        columns.value[rows],
+        columns.bits[rows],
+        None if columns.valid_until is None else columns.valid_until[rows],
+    )
