@@ -52,12 +52,12 @@ def rules() -> Plan:
     )
 
 
-def storm(seed: int, entries: int = 24) -> Journal:
+def storm(seed: int, entries: int = 24, steps: tuple[float, ...] = (0.05, 1.0, 20.0, 90.0)) -> Journal:
     """Random events of all kinds with late ones, corrections in any order, and ticks."""
     draw = random.Random(seed)
     journal, names, at = Journal(), [], 0.0
     for _ in range(entries):
-        at += draw.choice([0.05, 1.0, 20.0, 90.0])
+        at += draw.choice(steps)
         if draw.random() < 0.2:
             journal.tick(at)
             continue
@@ -110,6 +110,48 @@ async def test_a_replay_from_an_older_snapshot_does_not_tell_again(tmp_path: Pat
     assert third.resume() == 5
     await third.run(journal.read(6), stream.publish, finish=True)
     same(stream, whole)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_crash_while_telling_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
+    journal, plan_ = storm(seed), rules()
+    whole, stream, draw, crashes = await told(plan_, journal), Stream(), random.Random(seed), 0
+    file = tmp_path / "state"
+    while True:
+        left = draw.randint(1, 6)
+
+        async def publish(alert: Alert) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise ConnectionError("gone")
+            await stream.publish(alert)
+
+        running = correlator(plan_, journal, snapshot=file, published=stream.published())
+        start = running.resume()
+        stop = min(start + draw.randint(1, 8), len(journal.entries))
+        try:
+            await running.run(listed(journal.entries[start:stop]), publish, finish=stop == len(journal.entries))
+        except ConnectionError:
+            crashes += 1
+            assert not running.save()
+            continue
+        if stop == len(journal.entries):
+            break
+        assert running.save()
+    assert crashes > 2
+    same(stream, whole)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_end_does_not_depend_on_what_was_told_together(seed: int) -> None:
+    journal, plan_ = storm(seed, 40, (0.02, 0.3)), rules()
+    whole, each = await told(plan_, journal), Stream()
+    running = correlator(plan_, journal)
+    for entry in journal.entries:
+        await running.run(listed([entry]), each.publish, finish=True)
+    assert len(each.alerts) > len(whole.alerts)
+    assert alerts_hash(each.alerts) == alerts_hash(whole.alerts)
 
 
 @pytest.mark.parametrize("seed", range(6))

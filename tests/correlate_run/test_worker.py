@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from runkit import LAT, LON, T0, Journal, call_then_smoke, correlator, no_engine, plan, silence, smoke, smoke_cluster, smoke_match, told
+from runkit import (
+    LAT,
+    LON,
+    T0,
+    Journal,
+    Stream,
+    call_then_smoke,
+    correlator,
+    no_engine,
+    plan,
+    silence,
+    smoke,
+    smoke_cluster,
+    smoke_match,
+    told,
+)
 
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.model.ids import alert_id
@@ -75,6 +90,15 @@ async def test_a_cancelled_match_is_retracted() -> None:
     assert (last["a"].status, last["a"].revision) == ("retracted", 2)
     assert last["a"].reasons[-1] == "an event it rested on was cancelled, learnt at 2017-07-14T02:41:00Z"
     assert (last["b"].status, last["b"].revision) == ("raised", 1)
+
+
+async def test_a_cancel_hours_later_still_finds_what_an_alert_rests_on() -> None:
+    journal = Journal().add(0, [smoke("a", 0), smoke("b", 0, value=3)]).tick(4 * 3600)
+    later = [smoke("x", 5 * 3600, action=int(Action.CANCEL), refers_to=name) for name in ("a@0", "b@0")]
+    running, stream = correlator(plan(smoke_match()), journal.add(5 * 3600, later)), Stream()
+    await running.run(journal.read(), stream.publish)
+    assert [alert.status for alert in stream.alerts] == ["raised", "retracted"]
+    assert running.counters.withdrawn == 1, "the other one had no bearing on anything any more"
 
 
 async def test_an_update_that_still_matches_amends_the_same_alert() -> None:
