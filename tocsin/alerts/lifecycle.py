@@ -9,6 +9,7 @@ from __future__ import annotations
 from tocsin.model.alert import TRANSITIONS
 
 ENGINE = "engine"
+RETRACTED = "retracted"
 
 
 def allowed(state: str, to: str) -> bool:
@@ -16,14 +17,15 @@ def allowed(state: str, to: str) -> bool:
     return to in TRANSITIONS.get(state, ())
 
 
-def after_engine(state: str | None, status: str) -> str:
-    """The state after a revision of the engine. `state` None: the alert is new.
+def after_engine(state: str | None, status_before: str | None, status: str) -> str:
+    """The state after a revision of the engine. `state`, `status_before` None: the alert is new.
 
-    A retraction shows unless people have closed the alert already; an alert that comes back is open again.
+    A retraction shows unless people have closed the alert already. An alert that holds again after a retraction is open
+    again, also when somebody had cleared the retracted one from the queue: nobody has looked at what it says now.
     """
-    if status == "retracted":
-        return "resolved" if state == "resolved" else "retracted"
-    if state is None or state == "retracted":
+    if status == RETRACTED:
+        return "resolved" if state == "resolved" else RETRACTED
+    if state is None or status_before == RETRACTED:
         return "open"
     return state
 

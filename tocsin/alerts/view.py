@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from tocsin.model.plan import RulePlan
 from tocsin.model.severity import Severity
-from tocsin.model.time import to_iso
+from tocsin.model.time import SECOND, to_iso
 
-from .store import ALERTS, HISTORY, REVISIONS, AlertStore
+from .store import AlertStore
+from .tables import ALERTS, HISTORY, REVISIONS
 
 Json = dict[str, Any]
 _TIMES = ("opened", "known_at", "updated")
@@ -90,7 +91,7 @@ class AlertsView:
 
     def _count(self, column: sa.Column[str]) -> dict[str, int]:
         with self._store.engine.connect() as db:
-            return dict(db.execute(sa.select(column, sa.func.count()).group_by(column)).tuples().all())
+            return {str(name): int(count) for name, count in db.execute(sa.select(column, sa.func.count()).group_by(column))}
 
     @staticmethod
     def _now() -> sa.Select[Any]:
@@ -99,14 +100,21 @@ class AlertsView:
 
     @staticmethod
     def _then(at: int) -> sa.Select[Any]:
-        """What was known at journal clock `at`: the newest revision told and the last move made by then."""
-        told = sa.select(REVISIONS.c.alert, sa.func.max(REVISIONS.c.revision).label("revision")).where(REVISIONS.c.at <= at)
+        """What was known at city time `at`: the stream up to the last message heard by then."""
+        told = sa.select(REVISIONS.c.alert, sa.func.max(REVISIONS.c.revision).label("revision")).where(REVISIONS.c.heard <= at)
         newest = told.group_by(REVISIONS.c.alert).subquery()
-        moved = sa.select(HISTORY.c.alert, sa.func.max(HISTORY.c.seq).label("seq")).where(HISTORY.c.at <= at)
+        moved = sa.select(HISTORY.c.alert, sa.func.max(HISTORY.c.seq).label("seq")).where(HISTORY.c.heard <= at)
         last = moved.group_by(HISTORY.c.alert).subquery()
-        columns = [column for column in ALERTS.c if column.name not in {"state", "owner", "revision"}]
+        columns = [column for column in ALERTS.c if column.name not in {"state", "owner", "revision", "severity"}]
         return (
-            sa.select(*columns, newest.c.revision, HISTORY.c.to_state.label("state"), HISTORY.c.owner.label("owner"), REVISIONS.c.body)
+            sa.select(
+                *columns,
+                REVISIONS.c.severity,
+                newest.c.revision,
+                HISTORY.c.to_state.label("state"),
+                HISTORY.c.owner.label("owner"),
+                REVISIONS.c.body,
+            )
             .join(newest, newest.c.alert == ALERTS.c.id)
             .join(REVISIONS, sa.and_(REVISIONS.c.alert == ALERTS.c.id, REVISIONS.c.revision == newest.c.revision))
             .join(last, last.c.alert == ALERTS.c.id)
@@ -132,7 +140,10 @@ class AlertsView:
 
 
 def _evidence(one: Json) -> Json:
-    return one | {"event_time": to_iso(one["event_time"]), "ingest_time": to_iso(one["ingest_time"])}
+    shown = one | {"event_time": to_iso(one["event_time"]), "ingest_time": to_iso(one["ingest_time"])}
+    gap = shown.pop("gap_us")
+    shown["gap_s"] = None if gap is None else gap / SECOND
+    return shown
 
 
 def _cursor(text: str) -> tuple[int, str]:

@@ -1,0 +1,151 @@
+"""Messages of the ALERTS stream folded into rows: reads the alerts concerned once, works in memory, writes once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from .lifecycle import ENGINE, after_engine, allowed, owner_after
+from .tables import ALERTS, HISTORY, REVISIONS
+
+log = logging.getLogger(__name__)
+
+#: (stream sequence, subject, content) as `journal.alerts.read_alerts` gives them.
+Message = tuple[int, str, Mapping[str, Any]]
+Row = dict[str, Any]
+_IN_LIST = 500  # parameters of one query
+_INTEGERS = ("revision", "known_at", "updated", "severity")
+_TEXTS = ("id", "rule", "status", "headline")
+
+
+class Fold:
+    """One batch. `position`, `heard`: of the view before; afterwards of the view with the batch."""
+
+    def __init__(self, db: Connection, position: int, heard: int) -> None:
+        self.db = db
+        self.position = position
+        self.heard = heard
+        self.unreadable = 0
+        self._alerts: dict[str, Row] = {}
+        self._stored: set[str] = set()
+        self._touched: dict[str, None] = {}
+        self._revisions: list[Row] = []
+        self._history: list[Row] = []
+
+    def run(self, messages: Sequence[Message]) -> None:
+        """Messages in stream order. What cannot be read is counted, named in the log and left out."""
+        self._load({str(content.get("id" if subject.startswith("alert.") else "alert")) for _, subject, content in messages})
+        for seq, subject, content in messages:
+            self.position = seq
+            trouble = ""
+            if subject.startswith("alert."):
+                trouble = alert_trouble(content) or self._revision(seq, content)
+            elif subject.startswith("transition."):
+                trouble = transition_trouble(content) or self._transition(seq, content)
+            if trouble:
+                self.unreadable += 1
+                log.error("alerts view: message %d on %s is left out: %s", seq, subject, trouble)
+
+    def _load(self, ids: Iterable[str]) -> None:
+        wanted = sorted(ids)
+        for start in range(0, len(wanted), _IN_LIST):
+            query = sa.select(ALERTS).where(ALERTS.c.id.in_(wanted[start : start + _IN_LIST]))
+            for row in self.db.execute(query).mappings():
+                self._alerts[row["id"]] = dict(row)
+        self._stored = set(self._alerts)
+
+    def _revision(self, seq: int, content: Mapping[str, Any]) -> str:
+        alert, known = content["id"], self._alerts.get(content["id"])
+        self.heard = max(self.heard, content["updated"])
+        if known is not None and content["revision"] <= known["revision"]:
+            return ""  # told twice around a crash
+        before = known["state"] if known else None
+        state = after_engine(before, known["status"] if known else None, content["status"])
+        self._alerts[alert] = {
+            "id": alert,
+            "rule": content["rule"],
+            "severity": content["severity"],
+            "known_at": content["known_at"],
+            "revision": content["revision"],
+            "status": content["status"],
+            "state": state,
+            "owner": known["owner"] if known and (state == before or state != "open") else None,
+            "changed": seq,
+        }
+        self._touched[alert] = None
+        body = orjson.dumps(content)
+        row = {"alert": alert, "revision": content["revision"], "severity": content["severity"], "seq": seq, "heard": self.heard}
+        self._revisions.append(row | {"body": body})
+        if state != before:
+            reasons = content.get("reasons") or ()
+            note = content["headline"] if known is None else str(reasons[-1]) if reasons else ""
+            self._note(seq, alert, content["updated"], before, ENGINE, note)
+        return ""
+
+    def _transition(self, seq: int, content: Mapping[str, Any]) -> str:
+        known = self._alerts.get(content["alert"])
+        self.heard = max(self.heard, content["at"])
+        if known is None:
+            return f"there is no alert {content['alert']!r}"
+        before, to = known["state"], content["to"]
+        if not allowed(before, to):
+            return ""  # not possible any more when the journal took it
+        known["owner"] = owner_after(known["owner"], to, content["by"], content.get("owner"))
+        known["state"], known["changed"] = to, seq
+        self._touched[known["id"]] = None
+        self._note(seq, known["id"], content["at"], before, content["by"], content.get("note") or "")
+        return ""
+
+    def _note(self, seq: int, alert: str, at: int, before: str | None, by: str, note: str) -> None:
+        now = self._alerts[alert]
+        self._history.append(
+            {
+                "seq": seq,
+                "alert": alert,
+                "heard": self.heard,
+                "at": at,
+                "from_state": before,
+                "to_state": now["state"],
+                "by": by,
+                "note": note,
+                "owner": now["owner"],
+            }
+        )
+
+    def write(self) -> None:
+        old = [{"gone": alert} for alert in self._touched if alert in self._stored]
+        if old:
+            self.db.execute(sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone")), old)
+        for table, rows in (
+            (ALERTS, [self._alerts[alert] for alert in self._touched]),
+            (REVISIONS, self._revisions),
+            (HISTORY, self._history),
+        ):
+            if rows:
+                self.db.execute(sa.insert(table), rows)
+
+
+def alert_trouble(content: Mapping[str, Any]) -> str:
+    """What keeps a message from being read as an alert, in words; empty when nothing does."""
+    for name in _INTEGERS:
+        if type(content.get(name)) is not int:
+            return f"{name} is {content.get(name)!r}, needed is a whole number"
+    for name in _TEXTS:
+        if not isinstance(content.get(name), str):
+            return f"{name} is {content.get(name)!r}, needed is text"
+    return ""
+
+
+def transition_trouble(content: Mapping[str, Any]) -> str:
+    """What keeps a message from being read as a transition, in words; empty when nothing does."""
+    if type(content.get("at")) is not int:
+        return f"at is {content.get('at')!r}, needed is a whole number"
+    for name in ("alert", "to", "by"):
+        if not isinstance(content.get(name), str):
+            return f"{name} is {content.get(name)!r}, needed is text"
+    return ""
