@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -158,8 +158,9 @@ class Health:
     def shed(self, feed: str, count: int) -> None:
         self.feeds[feed].shed += count
 
-    def metrics(self, held: dict[str, int] | None = None) -> str:
-        """Prometheus text exposition 0.0.4. `held`: bytes in flight per feed."""
+    def metrics(self, held: Mapping[str, int], dropped: Mapping[str, int]) -> str:
+        """Prometheus text exposition 0.0.4. `held`: bytes in flight per feed. `dropped`: records that the quarantine's bounds
+        pushed out, per feed."""
         out = _Exposition()
         feeds = self.feeds.items()
         out.family("records_total", "counter", "Records received, by what became of them.")
@@ -181,7 +182,14 @@ class Health:
                 out.sample("last_received_timestamp_seconds", feed.last_received / SECOND, feed=name)
         out.family("in_flight_bytes", "gauge", "Bytes of messages received and not yet durable.")
         for name, _ in feeds:
-            out.sample("in_flight_bytes", (held or {}).get(name, 0), feed=name)
+            out.sample("in_flight_bytes", held.get(name, 0), feed=name)
+        out.family("quarantine_dropped_records_total", "counter", "Records pushed out of the quarantine by its bounds.")
+        for name, _ in feeds:
+            out.sample("quarantine_dropped_records_total", dropped.get(name, 0), feed=name)
+        out.family("replay_progress_ratio", "gauge", "How much of a recording was played, 0 to 1.")
+        for name, feed in feeds:
+            if feed.progress is not None:
+                out.sample("replay_progress_ratio", feed.progress, feed=name)
         return out.text()
 
 

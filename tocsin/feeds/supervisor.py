@@ -88,7 +88,7 @@ class Supervisor:
         return await self._feeds[entry.feed].sink.redeliver(entry)
 
     def metrics(self) -> str:
-        return self.health.metrics(self._shared.budget.held)
+        return self.health.metrics(self._shared.budget.held, self._shared.quarantine.dropped)
 
     async def _keep(self, feed: _Feed) -> None:
         """Runs one feed until it ends, restarting it after every fault."""

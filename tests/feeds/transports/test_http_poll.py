@@ -1,17 +1,16 @@
 """Polling a real HTTP server: validators, failures, limits, redirects."""
 
 import asyncio
-import contextlib
 import email.utils
 import gzip
 import time
 
 import pytest
-import uvicorn
 from house import START, House, Lines, line, make_spec, until
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from webserver import started
 
 from tocsin.feeds.catalog import Context, make_transport
 from tocsin.feeds.supervisor import Supervisor
@@ -43,25 +42,6 @@ class Page:
         headers = {"etag": self.etag} if self.etag else {}
         headers |= {"last-modified": self.modified} if self.modified else {}
         return Response(self.body, headers=headers)
-
-
-class Server(uvicorn.Server):
-    """A server in this process on a free port."""
-
-    def capture_signals(self):
-        return contextlib.nullcontext()
-
-    @property
-    def url(self) -> str:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
-
-
-async def started(app) -> tuple[Server, asyncio.Task]:
-    server = Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="error", lifespan="off", ws="none"))
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    return server, serving
 
 
 @pytest.fixture
