@@ -20,7 +20,7 @@ class Child:
         self.name = name
         self.restarts = 0
         self._argv = [sys.executable, "-m", "tocsin.app.process", name, str(data)]
-        self._log = log
+        self.log = log
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -30,6 +30,9 @@ class Child:
     def pid(self) -> int | None:
         return self._process.pid if self._process and self._process.returncode is None else None
 
+    def log_tail(self, lines: int = 12) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._supervise(), name=f"child {self.name}")
 
@@ -37,7 +40,7 @@ class Child:
         backoff = Backoff(base=0.2, cap=10)
         while not self._stopping.is_set():
             began = asyncio.get_running_loop().time()
-            with self._log.open("ab") as log:
+            with self.log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._argv, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"}
                 )
@@ -47,7 +50,7 @@ class Child:
             if asyncio.get_running_loop().time() - began > 30:
                 backoff.reset()
             self.restarts += 1
-            self._say(f"{self.name} ended with {code}; starting it again (see {self._log})")
+            self._say(f"{self.name} ended with {code}; starting it again (see {self.log})")
             await asyncio.sleep(backoff.next())
 
     async def stop(self, patience: float = 10.0) -> None:

@@ -20,7 +20,7 @@ from tocsin.journal.connection import Journal, connect
 from tocsin.journal.endpoint import Endpoint
 from tocsin.journal.server import EmbeddedServer
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Misconfigured, Problem, Retriable
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
@@ -28,7 +28,8 @@ from .children import Child
 from .layout import Layout, NodeFile, console_dist
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
-READY_SECONDS = 120.0  # a cold kernel cache compiles first
+READY_SECONDS = 300.0  # a cold kernel cache compiles first
+GIVE_UP = 3  # a process that ends so often before it was ready is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +144,10 @@ async def running(options: Options) -> AsyncIterator[Running]:
             node.write(layout)
             health = await listen(journal)
             async with children(layout, options.say) as start:
-                start("correlate")
-                start("serve")
-                await ready(health, "correlate", "serve", layout=layout)
+                await ready(health, start("correlate"))
                 node = node.started(exercise_clock(city, options.speed, earlier))
                 node.write(layout)
-                start("ingest")
-                await ready(health, "ingest", layout=layout)
+                await ready(health, start("serve"), start("ingest"))
                 yield Running(city, node, journal, health, time.monotonic() - began)
 
 
@@ -166,13 +164,14 @@ async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Callable[[str], None]]:
+async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Callable[[str], Child]]:
     started: list[Child] = []
 
-    def start(name: str) -> None:
+    def start(name: str) -> Child:
         child = Child(name, layout.data, layout.logs / f"{name}.log", say)
         child.start()
         started.append(child)
+        return child
 
     try:
         yield start
@@ -181,14 +180,15 @@ async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[
             await child.stop()
 
 
-async def ready(health: dict[str, dict[str, Any]], *names: str, layout: Layout) -> None:
-    """Raises Retriable, with the end of its log, when a process does not report within two minutes."""
+async def ready(health: dict[str, dict[str, Any]], *waited: Child) -> None:
+    """Raises Fatal, with the end of its log, for a process that keeps ending or does not report within `READY_SECONDS`."""
     deadline = time.monotonic() + READY_SECONDS
-    while missing := [name for name in names if name not in health]:
-        if time.monotonic() > deadline:
-            log = layout.logs / f"{missing[0]}.log"
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:]) if log.exists() else "(no log)"
-            raise Retriable(f"{missing[0]} did not get ready in {READY_SECONDS:.0f} s; its log {log} ends with:\n{tail}")
+    while missing := [child for child in waited if child.name not in health]:
+        late = time.monotonic() > deadline
+        for child in missing:
+            if late or child.restarts >= GIVE_UP:
+                why = f"did not get ready in {READY_SECONDS:.0f} s" if late else f"ended {child.restarts} times at start"
+                raise Fatal(f"{child.name} {why}; its log {child.log} ends with:\n{child.log_tail()}")
         await asyncio.sleep(0.02)
 
 
