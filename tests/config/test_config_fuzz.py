@@ -18,7 +18,7 @@ from tocsin.config.load import load_city
 from tocsin.config.ruletests import parse_tests
 from tocsin.kernel.document import read_text
 from tocsin.kernel.fault import Misconfigured
-from tocsin.rules.check import produced
+from tocsin.rules.produced import produced
 
 
 def damaged(text: str, rng: random.Random, times: int) -> str:

@@ -14,15 +14,17 @@ import jsonschema
 import pytest
 
 from tocsin.config.check import as_json, as_text, read_city
+from tocsin.config.city_keys import EXPECTED, TEST_EVENT
 from tocsin.config.feed_keys import EVENT_FIELDS, FORMATS, SELF_DESCRIBING, STORES_RAW, TRANSPORTS
 from tocsin.config.feeds import parse_feeds
-from tocsin.config.reference import example, feeds_reference
+from tocsin.config.reference import example, pages
+from tocsin.config.ruletests import parse_tests
 from tocsin.config.schema import FILES, schema
 from tocsin.correlate import headline
 from tocsin.feeds import catalog, formats, mapping
 from tocsin.kernel.document import Node, read_file, read_text
 from tocsin.model.event import BASE_FIELDS
-from tocsin.rules import check, keys
+from tocsin.rules import keys, produced
 
 ROOT = Path(__file__).parents[2]
 SEATTLE = ROOT / "examples/seattle"
@@ -115,12 +117,13 @@ def test_names_agree() -> None:
     assert set(FORMATS) == set(formats.FORMATS)
     assert set(STORES_RAW) == set(catalog.STORES_RAW)
     assert set(EVENT_FIELDS) == set(mapping.EVENT_TYPES) == {one.name for one in BASE_FIELDS} - {"feed", "ingest_time"}
-    assert set(SELF_DESCRIBING) == check.SELF_DESCRIBING
+    assert set(SELF_DESCRIBING) == produced.SELF_DESCRIBING
     assert set(keys.HOLES) == set(headline.HOLES)
 
 
 def test_the_feeds_of_the_seattle_example_suit_their_transports_and_formats() -> None:
     report = read_city(SEATTLE)
+    assert (report.problems, report.warnings) == ([], [])
     assert report.city is not None
     assert len(report.city.feeds) == report.feeds >= 5
     for spec in report.city.feeds:
@@ -129,8 +132,19 @@ def test_the_feeds_of_the_seattle_example_suit_their_transports_and_formats() ->
 
 
 # ---- the reference ----
-def test_the_reference_of_feeds_is_current() -> None:
-    assert (ROOT / "docs/feeds-reference.md").read_text() == feeds_reference(), "run `make docs`"
+@pytest.mark.parametrize("name", pages())
+def test_generated_pages_are_current(name: str) -> None:
+    assert (ROOT / name).read_text() == pages()[name], "run `python -m tocsin.config.reference`"
+
+
+def test_the_example_of_a_rule_test_is_good() -> None:
+    page = (ROOT / "docs/rules.md").read_text()
+    (text,) = re.findall(r"^```yaml test\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found, problems = parse_tests(text, rules=["second-smoke-sensor"])
+    assert problems == []
+    assert [(bool(test.fires), len(test.events)) for test in found] == [(True, 2), (False, 2)]
+    for table in (TEST_EVENT, EXPECTED):
+        assert all(f"`{one.name}`" in page for one in table.fields)
 
 
 def test_the_example_of_the_reference_is_a_good_feed() -> None:

@@ -357,6 +357,12 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         ["r.yaml:8: unless[2].active: 'within' is missing: how near to the anchor they must be, as in 1 km"],
     ),
     (
+        "steps too long",
+        '  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}',
+        "  sequence: {first: a, then: [{of: b, within: 1 km, during: 20 h}, {of: c, within: 1 km, during: 5 h}]}",
+        ["r.yaml:5: when.sequence.then: the steps together may last 1 d 1 h; at most 1 d"],
+    ),
+    (
         "two problems",
         'why: Two sensors rarely fail together.\nwhen:\n  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}',
         'wy: x\nwhen:\n  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300, during: 10 min}',

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.model.feed import Choice, FeedSpec, FieldMap
-from tocsin.rules.check import Findings, Produced, check_rules, produced
+from tocsin.rules.check import Findings, check_rules
 from tocsin.rules.compile import compile_rule
 from tocsin.rules.parse import parse_rules
+from tocsin.rules.produced import Produced, produced
 
 AIR = Produced(
     "air",
@@ -123,6 +124,42 @@ def test_an_exception_to_a_silent_feed_is_doubted_and_its_condition_checked() ->
     ]
 
 
+BARE = Produced("bare", frozenset({"bare.a"}), frozenset(), {}, frozenset({"kind", "event_time"}))
+PLACED = Produced("placed", frozenset({"placed.a"}), frozenset(), {}, frozenset({"kind", "event_time", "lon", "lat", "source"}))
+NOWHERE = "bare has no coordinates (feed bare), so it is never near anything; map lon and lat"
+
+
+@pytest.mark.parametrize(
+    ("when", "unless", "problems", "warnings"),
+    [
+        (
+            "cluster: {of: bare, sources: 2, within: 1 km, during: 1 h}",
+            "",
+            [
+                "r.yaml:5: when.cluster.of: bare names no source (feed bare), so there are never 2 different ones; map source, or count events",
+                f"r.yaml:5: when.cluster.of: {NOWHERE}",
+            ],
+            [],
+        ),
+        ("cluster: {of: placed, sources: 2, within: 1 km, during: 1 h}", "", [], []),
+        ("absence: {after: placed, expect: bare, within: 1 km, during: 1 h}", "", [f"r.yaml:5: when.absence.expect: {NOWHERE}"], []),
+        ("match: {of: bare}", "", [], []),
+        ("match: {of: placed}", "unless:\n  - active: {of: bare, within: 1 km}\n", [f"r.yaml:7: unless[1].active.of: {NOWHERE}"], []),
+        (
+            "silence: {of: bare, during: 1 h}",
+            "",
+            [],
+            ["r.yaml:5: when.silence.of: bare names no source (feed bare), so all of it is one source; map source, or write by: feed"],
+        ),
+        ("silence: {of: bare, during: 1 h, by: feed}", "", [], []),
+    ],
+)
+def test_an_operator_needs_what_it_goes_by(when: str, unless: str, problems: list[str], warnings: list[str]) -> None:
+    found = findings(when, BARE, PLACED, unless=unless)
+    assert texts(found.problems) == problems
+    assert texts(found.warnings) == warnings
+
+
 def test_a_cluster_without_per_is_doubted() -> None:
     text = bad_rules.BASE.replace("  per: {place: 300 m, hold: 30 min}\n", "")
     rules, _ = parse_rules(text, "r.yaml")
@@ -149,14 +186,22 @@ def feed(**changes: object) -> FeedSpec:
         ("json", {"kind": FieldMap(constant="a"), "value": FieldMap(path="v"), "unit": FieldMap(constant="m")}, {"a"}, {"m"}),
         ("json", {"kind": FieldMap(constant="a"), "value": FieldMap(path="v"), "unit": FieldMap(path="u", table={"1": "m"}, default="cm")}, {"a"}, {"m", "cm"}),
         ("json", {"kind": FieldMap(constant="a"), "value": FieldMap(path="v"), "unit": FieldMap(path="u")}, {"a"}, None),
+        ("geojson", {"kind": FieldMap(constant="a")}, {"a"}, set()),
         ("cloudevents", {}, None, None),
+        ("cloudevents", {"value": FieldMap(path="v")}, None, None),
+        ("cloudevents", {"value": FieldMap(path="v", unit="m")}, None, {"m"}),
     ],
 )  # fmt: skip
 def test_what_a_feed_produces_is_read_from_its_declaration(
     format_: str, mapping: dict[str, FieldMap], kinds: set[str] | None, units: set[str] | None
 ) -> None:
     found = produced(feed(format=Choice(format_), mapping=mapping, attrs={"n": FieldMap(path="n", as_type="number")}))
-    assert found == Produced("f", kinds, units, {"n": "number"})
+    fields = (
+        None
+        if format_ == "cloudevents"
+        else frozenset(mapping) | (frozenset({"lon", "lat", "area"}) if format_ == "geojson" else frozenset())
+    )
+    assert found == Produced("f", kinds, units, {"n": "number"}, fields)
 
 
 # ---- text that is not a rule never crashes it ----

@@ -13,10 +13,11 @@ from tocsin.kernel.shape import BAD, Place
 from tocsin.model.city import City, Exercise, Layer
 from tocsin.model.feed import FeedSpec
 from tocsin.model.plan import Plan
-from tocsin.rules.check import check_rules, produced
+from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import read_rules
+from tocsin.rules.produced import produced
 
 from .city_keys import CITY, LAYERS
 from .feeds import read_feeds

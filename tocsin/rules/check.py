@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
 from tocsin.kernel.fault import Problem, nearest
-from tocsin.model.feed import FeedSpec, FieldMap
 from tocsin.model.predicate import And, Compare, covers
 from tocsin.model.time import format_span
 from tocsin.model.units import canonical
 
 from .compile import selector, value_dimensions
 from .condition import Comparison, Condition, Constant, Quantity, comparisons
-from .nodes import Cluster, Match, Rule, Sequence, Silence, conditions
-
-#: Formats whose records name their own kinds, values and units.
-SELF_DESCRIBING = frozenset({"cloudevents", "cap", "arrow"})
+from .keys import DURING_MAX
+from .nodes import Absence, Cluster, Match, Rule, Sequence, Silence, conditions
+from .produced import Produced
 
 
 @dataclass(slots=True)
@@ -26,41 +24,6 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """What a feed's declaration says it produces. None: not known before records come. No units: its events carry no value."""
-
-    feed: str
-    kinds: frozenset[str] | None
-    units: frozenset[str] | None
-    attrs: Mapping[str, str]
-
-
-def produced(spec: FeedSpec) -> Produced:
-    """What a feed produces, as far as its declaration tells."""
-    own = spec.format.name in SELF_DESCRIBING or "profile" in spec.format.options
-    kind = spec.mapping.get("kind")
-    value, unit = spec.mapping.get("value"), spec.mapping.get("unit")
-    units: frozenset[str] | None = None
-    if value is None and not own:
-        units = frozenset()
-    elif unit is not None:
-        units = _values(unit)
-    elif value is not None and value.unit_path is None:
-        units = frozenset({value.unit}) if value.unit else frozenset()
-    return Produced(spec.name, _values(kind) if kind else None, units, {name: one.as_type for name, one in spec.attrs.items()})
-
-
-def _values(one: FieldMap) -> frozenset[str] | None:
-    """Every text a field can have, or None when it is taken from the record as it is."""
-    default = {str(one.default)} if one.default is not None else set()
-    if one.table is not None:
-        return frozenset({str(value) for value in one.table.values()} | default)
-    if one.path is None and one.template is None:
-        return frozenset({str(one.constant)})
-    return None
 
 
 def check_rules(rules: Iterable[Rule], feeds: Many[Produced] | None = None) -> Findings:
@@ -135,6 +98,9 @@ class _Checker:
         for index, step in enumerate(when.then, 1):
             if step.min_gap > step.during:
                 self.bad(f"when.sequence.then[{index}].min_gap", self._never("this step", step.min_gap, step.during))
+        whole = sum(step.during for step in when.then)
+        if whole > DURING_MAX:
+            self.bad("when.sequence.then", f"the steps together may last {format_span(whole)}; at most {format_span(DURING_MAX)}")
 
     def _never(self, what: str, needed: int, during: int) -> str:
         return f"can never fire: {what} need {format_span(needed)}, but during is {format_span(during)}".replace(
@@ -172,8 +138,25 @@ class _Checker:
             return
         if dimensions:
             self.units(path, condition, dimensions[0], makers)
+        self.fields(path, condition.kind, makers)
         for test in comparisons(condition.where):
             self.test(path, test, condition, makers)
+
+    def fields(self, path: str, kind: str, makers: Many[Produced]) -> None:
+        """Events without what the operator goes by: sources to tell apart, places to be near to."""
+        when = self.rule.when
+        whose = ", ".join(feed.feed for feed in makers)
+        nameless = all(feed.lacks("source") for feed in makers)
+        if nameless and isinstance(when, Cluster) and when.sources > 1 and path == "when.cluster.of":
+            self.bad(
+                path,
+                f"{kind} names no source (feed {whose}), so there are never {when.sources} different ones; map source, or count events",
+            )
+        if nameless and isinstance(when, Silence) and when.by == "source":
+            self.doubt(path, f"{kind} names no source (feed {whose}), so all of it is one source; map source, or write by: feed")
+        near = isinstance(when, Cluster | Sequence | Absence) or path.startswith("unless")
+        if near and all(feed.lacks("lon") or feed.lacks("lat") for feed in makers):
+            self.bad(path, f"{kind} has no coordinates (feed {whose}), so it is never near anything; map lon and lat")
 
     def units(self, path: str, condition: Condition, dimension: str, makers: Many[Produced]) -> None:
         """A comparison no event can pass: the kind is measured in something else, or not at all."""
