@@ -1,0 +1,96 @@
+"""How long until a node is ready, and what it costs when nothing happens.
+
+    python -m bench.startup [--json]
+
+Cold: the kernels' cache is empty and everything is compiled. Warm: the second start. Idle: CPU and memory of all processes over
+20 s without an event (ticks go on). Install: bytes on disk of the virtual environment, the console and the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.machine import machine, table
+from bench.pipeline import cpu_and_rss, pids, write_city
+from tocsin.app.node import Options, running
+
+ROOT = Path(__file__).parents[1]
+IDLE_SECONDS = 20.0
+
+
+def warm_up(cache: Path) -> tuple[float, float]:
+    """(wall, CPU) seconds of `tocsin warm-up` with this kernel cache."""
+    began = time.monotonic()
+    before = os.times()
+    subprocess.run(
+        [sys.executable, "-m", "tocsin", "warm-up", "--json"],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+        check=True,
+        capture_output=True,
+    )
+    after = os.times()
+    return time.monotonic() - began, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
+
+
+async def idle(folder: Path) -> dict[str, Any]:
+    """A node with 1,000 rules and no events."""
+    options = Options(write_city(folder / "city", 1000), folder / "data", 0, 0, 0, say=lambda text: None)
+    async with running(options) as node:
+        await asyncio.sleep(3)
+        processes = pids(node) | {"supervisor": os.getpid()}
+        before = {name: cpu_and_rss(pid)[0] for name, pid in processes.items()}
+        await asyncio.sleep(IDLE_SECONDS)
+        after = {name: cpu_and_rss(pid) for name, pid in processes.items()}
+        return {
+            "ready_s": round(node.ready_seconds, 2),
+            "cpu_percent": {name: round((after[name][0] - before[name]) / IDLE_SECONDS * 100, 1) for name in processes},
+            "rss_mb": {name: round(after[name][1]) for name in processes},
+        }
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.startup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    a = parser.parse_args(argv)
+    here = machine()
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
+        folder = Path(name)
+        cold, warm = warm_up(folder / "cache"), warm_up(folder / "cache")
+        told = asyncio.run(idle(folder))
+    sizes = {
+        "python packages": size_mb(ROOT / ".venv"),
+        "console built": size_mb(ROOT / "console" / "dist"),
+        "our package": size_mb(ROOT / "tocsin"),
+    }
+    print(f"{here['cpu']}, {here['cores']} cores, load {here['load']}, {here['date']}")
+    rows = [
+        ("kernels, cold cache", f"{cold[0]:.1f} s wall, {cold[1]:.1f} s CPU"),
+        ("kernels, warm cache", f"{warm[0]:.1f} s wall, {warm[1]:.1f} s CPU"),
+        ("node with 1,000 rules to ready, warm", f"{told['ready_s']} s"),
+        ("idle CPU, percent of a core", ", ".join(f"{k} {v}" for k, v in told["cpu_percent"].items())),
+        ("idle memory, MB", ", ".join(f"{k} {v}" for k, v in told["rss_mb"].items()) + f", all {sum(told['rss_mb'].values())}"),
+        *((f"on disk, {name}", f"{value:.0f} MB") for name, value in sizes.items()),
+    ]
+    print(table(("what", "figure"), rows))
+    if a.json:
+        print(json.dumps({"machine": here, "cold_s": cold, "warm_s": warm, "idle": told, "disk_mb": sizes}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
