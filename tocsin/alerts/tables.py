@@ -37,7 +37,6 @@ REVISIONS = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("heard", sa.BigInteger, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),  # the Alert as journaled
-    sa.Index("revision_heard", "heard", "alert", "revision"),
 )
 
 #: Every change of state, by the engine or by people. `at`: as written in the message.
@@ -54,7 +53,6 @@ HISTORY = sa.Table(
     sa.Column("note", sa.String, nullable=False),
     sa.Column("owner", sa.String),
     sa.Index("history_alert", "alert", "seq"),
-    sa.Index("history_heard", "heard", "alert", "seq"),
 )
 
 #: How far the stream is applied, and the fingerprint of these tables.

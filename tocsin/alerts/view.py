@@ -101,24 +101,16 @@ class AlertsView:
     @staticmethod
     def _then(at: int) -> sa.Select[Any]:
         """What was known at city time `at`: the stream up to the last message heard by then."""
-        told = sa.select(REVISIONS.c.alert, sa.func.max(REVISIONS.c.revision).label("revision")).where(REVISIONS.c.heard <= at)
-        newest = told.group_by(REVISIONS.c.alert).subquery()
-        moved = sa.select(HISTORY.c.alert, sa.func.max(HISTORY.c.seq).label("seq")).where(HISTORY.c.heard <= at)
-        last = moved.group_by(HISTORY.c.alert).subquery()
-        columns = [column for column in ALERTS.c if column.name not in {"state", "owner", "revision", "severity"}]
+        told, moved = REVISIONS.alias("told"), HISTORY.alias("moved")
+        newest = sa.select(sa.func.max(told.c.revision)).where(told.c.alert == ALERTS.c.id, told.c.heard <= at).scalar_subquery()
+        last = sa.select(sa.func.max(moved.c.seq)).where(moved.c.alert == ALERTS.c.id, moved.c.heard <= at).scalar_subquery()
+        then = (REVISIONS.c.severity, REVISIONS.c.revision, HISTORY.c.to_state.label("state"), HISTORY.c.owner, REVISIONS.c.body)
         return (
-            sa.select(
-                *columns,
-                REVISIONS.c.severity,
-                newest.c.revision,
-                HISTORY.c.to_state.label("state"),
-                HISTORY.c.owner.label("owner"),
-                REVISIONS.c.body,
-            )
-            .join(newest, newest.c.alert == ALERTS.c.id)
-            .join(REVISIONS, sa.and_(REVISIONS.c.alert == ALERTS.c.id, REVISIONS.c.revision == newest.c.revision))
-            .join(last, last.c.alert == ALERTS.c.id)
-            .join(HISTORY, HISTORY.c.seq == last.c.seq)
+            sa.select(ALERTS.c.id, ALERTS.c.rule, ALERTS.c.known_at, *then)
+            .select_from(ALERTS)
+            .join(REVISIONS, sa.and_(REVISIONS.c.alert == ALERTS.c.id, REVISIONS.c.revision == newest))
+            .join(HISTORY, HISTORY.c.seq == last)
+            .where(ALERTS.c.known_at <= at)
         )
 
     def _listed(self, row: Any) -> Json:
