@@ -13,10 +13,11 @@ class Columns:
     """n events in journal order.
 
     `seq`: int64, `model.ids.event_seq`. `time`: int64 µs, event time already clamped to ingest + skew. `kind`: int32, code
-    of (kind, dimension of the unit) given by `Engine.kind_code`. `source`: int32, code of (feed, source), -1 when the event
-    names none. `lon`, `lat`: float64 degrees, NaN when unknown. `value`: float64 in the canonical unit of the dimension,
-    -inf when there is none. `bits`: uint64[n, words], bit i of word i // 64 set where predicate i of `Engine.predicates`
-    holds. Read-only arrays are fine.
+    of (kind, dimension of the unit) given by `Engine.kind_code`. `source`: int32, code of (feed, source) given by
+    `Engine.source_code`; an event that names no source has the code of (feed, None), or -1 when not even the feed matters.
+    `lon`, `lat`: float64 degrees, NaN when unknown. `value`: float64 in the canonical unit of the dimension, -inf when there
+    is none. `bits`: uint64[n, words], bit i of word i // 64 set where predicate i of `Engine.predicates` holds.
+    `valid_until`: int64 µs, exclusive, -1 when the event names no end; None when no event does. Read-only arrays are fine.
     """
 
     seq: NDArray[np.int64]
@@ -27,6 +28,7 @@ class Columns:
     lat: NDArray[np.float64]
     value: NDArray[np.float64]
     bits: NDArray[np.uint64]
+    valid_until: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.seq)

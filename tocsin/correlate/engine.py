@@ -2,56 +2,310 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Plan
 from tocsin.model.predicate import Expr
 
 from .columns import Columns
 from .firing import Firings
+from .kernels import layout
+from .kernels.drive import advance, run, start_watches
+from .kernels.recent import bury
+from .state import Memory
+from .tables import compile_plan
+
+#: Version of the snapshot's layout; another one is refused.
+SNAPSHOT: Final = 1
+_NAMED = {
+    "matches": layout.MATCHES,
+    "stored": layout.ENTRIES,
+    "visited": layout.VISITED,
+    "overwritten": layout.OVERWRITTEN,
+    "too_late": layout.TOO_LATE,
+    "stale_samples": layout.STALE,
+    "suppressed": layout.SUPPRESSED,
+    "given_up": layout.GIVEN_UP,
+    "recent": layout.STORED,
+    "groups_open": layout.GROUPS_LIVE,
+    "absences_pending": layout.PENDING_LIVE,
+    "alerts": layout.NUMBER,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Table sizes as powers of two: tests use tiny ones. Tables grow or report; nothing is lost silently."""
+    """Table sizes as powers of two: tests use tiny ones. Tables grow or report; nothing is lost silently.
+
+    `ring`: recent events kept, grown up to `ring_max`. `heads`: chains of the hashed grid. `sources`: sources with a state.
+    `pending`: absences waiting, open alerts.
+    """
 
     ring: int = 17
     heads: int = 16
     sources: int = 14
-    pending: int = 14
+    pending: int = 12
+    ring_max: int = 22
 
 
 class Engine:
-    """Runs a plan. Owns nothing but state; no I/O, no clock of its own."""
+    """Runs a plan. Owns nothing but state; no I/O, no clock of its own.
 
-    def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:  # noqa: B008
-        ...
+    Entries must come in journal order (`seq` ascending). An event more than `plan.lateness` older than the clock is left to
+    reconcile and counted (`too_late`).
+    """
 
     #: Distinct conditions besides `value >= number`, in bit order; the caller evaluates them per batch into `Columns.bits`.
     predicates: tuple[Expr, ...]
     words: int
 
+    def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:  # noqa: B008
+        self.plan = plan
+        self._tables = compile_plan(plan)
+        self.predicates = self._tables.predicates
+        self.words = self._tables.words
+        self._memory = Memory(
+            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness
+        )
+        self._kinds: dict[tuple[str, str | None], int] = {}
+        self._sources: dict[tuple[str, str | None], int] = {}
+        self._names: list[tuple[str, str | None]] = []
+        self._unbound: dict[str, int] = {}  # declared sources whose feed is not known yet
+        self._started = False
+        self._declared = self._declare()
+
     def kind_code(self, kind: str, dimension: str | None) -> int:
         """The code of (kind, dimension); a pair not seen before gets the next one."""
-        raise NotImplementedError
+        code = self._kinds.get((kind, dimension))
+        if code is None:
+            code = self._kinds[kind, dimension] = len(self._kinds)
+            for name, array in self._tables.of_kinds(self._kinds).items():
+                self._memory.put(name, array)
+            self._memory.meta[layout.WIDEST] = self._tables.widest
+        return code
+
+    def source_code(self, feed: str, source: str | None) -> int:
+        """The code of (feed, source); a pair not seen before gets the next one. `source` None: the feed itself, for events
+        that name no source but still show that the feed speaks."""
+        code = self._sources.get((feed, source))
+        if code is not None:
+            return code
+        if source is not None and source in self._unbound:
+            code = self._unbound.pop(source)
+            self._sources[feed, source] = code
+            self._names[code] = (feed, source)
+        else:
+            code = self._new_source(feed, source)
+        own = code if source is None else self.source_code(feed, None)
+        self._tell_source(code, own, source is not None)
+        return code
+
+    def source_name(self, code: int) -> tuple[str, str | None]:
+        """(feed, source) of a code; the feed is empty for a declared source that has not been heard yet."""
+        return self._names[code]
+
+    def _new_source(self, feed: str, source: str | None) -> int:
+        code = self._sources[feed, source] = len(self._names)
+        self._names.append((feed, source))
+        return code
+
+    def _tell_source(self, code: int, feed: int, named: bool) -> None:
+        known = self._memory["sources"]
+        if code >= len(known):
+            bigger = np.zeros(max(2 * len(known), code + 1), layout.SOURCE)
+            bigger["feed"], bigger["named"] = -1, 1
+            bigger[: len(known)] = known
+            self._memory.put("sources", bigger)
+        self._memory["sources"][code] = (feed, named)
+
+    def _declare(self) -> NDArray[np.int64]:
+        """Gives declared sources (`feed/source`, or the source alone) and feeds their codes: rows of (watch, code)."""
+        rows = []
+        for watch, name, by_feed in self._tables.declared:
+            feed, slash, source = name.partition("/")
+            if by_feed:
+                code = self.source_code(name, None)
+            elif slash:
+                code = self.source_code(feed, source)
+            elif name in self._unbound:
+                code = self._unbound[name]
+            else:
+                code = self._unbound[name] = len(self._names)
+                self._names.append(("", name))
+                self._tell_source(code, -1, True)
+            rows.append((watch, code))
+        return np.array(rows, np.int64).reshape(-1, 2)
 
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
-        raise NotImplementedError
+        batch = self._batch(columns)
+        self._move(ingest)
+        row = 0
+        while True:
+            row, full = run(self._memory.m, row, *batch)
+            if full == layout.DONE:
+                return self._firings()
+            if full == layout.BAD_CODE:
+                raise Fatal("columns hold a kind code that Engine.kind_code did not give, or a source code below -1")
+            self._memory.grow(full)
 
     def tick(self, clock: int) -> Firings:
         """Moves the journal clock; deadlines up to `clock - delay` fire."""
-        raise NotImplementedError
+        self._move(clock)
+        return self._firings()
+
+    def withdraw(self, seqs: Iterable[int]) -> None:
+        """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of
+        them started is dropped, a standing fact ends. What was heard stays heard. Alerts that rest on them are the caller's."""
+        gone = np.array(sorted(set(seqs)), np.int64)
+        if not len(gone):
+            return
+        bury(self._memory.m, gone)
+        pending = self._memory.use(layout.PENDING_TOP, "pending")
+        pending["alive"][np.isin(pending["seq"], gone)] = 0
+        facts = self._memory.use(layout.STANDING, "facts")
+        self._memory.replace_facts(facts[~np.isin(facts["seq"], gone)])
 
     def snapshot(self) -> Mapping[str, Any]:
         """Everything needed to go on: numpy arrays and plain values (no objects)."""
-        raise NotImplementedError
+        return {
+            "format": SNAPSHOT,
+            "plan": self._fingerprint(),
+            "kinds": [list(key) for key in self._kinds],
+            "sources": [list(key) for key in self._names],
+            "started": self._started,
+            **self._memory.save(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        """Goes on from a snapshot. Raises `Fatal` when it was taken with other rules: their numbers would mean other things."""
+        if state.get("format") != SNAPSHOT or list(state.get("plan", ())) != self._fingerprint():
+            raise Fatal(
+                "the snapshot was taken with other rules, time settings or another version of the engine; "
+                "replay the journal instead of restoring it"
+            )
+        self._kinds = {}
+        for kind, dimension in state["kinds"]:
+            self.kind_code(kind, dimension)
+        self._sources, self._names, self._unbound = {}, [], {}
+        for feed, source in state["sources"]:
+            self._restore_source(feed, source)
+        feeds = {feed: code for (feed, source), code in self._sources.items() if source is None}
+        for code, (feed, source) in enumerate(self._names):
+            self._tell_source(code, feeds.get(feed, -1), source is not None)
+        self._memory.load(state)
+        self._started = bool(state["started"])
+
+    def _restore_source(self, feed: str, source: str | None) -> None:
+        code = len(self._names)
+        self._names.append((feed, source))
+        if feed == "" and source is not None:
+            self._unbound[source] = code
+        else:
+            self._sources[feed, source] = code
 
     def counters(self) -> Mapping[str, int]:
         """Matches, entries stored, visited, overwritten inside a window (answers may be incomplete), state bytes ..."""
-        raise NotImplementedError
+        meta = self._memory.meta
+        return {**{name: int(meta[at]) for name, at in _NAMED.items()}, "state_bytes": self._memory.size()}
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Compiles every kernel (or loads it from the cache), with arguments as they will come: read-only arrays."""
+        from .warm import warm_up
+
+        warm_up(cls)
+
+    def _fingerprint(self) -> list[str]:
+        plan = self.plan
+        return [f"{plan.delay} {plan.lateness}", *(f"{rule.name} {rule.version}" for rule in plan.rules)]
+
+    def _batch(self, columns: Columns) -> tuple[NDArray[Any], ...]:
+        n = len(columns.seq)
+        valid_until = columns.valid_until if columns.valid_until is not None else _never_ends(n)
+        bits = _plain(columns.bits, np.uint64)
+        batch = (
+            _plain(columns.seq, np.int64),
+            _plain(columns.time, np.int64),
+            _plain(columns.kind, np.int32),
+            _plain(columns.source, np.int32),
+            _plain(columns.lon, np.float64),
+            _plain(columns.lat, np.float64),
+            _plain(columns.value, np.float64),
+            bits,
+            _plain(valid_until, np.int64),
+        )
+        if any(len(column) != n for column in batch) or bits.shape != (n, self.words):
+            shapes = ", ".join(str(column.shape) for column in batch)
+            raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
+        return batch
+
+    def _move(self, clock: int) -> None:
+        """Starts an output and, when the clock moves on, decides what is due."""
+        meta = self._memory.meta
+        meta[layout.PUSH] += 1
+        meta[layout.ROWS] = meta[layout.SAID] = 0
+        if clock <= meta[layout.CLOCK]:
+            return
+        meta[layout.CLOCK] = clock
+        meta[layout.WATERMARK] = clock - self.plan.delay
+        if not self._started:
+            self._started = True
+            self._start(clock)
+        while (full := advance(self._memory.m)) != layout.DONE:
+            self._memory.grow(full)
+
+    def _start(self, clock: int) -> None:
+        while len(self._declared) >= len(self._memory["runs"]):
+            self._memory.grow(layout.FULL_RUNS)
+        while len(self._declared) >= len(self._memory["heap"]):
+            self._memory.grow(layout.FULL_PENDING)
+        watches, subjects = (np.ascontiguousarray(column) for column in self._declared.T)
+        start_watches(self._memory.m, watches, subjects, clock)
+
+    def _firings(self) -> Firings:
+        rows = self._memory.use(layout.ROWS, "out_rows")
+        said = self._memory.use(layout.SAID, "out_said")
+        return Firings(
+            rule=rows["rule"].copy(),
+            what=rows["what"].astype(np.int8),
+            group=rows["group"].copy(),
+            anchor=rows["anchor"].copy(),
+            time=rows["time"].copy(),
+            source=rows["source"].copy(),
+            count=rows["count"].copy(),
+            offset=np.concatenate(([0], rows["said"])).astype(np.int64),
+            evidence=said["seq"].copy(),
+            role=said["role"].astype(np.int8),
+        )
+
+
+def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """The column as the kernels were compiled for: contiguous, aligned, read-only."""
+    flags = column.flags
+    if column.dtype == dtype and flags.c_contiguous and flags.aligned:
+        if not flags.writeable:
+            return column
+        plain = column.view()
+    else:
+        plain = np.array(column, dtype, order="C")
+    plain.flags.writeable = False
+    return plain
+
+
+_ENDLESS: list[NDArray[np.int64]] = []
+
+
+def _never_ends(n: int) -> NDArray[np.int64]:
+    """n times -1: events that name no end."""
+    if not _ENDLESS or len(_ENDLESS[0]) < n:
+        column = np.full(max(n, 1024), -1, np.int64)
+        column.flags.writeable = False
+        _ENDLESS[:] = [column]
+    return _ENDLESS[0][:n]

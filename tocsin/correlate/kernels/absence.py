@@ -1,0 +1,112 @@
+"""`absence`: A at t, and no B within R in (t, t + T]; decided when the watermark passes t + T (SEMANTICS 11).
+
+One pending entry stands for all rules of a channel with the same T. It is decided by one look at the recent store at the
+deadline, so a B may come before or after A, and a withdrawn B counts as never seen. An A whose deadline has already passed when
+it arrives is decided as soon as the clock moves on: entries of one ingest time are known together. A fired absence is kept
+in a lane of its own until no B can be late enough to matter; a B that arrives after all takes the alert back.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .alerts import fire, take_back
+from .layout import (
+    AFTER_ROLE, ANCHOR, DEAD, FIRED, PENDING_FREE, PENDING_LIVE, PENDING_TOP, T_BITS, T_FOUND, T_HOT, T_META, T_MORE, T_PENDING,
+    T_PENDING_BITS, T_RULES, T_SEARCHES, T_SET_RULES, T_SETS, WATERMARK, WORDS, Event, Spot,
+)  # fmt: skip
+from .memory import view
+from .recent import holds, store, unlink
+from .search import begin, exists, seek
+from .timers import set_timer
+
+
+@njit(cache=True)
+def due_to(m, event, deadlines):
+    """Whether the event starts the clock of at least one rule of the set."""
+    s = view(m, T_SETS)[deadlines]
+    for i in range(s.first, s.last):
+        r = view(m, T_SET_RULES)[i]
+        if event.value < r.threshold:
+            return False
+        if holds(view(m, T_BITS), event.row, view(m, T_META)[WORDS], r.predicate):
+            return True
+    return False
+
+
+@njit(cache=True)
+def expect(m, event, deadlines):
+    """An A arrives: remember it until its deadline."""
+    meta, table, bits, kept = view(m, T_META), view(m, T_PENDING), view(m, T_BITS), view(m, T_PENDING_BITS)
+    if not due_to(m, event, deadlines):
+        return
+    meta[PENDING_LIVE] += 1
+    at = meta[PENDING_FREE]
+    if at >= 0:
+        meta[PENDING_FREE] = table[at].next
+    else:
+        at = meta[PENDING_TOP]
+        meta[PENDING_TOP] = at + 1
+    p = table[at]
+    p.seq, p.time, p.value, p.source, p.set, p.alive = event.seq, event.time, event.value, event.source, deadlines, 1
+    p.x, p.y, p.z = event.spot.x, event.spot.y, event.spot.z
+    words = meta[WORDS]
+    for word in range(words):
+        kept[at * words + word] = bits[event.row * words + word]
+    set_timer(m, event.time + view(m, T_SETS)[deadlines].window, event.seq, deadlines, at)
+
+
+@njit(cache=True)
+def decide(m, at):
+    """The deadline of a pending entry has passed: fires the rules whose B is not known."""
+    meta, p = view(m, T_META), view(m, T_PENDING)[at]
+    if p.alive:
+        event = Event(p.seq, p.time, p.source, p.value, Spot(p.x, p.y, p.z, True), at)
+        s = view(m, T_SETS)[p.set]
+        for i in range(s.first, s.last):
+            r = view(m, T_SET_RULES)[i]
+            if event.value < r.threshold:
+                break
+            if holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
+                decide_rule(m, r.rule, event)
+    p.alive = 0
+    meta[PENDING_LIVE] -= 1
+    p.next = meta[PENDING_FREE]
+    meta[PENDING_FREE] = at
+
+
+@njit(cache=True)
+def decide_rule(m, rule, event):
+    """One rule at its deadline."""
+    r = view(m, T_RULES)[rule]
+    deadline = event.time + r.window
+    if exists(m, r.search, event.time + 1, deadline, event.spot):
+        return
+    f = view(m, T_FOUND)[0]
+    f.seq, f.source, f.role = event.seq, event.source, AFTER_ROLE
+    number, slot = fire(m, rule, event.seq, deadline, event.source, event.spot, 1)
+    if number < 0:
+        return
+    lane = view(m, T_SEARCHES)[r.fired].lane
+    kept = store(m, lane, event, 0, view(m, T_PENDING_BITS))
+    view(m, T_MORE)[kept].group = number
+    view(m, T_MORE)[kept].slot = slot
+    view(m, T_META)[FIRED] += 1
+
+
+@njit(cache=True)
+def arrived(m, rule, event):
+    """A B arrives. Only one that the watermark has passed can belong to a fired absence."""
+    if event.time > view(m, T_META)[WATERMARK] or view(m, T_META)[FIRED] == 0:
+        return
+    r = view(m, T_RULES)[rule]
+    begin(m, r.fired, event.spot)
+    while True:
+        at = seek(m, r.fired, event.time - r.window, event.time - 1, event.spot)
+        if at < 0:
+            return
+        unlink(m, at)
+        view(m, T_HOT)[at].state = DEAD
+        view(m, T_META)[FIRED] -= 1
+        more = view(m, T_MORE)[at]
+        take_back(m, rule, more.group, more.slot, event.seq, event.time, event.source, ANCHOR)

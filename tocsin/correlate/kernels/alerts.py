@@ -1,0 +1,265 @@
+"""From matches to firings: what suppresses a match, which open alert it joins, and the rows that say so (SEMANTICS 5, 6).
+
+A thinned rule keeps its open alerts as groups. A group is open for a match at time t while t - (its newest match) <= hold; of
+several open ones within `place` the nearest is joined, at equal distance the one opened last. A match without a place
+joins the rule's group of placeless matches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .cells import apart, cell_of, cover, mix
+from .layout import (
+    CLOCK,
+    EVIDENCE,
+    GROUPS_FREE,
+    GROUPS_LIVE,
+    GROUPS_TOP,
+    JOIN,
+    LATENESS,
+    LONG_AGO,
+    MATCHES,
+    NUMBER,
+    PUSH,
+    RAISE,
+    RETRACT,
+    ROWS,
+    SAID,
+    SUPPRESSED,
+    T_CELLS,
+    T_EVIDENCE,
+    T_FACT_HEADS,
+    T_FACTS,
+    T_FOUND,
+    T_GROUP_HEADS,
+    T_GROUPS,
+    T_META,
+    T_OUT_ROWS,
+    T_OUT_SAID,
+    T_RULES,
+    T_UNLESS,
+    Spot,
+)
+from .memory import view
+
+
+@njit(cache=True)
+def suppressed(m, rule, spot, time):
+    """Whether a fact of the rule's `unless` is active at `time` and near `spot` (valid_until is exclusive)."""
+    r, unless, facts = view(m, T_RULES)[rule], view(m, T_UNLESS), view(m, T_FACTS)
+    for u in range(r.unless, r.unless_end):
+        at = view(m, T_FACT_HEADS)[unless[u].list]
+        while at >= 0:
+            fact = facts[at]
+            if fact.time <= time < fact.until and apart(fact, spot) <= unless[u].limit:
+                return True
+            at = fact.next
+    return False
+
+
+@njit(cache=True)
+def bucket(rule, source, cell, mask):
+    """Chain of a group: by rule, by source when thinned by source, by cell when thinned by place (-1 otherwise)."""
+    return mix(((np.int64(rule) * 1_000_003 + source + 1) << 24) ^ (cell + 1), mask)
+
+
+@njit(cache=True)
+def over(m, group):
+    """Whether no match that may still come can join a group."""
+    meta = view(m, T_META)
+    return group.newest + view(m, T_RULES)[group.rule].hold + meta[LATENESS] < meta[CLOCK]
+
+
+@njit(cache=True)
+def free_group(m, at):
+    """Gives the place of a group back."""
+    meta, group = view(m, T_META), view(m, T_GROUPS)[at]
+    group.number = -1
+    group.next = meta[GROUPS_FREE]
+    meta[GROUPS_FREE] = at
+    meta[GROUPS_LIVE] -= 1
+
+
+@njit(cache=True)
+def look(m, rule, source, cell, spot, time, best, nearest):
+    """The nearest open group of one chain if it beats `best` at `nearest`; frees groups that nothing can join any more."""
+    groups, heads, r = view(m, T_GROUPS), view(m, T_GROUP_HEADS), view(m, T_RULES)[rule]
+    head = bucket(rule, source, cell, len(heads) - 1)
+    before, at = -1, np.int64(heads[head])
+    while at >= 0:
+        g = groups[at]
+        after = np.int64(g.next)
+        if over(m, g):
+            if before < 0:
+                heads[head] = after
+            else:
+                groups[before].next = after
+            free_group(m, at)
+            at = after
+            continue
+        if g.rule == rule and g.source == source and time - g.newest <= r.hold and (g.placed != 0) == (cell >= 0):
+            away = apart(g, spot) if cell >= 0 else 0.0
+            limit = r.place if cell >= 0 else 0.0
+            if away <= limit and (away < nearest or (away == nearest and (best < 0 or g.number > groups[best].number))):
+                best, nearest = at, away
+        before = at
+        at = after
+    return best, nearest
+
+
+@njit(cache=True)
+def open_group(m, rule, source, spot, time):
+    """The group a match joins, -1 when it opens a new one."""
+    r, cells = view(m, T_RULES)[rule], view(m, T_CELLS)
+    by = source if r.by_source else np.int64(-1)
+    best, nearest = np.int64(-1), np.inf
+    if not (r.placed and spot.known):
+        best, nearest = look(m, rule, by, np.int64(-1), spot, time, best, nearest)
+        return best
+    for i in range(cover(m, r.place_level, spot, r.place_angle)):
+        best, nearest = look(m, rule, by, cells[i], spot, time, best, nearest)
+    return best
+
+
+@njit(cache=True)
+def new_group(m, rule, source, spot):
+    """Opens a group; the caller has seen to the room."""
+    meta, groups, r = view(m, T_META), view(m, T_GROUPS), view(m, T_RULES)[rule]
+    at = meta[GROUPS_FREE]
+    if at >= 0:
+        meta[GROUPS_FREE] = groups[at].next
+    else:
+        at = meta[GROUPS_TOP]
+        meta[GROUPS_TOP] = at + 1
+    meta[GROUPS_LIVE] += 1
+    g = groups[at]
+    g.number, g.newest, g.count, g.row, g.push = meta[NUMBER], LONG_AGO, 0, -1, -1
+    g.rule, g.source, g.kept, g.live = rule, source if r.by_source else -1, 0, 0
+    g.x, g.y, g.z, g.placed = spot.x, spot.y, spot.z, 1 if r.placed and spot.known else 0
+    meta[NUMBER] += 1
+    hang(m, at)
+    return at
+
+
+@njit(cache=True)
+def hang(m, at):
+    """Puts a group into its chain."""
+    g, heads = view(m, T_GROUPS)[at], view(m, T_GROUP_HEADS)
+    cell = np.int64(-1)
+    if g.placed:
+        cell = cell_of(m, view(m, T_RULES)[g.rule].place_level, Spot(g.x, g.y, g.z, True))
+    head = bucket(g.rule, g.source, cell, len(heads) - 1)
+    g.next = heads[head]
+    heads[head] = at
+
+
+@njit(cache=True)
+def rehang(m):
+    """Builds all chains of groups again, without those that are over."""
+    meta, groups, heads = view(m, T_META), view(m, T_GROUPS), view(m, T_GROUP_HEADS)
+    for i in range(len(heads)):
+        heads[i] = -1
+    meta[GROUPS_FREE] = -1
+    meta[GROUPS_LIVE] = meta[GROUPS_TOP]
+    for at in range(meta[GROUPS_TOP]):
+        if groups[at].number >= 0 and not over(m, groups[at]):
+            hang(m, at)
+        else:
+            free_group(m, at)
+
+
+@njit(cache=True)
+def say(m, what, rule, group, seq, time, source, count):
+    """Appends an output row; its evidence is what is told after this and before the next row."""
+    meta = view(m, T_META)
+    at = meta[ROWS]
+    meta[ROWS] = at + 1
+    row = view(m, T_OUT_ROWS)[at]
+    row.what, row.rule, row.group, row.anchor, row.time, row.source, row.count = what, rule, group, seq, time, source, count
+    row.said = meta[SAID]
+    return at
+
+
+@njit(cache=True)
+def tell(m, row, seq, role):
+    """Adds one piece of evidence to the last row."""
+    meta = view(m, T_META)
+    said = view(m, T_OUT_SAID)[meta[SAID]]
+    meta[SAID] += 1
+    said.seq, said.role = seq, role
+    view(m, T_OUT_ROWS)[row].said = meta[SAID]
+
+
+@njit(cache=True)
+def tell_new(m, row, group, n):
+    """Adds those of the n found events to the row that the group has not told before, up to the limit of evidence."""
+    g, found, known = view(m, T_GROUPS)[group], view(m, T_FOUND), view(m, T_EVIDENCE)
+    first = group * EVIDENCE
+    for i in range(n):
+        if g.kept >= EVIDENCE:
+            return
+        told = False
+        for j in range(first, first + g.kept):
+            if known[j] == found[i].seq:
+                told = True
+                break
+        if not told:
+            known[first + g.kept] = found[i].seq
+            g.kept += 1
+            tell(m, row, found[i].seq, found[i].role)
+
+
+@njit(cache=True)
+def join(m, rule, group, seq, time, source, n):
+    """A match joins a group. Once the group has all the evidence it keeps, one row a push stands for all joins."""
+    meta, g = view(m, T_META), view(m, T_GROUPS)[group]
+    g.count += 1
+    g.live += 1
+    g.newest = max(g.newest, time)
+    full = g.kept >= EVIDENCE
+    if full and g.push == meta[PUSH]:
+        row = view(m, T_OUT_ROWS)[g.row]
+        row.anchor, row.time, row.source, row.count = seq, time, source, g.count
+        return
+    at = say(m, RAISE if g.count == 1 else JOIN, rule, g.number, seq, time, source, g.count)
+    tell_new(m, at, group, n)
+    if full:
+        g.push, g.row = meta[PUSH], at
+
+
+@njit(cache=True)
+def fire(m, rule, seq, time, source, spot, n):
+    """A match: the first n found events are its evidence, the anchor first. Returns (number of its alert, slot of its group
+    or -1), or (-1, -1) when a fact suppresses it."""
+    meta, r, found = view(m, T_META), view(m, T_RULES)[rule], view(m, T_FOUND)
+    if r.unless < r.unless_end and spot.known and suppressed(m, rule, spot, time):
+        meta[SUPPRESSED] += 1
+        return np.int64(-1), np.int64(-1)
+    meta[MATCHES] += 1
+    if r.thinned == 0:
+        number = meta[NUMBER]
+        meta[NUMBER] = number + 1
+        row = say(m, RAISE, rule, number, seq, time, source, 1)
+        for i in range(min(n, EVIDENCE)):
+            tell(m, row, found[i].seq, found[i].role)
+        return number, np.int64(-1)
+    group = open_group(m, rule, source, spot, time)
+    if group < 0:
+        group = new_group(m, rule, source, spot)
+    join(m, rule, group, seq, time, source, n)
+    return view(m, T_GROUPS)[group].number, group
+
+
+@njit(cache=True)
+def take_back(m, rule, number, slot, seq, time, source, role):
+    """A match no longer holds. The alert falls with its last match; nothing joins it any more."""
+    if slot >= 0 and view(m, T_GROUPS)[slot].number == number:
+        g = view(m, T_GROUPS)[slot]
+        g.live -= 1
+        if g.live > 0:
+            return
+        g.newest = LONG_AGO
+    row = say(m, RETRACT, rule, number, seq, time, source, 0)
+    tell(m, row, seq, role)

@@ -1,0 +1,218 @@
+"""The two loops: events of a batch in journal order, and deadlines as the clock moves.
+
+A kernel never allocates. Both loops return before they touch an event or a deadline that some table may have no room for, with
+the name of that table; the engine makes it larger and calls again where they stopped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .absence import arrived, decide, expect
+from .alerts import fire
+from .cells import locate
+from .cluster import cluster
+from .layout import (
+    AFTER, BAD_CODE, CLOCK, CLUSTER, DONE, EVIDENCE, EXPECTED, FIRED, FULL_GROUPS, FULL_OUT, FULL_PENDING, FULL_RECENT, FULL_RUNS,
+    FULL_STANDING, FULL_TRACKS, GROUPS_LIVE, HEARD, LATENESS, PENDING_LIVE, PLAIN, ROWS, RUNS_LIVE, SAID, STANDING, STEP, STORED,
+    T_ACTIVES, T_BITS, T_CHANNELS, T_FACT_HEADS, T_FACTS, T_GROUPS, T_HEAP, T_HEARS, T_HOT, T_KIND, T_KINDS, T_LAT, T_LISTENS, T_LON,
+    T_META, T_OUT_ROWS, T_OUT_SAID, T_PENDING, T_ROLES, T_RUNS, T_SEQ, T_SOURCE, T_SOURCES, T_TIME, T_TRACK_STATES, T_TRACK_WORDS,
+    T_UNTIL, T_WATCHED, T_WATCHES, TIMERS, TOO_LATE, TRACK_WORDS, TRACKED, WATCHED, WATERMARK, WIDEST, WORDS, Event, Spot,
+)  # fmt: skip
+from .match import found_anchor, sample
+from .memory import view
+from .recent import holds, rank_of, store, wanted
+from .sequence import sequence
+from .silence import declare, heard, rang
+from .timers import drop_first
+
+
+@njit(cache=True)
+def room(m):
+    """How many events (or deadlines) surely fit, and which table is full when none does.
+
+    WIDEST bounds what one event can add to any table; a late event may also take back every fired absence.
+    """
+    meta = view(m, T_META)
+    each = meta[WIDEST]
+    rows = each + meta[FIRED]
+    free, full = (len(view(m, T_HOT)) - meta[STORED]) // each, FULL_RECENT
+    for n, table in (
+        ((len(view(m, T_OUT_ROWS)) - meta[ROWS]) // rows, FULL_OUT),
+        ((len(view(m, T_OUT_SAID)) - meta[SAID]) // (rows * EVIDENCE), FULL_OUT),
+        ((len(view(m, T_GROUPS)) - meta[GROUPS_LIVE]) // each, FULL_GROUPS),
+        ((len(view(m, T_PENDING)) - meta[PENDING_LIVE]) // each, FULL_PENDING),
+        ((len(view(m, T_HEAP)) - 1 - meta[TIMERS]) // (3 * each), FULL_PENDING),
+        ((len(view(m, T_TRACK_STATES)) - meta[TRACKED]) // each, FULL_TRACKS),
+        ((len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS]) // each, FULL_TRACKS),
+        ((len(view(m, T_RUNS)) - meta[RUNS_LIVE]) // each, FULL_RUNS),
+        ((len(view(m, T_WATCHED)) - meta[WATCHED]) // each, FULL_RUNS),
+        ((len(view(m, T_FACTS)) - meta[STANDING]) // each, FULL_STANDING),
+    ):
+        if n < free:
+            free, full = n, table
+    return free, full
+
+
+@njit(cache=True)
+def play(m, event, role):
+    """One role of an event whose threshold and predicate it passes."""
+    what = role.what
+    if what == PLAIN:
+        found_anchor(m, event.seq, event.source)
+        fire(m, role.rule, event.seq, event.time, event.source, event.spot, 1)
+    elif what == HEARD:
+        hear(m, role.detail, event)
+    elif not event.spot.known:
+        return  # no coordinates match no spatial condition
+    elif what == CLUSTER:
+        cluster(m, role.rule, event)
+    elif what == STEP:
+        sequence(m, role.rule, role.detail, event)
+    elif what == AFTER:
+        expect(m, event, role.detail)
+    elif what == EXPECTED:
+        arrived(m, role.rule, event)
+
+
+@njit(cache=True)
+def hear(m, watch, event):
+    """An event of a watched kind: who spoke is its source or its feed; an event that names no source is heard of nobody."""
+    if event.source < 0:
+        return
+    sources = view(m, T_SOURCES)
+    told = event.source < len(sources)  # codes that `Engine.source_code` did not give are sources of no known feed
+    if view(m, T_WATCHES)[watch].by_feed:
+        if told and sources[event.source].feed >= 0:
+            heard(m, watch, np.int64(sources[event.source].feed), event)
+    elif not told or sources[event.source].named:
+        heard(m, watch, event.source, event)
+
+
+@njit(cache=True)
+def evaluate(m, event, channel):
+    """All roles of a channel, by rising threshold."""
+    c, hears, roles = view(m, T_CHANNELS)[channel], view(m, T_HEARS), view(m, T_ROLES)
+    for h in range(c.hears, c.hears_end):
+        sample(m, event, hears[h].series, hears[h].own != 0)
+    bits, words = view(m, T_BITS), view(m, T_META)[WORDS]
+    for j in range(c.role, c.role_end):
+        role = roles[j]
+        if event.value < role.threshold:
+            break
+        if holds(bits, event.row, words, role.predicate):
+            play(m, event, role)
+
+
+@njit(cache=True)
+def keep(m, event, channel):
+    """Stores an event where later ones may look for it."""
+    c, bits, actives = view(m, T_CHANNELS)[channel], view(m, T_BITS), view(m, T_ACTIVES)
+    if not event.spot.known:
+        return
+    for lane in range(c.lane, c.lane_end):
+        rank = rank_of(m, lane, event.value)
+        if rank >= 0 and wanted(m, lane, bits, event.row):
+            store(m, lane, event, rank, bits)
+    for a in range(c.active, c.active_end):
+        active = actives[a]
+        if event.value >= active.threshold and holds(bits, event.row, view(m, T_META)[WORDS], active.predicate):
+            stand(m, active, event, view(m, T_UNTIL)[event.row])
+
+
+@njit(cache=True)
+def stand(m, active, event, valid_until):
+    """A fact that an `unless: active` may look at: valid until its end (exclusive), or for a span (inclusive)."""
+    meta, heads = view(m, T_META), view(m, T_FACT_HEADS)
+    at = meta[STANDING]
+    meta[STANDING] = at + 1
+    fact = view(m, T_FACTS)[at]
+    fact.seq, fact.time, fact.list = event.seq, event.time, active.list
+    fact.until = valid_until if valid_until >= 0 else event.time + active.valid_for + 1
+    fact.x, fact.y, fact.z = event.spot.x, event.spot.y, event.spot.z
+    fact.next = heads[active.list]
+    heads[active.list] = at
+
+
+@njit(cache=True)
+def take(m, row, value):
+    """One event: every role first, then it is stored, so that it never matches itself."""
+    kind, listens = view(m, T_KINDS)[view(m, T_KIND)[row]], view(m, T_LISTENS)
+    spot = Spot(0.0, 0.0, 0.0, False)
+    if value >= kind.near:
+        spot = locate(view(m, T_LON)[row], view(m, T_LAT)[row])
+    event = Event(view(m, T_SEQ)[row], view(m, T_TIME)[row], np.int64(view(m, T_SOURCE)[row]), value, spot, row)
+    for i in range(kind.first, kind.last):
+        evaluate(m, event, listens[i])
+    if value >= kind.near:
+        for i in range(kind.first, kind.last):
+            keep(m, event, listens[i])
+
+
+@njit(cache=True)
+def valid(m, kind, source):
+    """Whether all codes can be looked up."""
+    kinds, bad = len(view(m, T_KINDS)), 0
+    for row in range(len(kind)):
+        bad |= (kind[row] < 0) | (kind[row] >= kinds) | (source[row] < -1)
+    return bad == 0
+
+
+@njit(cache=True)
+def open_batch(m, seq, time, kind, source, lon, lat, value, bits, until):
+    """Enters the columns of a batch into the directory."""
+    m[2 * T_SEQ], m[2 * T_TIME], m[2 * T_KIND], m[2 * T_SOURCE] = seq.ctypes.data, time.ctypes.data, kind.ctypes.data, source.ctypes.data
+    m[2 * T_LON], m[2 * T_LAT], m[2 * T_BITS], m[2 * T_UNTIL] = lon.ctypes.data, lat.ctypes.data, bits.ctypes.data, until.ctypes.data
+
+
+@njit(cache=True)
+def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
+    """Events of a batch (columns.py) from `row` on. Returns (row it stopped before, full table or DONE or BAD_CODE)."""
+    meta, kinds = view(m, T_META), view(m, T_KINDS)
+    open_batch(m, seq, time, kind, source, lon, lat, value, bits, until)
+    if row == 0 and not valid(m, kind, source):
+        return row, BAD_CODE
+    oldest = meta[CLOCK] - meta[LATENESS]
+    free, full = np.int64(0), DONE
+    while row < len(kind):
+        v = value[row]
+        if v < kinds[kind[row]].low:
+            row += 1
+            continue
+        if time[row] < oldest:
+            meta[TOO_LATE] += 1
+            row += 1
+            continue
+        if free <= 0:
+            free, full = room(m)
+            if free <= 0:
+                return row, full
+        take(m, row, v if v == v else -np.inf)
+        free -= 1
+        row += 1
+    return row, DONE
+
+
+@njit(cache=True)
+def advance(m):
+    """Decides every deadline up to the watermark. Returns the full table or DONE."""
+    meta, heap = view(m, T_META), view(m, T_HEAP)
+    while meta[TIMERS] > 0 and heap[0].deadline <= meta[WATERMARK]:
+        free, full = room(m)
+        if free <= 0:
+            return full
+        deadline, first, at = heap[0].deadline, heap[0].first, heap[0].at
+        drop_first(m)
+        if first >= 0:
+            decide(m, at)
+        else:
+            rang(m, at, deadline)
+    return DONE
+
+
+@njit(cache=True)
+def start_watches(m, watches, subjects, clock):
+    """Starts the declared subjects of watches at the first clock."""
+    for i in range(len(watches)):
+        declare(m, watches[i], subjects[i], clock)

@@ -1,0 +1,154 @@
+"""`match`: every passing event, or a state per source that turns on after `samples` in a row and off again (hysteresis).
+
+A series is the samples of one source for the rules of one channel: the events of the channel and, where they differ, of the
+channel of `until`. Samples count in event-time order: one older than the newest seen is ignored and counted (`STALE`);
+equal times count in arrival order. While every rule of a series rests - off, nothing in a row - only rules whose threshold
+the value reaches are looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .alerts import fire
+from .cells import locate, mix
+from .layout import (
+    ANCHOR,
+    LONG_AGO,
+    STALE,
+    T_BITS,
+    T_CHANNELS,
+    T_FOUND,
+    T_KIND,
+    T_LAT,
+    T_LON,
+    T_MEMBER,
+    T_META,
+    T_SERIES,
+    T_TRACK_STATES,
+    T_TRACK_TABLE,
+    T_TRACK_WORDS,
+    T_TRACKS,
+    TRACK_WORDS,
+    TRACKED,
+    WORDS,
+)
+from .memory import view
+from .recent import holds
+
+ON = 1 << 30  # the bit of a state word that says the rule is on; the rest counts samples in a row
+NO_UNTIL = -2  # instead of the predicate of `until`
+
+
+@njit(cache=True)
+def found_anchor(m, seq, source):
+    """Makes the anchor the first and only evidence."""
+    f = view(m, T_FOUND)[0]
+    f.seq, f.source, f.role, f.at = seq, source, ANCHOR, -1
+
+
+@njit(cache=True)
+def slot_of(table, key):
+    """Where a key is or belongs in an open-addressing table (-1 marks a free place; the table is at most half full)."""
+    mask = len(table) - 1
+    slot = mix(key, mask)
+    while table[slot].key != key and table[slot].key >= 0:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit(cache=True)
+def refill(old, new):
+    """Puts the keys of a table into a larger, empty one."""
+    for i in range(len(old)):
+        if old[i].key >= 0:
+            slot = slot_of(new, old[i].key)
+            new[slot].key, new[slot].at = old[i].key, old[i].at
+
+
+@njit(cache=True)
+def track_of(m, source, series):
+    """The state of a (source, series), made when it is not there yet."""
+    table, meta = view(m, T_TRACK_TABLE), view(m, T_META)
+    key = (source + 1) << 24 | series
+    slot = slot_of(table, key)
+    if table[slot].key == key:
+        return table[slot].at
+    at = meta[TRACKED]
+    meta[TRACKED] = at + 1
+    table[slot].key, table[slot].at = key, at
+    t = view(m, T_TRACK_STATES)[at]
+    t.last, t.words, t.active = LONG_AGO, -1, 0
+    return at
+
+
+@njit(cache=True)
+def wake(m, at, count):
+    """Gives a state its words: none are kept until a rule leaves rest for the first time."""
+    t, words, meta = view(m, T_TRACK_STATES)[at], view(m, T_TRACK_WORDS), view(m, T_META)
+    if t.words < 0:
+        t.words = meta[TRACK_WORDS]
+        meta[TRACK_WORDS] += count
+        for i in range(t.words, t.words + count):
+            words[i] = 0
+    return np.int64(t.words)
+
+
+@njit(cache=True)
+def after_sample(m, track, event, word, own, until):
+    """The new state word of a rule after a sample of its own channel (`own`), of its `until` channel (`until`) or of both,
+    and whether the rule turned on."""
+    bits, words = view(m, T_BITS), view(m, T_META)[WORDS]
+    if word & ON == 0 or track.off_predicate == NO_UNTIL:
+        passed = own and event.value >= track.on and holds(bits, event.row, words, track.on_predicate)
+        if not passed:
+            return np.int64(0), False  # without `until` it lasts as long as the condition does
+        if word & ON != 0:
+            return word, False
+        word += 1
+        return (np.int64(ON), True) if word >= track.samples else (word, False)
+    if not (until and event.value >= track.off and holds(bits, event.row, words, track.off_predicate)):
+        return np.int64(ON), False
+    word += 1
+    return np.int64(0) if word - ON >= track.samples else word, False
+
+
+@njit(cache=True)
+def sample(m, event, series, own):
+    """A sample for all rules of a series."""
+    s, tracks = view(m, T_SERIES)[series], view(m, T_TRACKS)
+    member = view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS))
+    if not own and view(m, T_MEMBER)[member + s.channel] != 0:
+        return  # seen through the rule's own channel
+    at = track_of(m, event.source, np.int64(series))
+    t = view(m, T_TRACK_STATES)[at]
+    if event.time < t.last:
+        view(m, T_META)[STALE] += 1
+        return
+    t.last = event.time
+    resting = t.active == 0
+    if resting and (not own or event.value < tracks[s.track].on):
+        return
+    until = s.off_channel == s.channel or view(m, T_MEMBER)[member + s.off_channel] != 0
+    words, first = view(m, T_TRACK_WORDS), wake(m, at, s.track_end - s.track) - s.track
+    active = 0
+    for j in range(s.track, s.track_end):
+        track = tracks[j]
+        if resting and event.value < track.on:
+            break
+        word, fires = after_sample(m, track, event, np.int64(words[first + j]), own, until)
+        words[first + j] = word
+        if word != 0:
+            active += 1
+        if fires:
+            fire_sample(m, event, track.rule)
+    t.active = active
+
+
+@njit(cache=True)
+def fire_sample(m, event, rule):
+    """A match whose place was not needed before it fired."""
+    found_anchor(m, event.seq, event.source)
+    spot = locate(view(m, T_LON)[event.row], view(m, T_LAT)[event.row])
+    fire(m, rule, event.seq, event.time, event.source, spot, 1)

@@ -1,0 +1,40 @@
+"""How a kernel reaches the tables: one directory of addresses instead of sixty arguments.
+
+`m` is an int64 array with two numbers for each table of `layout.TABLES`: the address of its first record and how many there
+are. `view(m, T_HOT)` is that table as an array. Handing every table to every function as an argument of its own made each call
+copy hundreds of words and the first start compile for two minutes. The engine's `Memory` owns the arrays, keeps them alive
+and writes the directory again whenever one of them is replaced.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+from numba.np.numpy_support import from_dtype
+
+from .layout import TABLES
+
+
+@intrinsic(prefer_literal=True)
+def view(_context, directory, table):
+    """The table with this constant number, as a one-dimensional array that owns nothing."""
+    if not isinstance(table, types.IntegerLiteral):
+        return None
+    number = table.literal_value
+    dtype = TABLES[number][1]
+    array_type = types.Array(from_dtype(dtype), 1, "C")
+
+    def codegen(context, builder, signature, arguments):
+        entries = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address, length = (
+            builder.load(cgutils.gep_inbounds(builder, entries, context.get_constant(types.intp, 2 * number + i))) for i in range(2)
+        )
+        size = context.get_constant(types.intp, dtype.itemsize)
+        array = context.make_array(array_type)(context, builder)
+        data = builder.inttoptr(address, array.data.type)
+        populate_array(array, data=data, shape=[length], strides=[size], itemsize=size, meminfo=None)
+        return array._getvalue()
+
+    return array_type(directory, table), codegen

@@ -1,0 +1,264 @@
+"""The recent store: events that later ones may look for, in arrival order, chained per lane and cell.
+
+A lane is what one search looks through: a channel at one level of the grid. An event is stored once in every lane it may be
+found in, and evaluated before it is stored, so it never matches itself. Chains run newest first from hashed heads; the
+key of an entry is its lane, row and column, so entries that merely share a head are told apart.
+
+Coalescing. In a lane that only counts distinct sources, an entry is dominated by a later one of the same source at exactly the
+same place with an event time not earlier, passing at least the same thresholds and predicates: whenever the old one lies in a
+window that reaches past the new one's time, so does the new one. Dominated entries leave the main chain, but an anchor whose
+window ends before the new one's time (a late anchor) still needs them, so they move to a shadow chain. Each move records the
+newest dominating time so far in that chain (`shade`): a search walks the shadow chain only until `shade` <= the end of its
+window, because everything further back was dominated inside that window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .cells import CELL_BITS, cell_of, mix
+from .layout import (
+    CLOCK,
+    DEAD,
+    ENTRIES,
+    FIRED,
+    LATENESS,
+    LIVE,
+    LONG_AGO,
+    NEVER,
+    OVERWRITTEN,
+    SHADOW,
+    STORED,
+    T_HEADS,
+    T_HEAP,
+    T_HOT,
+    T_KEPT_BITS,
+    T_LANE_BITS,
+    T_LANES,
+    T_LATEST,
+    T_META,
+    T_MORE,
+    T_RANKS,
+    TIMERS,
+    TOP_TIME,
+    WORDS,
+)
+from .memory import view
+
+
+@njit(cache=True)
+def holds(bits, row, words, predicate):
+    """Whether an event passed a predicate; -1 asks for none."""
+    return predicate < 0 or (bits[row * words + (predicate >> 6)] >> np.uint64(predicate & 63)) & np.uint64(1) != 0
+
+
+@njit(cache=True)
+def link(m, at):
+    """Puts an entry at the head of its chain."""
+    hot, heads = view(m, T_HOT), view(m, T_HEADS)
+    head = mix(hot[at].key, len(heads) - 1)
+    older = heads[head].main
+    hot[at].older = older
+    hot[at].newer = -1
+    if older >= 0:
+        hot[older].newer = at
+    heads[head].main = at
+
+
+@njit(cache=True)
+def unlink(m, at):
+    """Takes a live entry out of its main chain."""
+    hot, heads = view(m, T_HOT), view(m, T_HEADS)
+    older, newer = hot[at].older, hot[at].newer
+    if newer >= 0:
+        hot[newer].older = older
+    else:
+        heads[mix(hot[at].key, len(heads) - 1)].main = older
+    if older >= 0:
+        hot[older].newer = newer
+
+
+@njit(cache=True)
+def overshadow(m, at, by):
+    """Moves a live entry to the shadow chain: the entry `by` dominates it."""
+    hot, more, heads = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS)
+    unlink(m, at)
+    head = mix(hot[at].key, len(heads) - 1)
+    before = heads[head].shadow
+    passed = hot[by].time
+    hot[at].state = SHADOW
+    hot[at].older = before
+    more[at].passed = passed
+    more[at].shade = passed if before < 0 else max(passed, more[before].shade)
+    heads[head].shadow = at
+
+
+@njit(cache=True)
+def newest_key(lane, source):
+    """The key of a (lane, source) in the table of newest entries."""
+    return np.int64(lane) << 32 | np.int64(source + 1)
+
+
+@njit(cache=True)
+def newest_slot(latest, key):
+    """Where the newest entry of a (lane, source) is or belongs; the table is at most half full."""
+    mask = len(latest) - 1
+    slot = mix(key, mask)
+    while latest[slot].key != key and latest[slot].key >= 0:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit(cache=True)
+def dominates(m, new, old):
+    """Whether `new` makes `old` superfluous, lane and source being the same."""
+    a, b = view(m, T_HOT)[new], view(m, T_HOT)[old]
+    if b.state != LIVE or a.time < b.time or a.rank < b.rank or a.x != b.x or a.y != b.y or a.z != b.z:
+        return False
+    bits, asked, words = view(m, T_KEPT_BITS), view(m, T_LANE_BITS), view(m, T_META)[WORDS]
+    for word in range(words):
+        if bits[old * words + word] & ~bits[new * words + word] & asked[a.lane * words + word] != 0:
+            return False
+    return True
+
+
+@njit(cache=True)
+def coalesce(m, at):
+    """Lets a new entry dominate the newest earlier one of its source, and makes it the newest."""
+    latest = view(m, T_LATEST)
+    key = newest_key(view(m, T_HOT)[at].lane, view(m, T_HOT)[at].source)
+    slot = newest_slot(latest, key)
+    if latest[slot].key == key and dominates(m, at, latest[slot].at):
+        overshadow(m, latest[slot].at, at)
+        view(m, T_MORE)[at].over = latest[slot].at
+    latest[slot].key = key
+    latest[slot].at = at
+
+
+@njit(cache=True)
+def store(m, lane, event, rank, bits):
+    """Appends an event to a lane; returns its position. `bits[event.row]` are its predicates. The caller has seen to the room."""
+    meta, lanes, kept = view(m, T_META), view(m, T_LANES), view(m, T_KEPT_BITS)
+    at = meta[STORED]
+    meta[STORED] = at + 1
+    meta[ENTRIES] += 1
+    meta[TOP_TIME] = max(meta[TOP_TIME], event.time)
+    e = view(m, T_HOT)[at]
+    e.time, e.x, e.y, e.z = event.time, event.spot.x, event.spot.y, event.spot.z
+    e.key = np.int64(lane) << CELL_BITS | cell_of(m, lanes[lane].level, event.spot)
+    e.rank, e.source, e.lane, e.state = rank, event.source, lane, LIVE
+    more = view(m, T_MORE)[at]
+    more.seq, more.bound, more.passed, more.shade = event.seq, meta[TOP_TIME], NEVER, LONG_AGO
+    more.expires = event.time + lanes[lane].keep + meta[LATENESS]
+    more.group, more.over, more.slot = -1, -1, -1
+    words = meta[WORDS]
+    for word in range(words):
+        kept[at * words + word] = bits[event.row * words + word]
+    link(m, at)
+    if lanes[lane].coalesce:
+        coalesce(m, at)
+    return at
+
+
+@njit(cache=True)
+def rank_of(m, lane, value):
+    """How many of the lane's thresholds the value reaches, less one: what a search compares instead of the value."""
+    ranks, spec = view(m, T_RANKS), view(m, T_LANES)[lane]
+    n = spec.rank
+    while n < spec.rank_end and ranks[n] <= value:
+        n += 1
+    return n - spec.rank - 1
+
+
+@njit(cache=True)
+def wanted(m, lane, bits, row):
+    """Whether some search of the lane could accept these predicate bits."""
+    if view(m, T_LANES)[lane].open:
+        return True
+    asked, words = view(m, T_LANE_BITS), view(m, T_META)[WORDS]
+    for word in range(words):
+        if bits[row * words + word] & asked[lane * words + word] != 0:
+            return True
+    return False
+
+
+@njit(cache=True)
+def relink(m):
+    """Builds all chains and the table of newest entries from the entries alone, as if they arrived again in their order."""
+    hot, more, heads, latest = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS), view(m, T_LATEST)
+    lanes = view(m, T_LANES)
+    for i in range(len(heads)):
+        heads[i].main, heads[i].shadow = -1, -1
+    for i in range(len(latest)):
+        latest[i].key = -1
+    for at in range(view(m, T_META)[STORED]):
+        e = hot[at]
+        if e.state == DEAD:
+            continue
+        e.state = LIVE
+        more[at].passed, more[at].shade = NEVER, LONG_AGO
+        link(m, at)
+        over = more[at].over
+        if over >= 0 and hot[over].state == LIVE:
+            overshadow(m, over, at)
+        if lanes[e.lane].coalesce:
+            slot = newest_slot(latest, newest_key(e.lane, e.source))
+            latest[slot].key, latest[slot].at = newest_key(e.lane, e.source), at
+
+
+@njit(cache=True)
+def compact(m, moved, drop):
+    """Forgets entries that no window can reach any more, and the oldest `drop` entries even if one could (counted).
+
+    Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left.
+    """
+    meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
+    bits, words = view(m, T_KEPT_BITS), meta[WORDS]
+    now = meta[CLOCK]
+    if meta[TIMERS] > 0:  # a deadline that is being decided still asks about its own window
+        now = min(now, view(m, T_HEAP)[0].deadline)
+    n = 0
+    meta[FIRED] = 0
+    for at in range(meta[STORED]):
+        moved[at] = -1
+        if hot[at].state == DEAD or more[at].expires < now:
+            continue
+        if at < drop:
+            meta[OVERWRITTEN] += 1
+            continue
+        moved[at] = n
+        if n != at:
+            hot[n] = hot[at]
+            more[n] = more[at]
+            for word in range(words):
+                bits[n * words + word] = bits[at * words + word]
+        if more[n].group >= 0:
+            meta[FIRED] += 1
+        if more[n].over >= 0:
+            more[n].over = moved[more[n].over]
+        n += 1
+    meta[STORED] = n
+    relink(m)
+    return n
+
+
+@njit(cache=True)
+def bury(m, seqs):
+    """Kills the entries of withdrawn events (`seqs` ascending); what only they dominated counts again."""
+    meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
+    killed = 0
+    for at in range(meta[STORED]):
+        i = np.searchsorted(seqs, more[at].seq)
+        if i < len(seqs) and seqs[i] == more[at].seq and hot[at].state != DEAD:
+            hot[at].state = DEAD
+            killed += 1
+            if more[at].group >= 0:
+                meta[FIRED] -= 1
+    if killed == 0:
+        return 0
+    for at in range(meta[STORED]):  # what a dead entry dominated falls to its own dominator
+        while more[at].over >= 0 and hot[more[at].over].state == DEAD:
+            more[at].over = more[more[at].over].over
+    relink(m)
+    return killed

@@ -1,0 +1,130 @@
+"""Looking through the recent store: a cursor over what lies in a circle and a span of event time, and questions asked with it."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .cells import CELL_BITS, apart, cover, mix
+from .layout import NEVER, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
+from .memory import view
+from .recent import holds
+
+CELL, AT, CHAIN, COUNT = range(4)  # the cursor: cell, position, chain, how many cells
+MAIN, ASIDE = 0, 1
+
+
+@njit(cache=True)
+def again(m):
+    """Starts the same search again."""
+    cursor = view(m, T_CURSOR)
+    cursor[CELL] = -1
+    cursor[AT] = -1
+    cursor[CHAIN] = ASIDE
+
+
+@njit(cache=True)
+def begin(m, search, spot):
+    """Starts a search around `spot`."""
+    s = view(m, T_SEARCHES)[search]
+    view(m, T_CURSOR)[COUNT] = cover(m, s.level, spot, s.angle)
+    again(m)
+
+
+@njit(cache=True)
+def accepts(m, s, at, spot):
+    """Whether an entry of the right lane and time passes the search's threshold, distance and predicate."""
+    e = view(m, T_HOT)[at]
+    return (
+        e.rank >= s.rank
+        and apart(e, spot) <= s.limit
+        and (s.predicate < 0 or holds(view(m, T_KEPT_BITS), at, view(m, T_META)[WORDS], s.predicate))
+    )
+
+
+@njit(cache=True)
+def walk_main(m, s, key, at, lo, hi, spot):
+    """The next accepted entry of a main chain from `at` on. Entries are in arrival order, so the walk ends only where no
+    earlier arrival can be as new as `lo` (`bound` is the newest event time stored up to then)."""
+    hot = view(m, T_HOT)
+    visited = 0
+    while at >= 0:
+        e = hot[at]
+        visited += 1
+        if e.time < lo:
+            if view(m, T_MORE)[at].bound < lo:
+                at = -1
+                break
+        elif e.time <= hi and e.key == key and accepts(m, s, at, spot):
+            break
+        at = e.older
+    view(m, T_META)[VISITED] += visited
+    return at
+
+
+@njit(cache=True)
+def walk_shadow(m, s, key, at, lo, hi, spot):
+    """The next accepted entry of a shadow chain: only those whose dominating entry lies after the window."""
+    hot, more = view(m, T_HOT), view(m, T_MORE)
+    visited = 0
+    while at >= 0:
+        visited += 1
+        if more[at].shade <= hi:
+            at = -1
+            break
+        e = hot[at]
+        if more[at].passed > hi and lo <= e.time <= hi and e.key == key and accepts(m, s, at, spot):
+            break
+        at = e.older
+    view(m, T_META)[VISITED] += visited
+    return at
+
+
+@njit(cache=True)
+def seek(m, search, lo, hi, spot):
+    """The next entry of the search begun, with event time in [lo, hi]; -1 at the end.
+
+    Cell by cell, in each the main chain and then the shadow chain, newest arrival first: the order does not depend on the
+    sizes of the tables.
+    """
+    cursor, cells, heads = view(m, T_CURSOR), view(m, T_CELLS), view(m, T_HEADS)
+    s = view(m, T_SEARCHES)[search]
+    lane = s.lane << CELL_BITS
+    cell, at, chain = cursor[CELL], cursor[AT], cursor[CHAIN]
+    while True:
+        if at >= 0:
+            if chain == MAIN:
+                at = walk_main(m, s, lane | cells[cell], at, lo, hi, spot)
+            else:
+                at = walk_shadow(m, s, lane | cells[cell], at, lo, hi, spot)
+            if at >= 0:
+                cursor[CELL], cursor[AT], cursor[CHAIN] = cell, view(m, T_HOT)[at].older, chain
+                return at
+        if chain == MAIN:
+            chain = ASIDE
+            at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
+            continue
+        cell += 1
+        if cell >= cursor[COUNT]:
+            cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
+            return -1
+        chain = MAIN
+        at = heads[mix(lane | cells[cell], len(heads) - 1)].main
+
+
+@njit(cache=True)
+def exists(m, search, lo, hi, spot):
+    """Whether anything is there."""
+    begin(m, search, spot)
+    return seek(m, search, lo, hi, spot) >= 0
+
+
+@njit(cache=True)
+def next_time(m, search, after, hi, spot):
+    """The earliest event time in (after, hi] that the search begun finds, NEVER when there is none."""
+    again(m)
+    best = NEVER
+    while True:
+        at = seek(m, search, after + 1, min(hi, best), spot)
+        if at < 0:
+            return best
+        best = min(best, view(m, T_HOT)[at].time)

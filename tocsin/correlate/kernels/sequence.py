@@ -1,0 +1,136 @@
+"""`sequence`: steps in order, each near and after the one before; fires when the last missing step arrives (SEMANTICS 10).
+
+The arriving event stands for one step; the others are looked for outward from it - first the steps before, then those after -
+each time the newest event (event time, then journal order) from which the chain can be completed. That chain is the
+evidence. An event that turned out to lead nowhere at a step is remembered for the rest of the search (`dead`), so the work
+grows with the number of links, not of chains. No event stands for two steps.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from .alerts import fire
+from .layout import FIRST_STEP, LONG_AGO, NEVER, STAMP, T_DEAD, T_FOUND, T_HOT, T_LINKS, T_META, T_MORE, T_PATH, T_RULES, Spot
+from .memory import view
+from .search import begin, seek
+
+STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
+
+
+@njit(cache=True)
+def used(m, seq, own, depth):
+    """Whether an event already stands for another step of the path."""
+    if seq == own:
+        return True
+    for d in range(depth):
+        if view(m, T_MORE)[view(m, T_PATH)[d].at].seq == seq:
+            return True
+    return False
+
+
+@njit(cache=True)
+def is_dead(m, at, step):
+    """Whether an entry was found to lead nowhere as this step."""
+    mark = view(m, T_DEAD)[at]
+    return mark >> STEP_BITS == view(m, T_META)[STAMP] and (mark >> step) & 1 == 1
+
+
+@njit(cache=True)
+def bury_step(m, at, step):
+    """Remembers that an entry leads nowhere as this step."""
+    mark = view(m, T_DEAD)[at]
+    if mark >> STEP_BITS != view(m, T_META)[STAMP]:
+        mark = view(m, T_META)[STAMP] << STEP_BITS
+    view(m, T_DEAD)[at] = mark | 1 << step
+
+
+@njit(cache=True)
+def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at):
+    """The newest entry in [lo, hi] older than the bound that may stand for `step`, and whether one was passed over only
+    because it already stands for another step."""
+    hot = view(m, T_HOT)
+    best, best_time, taint = -1, LONG_AGO, 0
+    begin(m, search, spot)
+    while True:
+        at = seek(m, search, lo, hi, spot)
+        if at < 0:
+            return best, taint
+        time = hot[at].time
+        if time < best_time or (time == best_time and at < best) or time > before_time or (time == before_time and at >= before_at):
+            continue
+        if is_dead(m, at, step):
+            continue
+        if used(m, view(m, T_MORE)[at].seq, own, depth):
+            taint = 1
+            continue
+        best, best_time = at, time
+
+
+@njit(cache=True)
+def step_at(depth, here):
+    """The step that is looked for at a depth of the search, when the arriving event stands for step `here`."""
+    return here - 1 - depth if depth < here else depth + 1
+
+
+@njit(cache=True)
+def extend(m, rule, here, event, depth):
+    """Looks for the next candidate at a depth; its position or -1, and the taint."""
+    path, hot = view(m, T_PATH), view(m, T_HOT)
+    step = step_at(depth, here)
+    time, spot = event.time, event.spot
+    if depth != 0 and depth != here:
+        e = hot[path[depth - 1].at]
+        time, spot = e.time, Spot(e.x, e.y, e.z, True)
+    first = view(m, T_RULES)[rule].step
+    if step < here:
+        link = view(m, T_LINKS)[first + step]
+        lo, hi, search = time - link.max_gap, time - link.min_gap, link.back
+    else:
+        link = view(m, T_LINKS)[first + step - 1]
+        lo, hi, search = time + link.min_gap, time + link.max_gap, link.ahead
+    return best_link(m, search, step, lo, hi, spot, event.seq, depth, path[depth].time, path[depth].at)
+
+
+@njit(cache=True)
+def complete(m, rule, here, event):
+    """Searches a chain; True with the positions in `scratch.path` when there is one."""
+    path = view(m, T_PATH)
+    depth, last = 0, view(m, T_RULES)[rule].steps - 1
+    view(m, T_META)[STAMP] += 1
+    path[0].time, path[0].at, path[0].taint = NEVER, 0, 0
+    while depth < last:
+        at, taint = extend(m, rule, here, event, depth)
+        path[depth].taint |= taint
+        if at >= 0:
+            path[depth].time, path[depth].at = view(m, T_HOT)[at].time, at
+            depth += 1
+            path[depth].time, path[depth].at, path[depth].taint = NEVER, 0, 0
+            continue
+        free = path[depth].taint == 0
+        if depth == 0 or (depth == here and free):
+            return False
+        if free:
+            bury_step(m, path[depth - 1].at, step_at(depth - 1, here))
+        else:
+            path[depth - 1].taint = 1
+        depth -= 1
+    return True
+
+
+@njit(cache=True)
+def sequence(m, rule, here, event):
+    """An event that passes the selector of step `here` of a sequence arrives."""
+    if not complete(m, rule, here, event):
+        return
+    found = view(m, T_FOUND)
+    last = view(m, T_RULES)[rule].steps - 1
+    found[0].seq, found[0].source, found[0].role = event.seq, event.source, FIRST_STEP + here
+    n = 1
+    for step in range(last, -1, -1):  # newest step first, after the anchor
+        if step == here:
+            continue
+        at = view(m, T_PATH)[here - 1 - step if step < here else step - 1].at
+        found[n].seq, found[n].source, found[n].role = view(m, T_MORE)[at].seq, view(m, T_HOT)[at].source, FIRST_STEP + step
+        n += 1
+    fire(m, rule, event.seq, event.time, event.source, event.spot, n)

@@ -1,0 +1,232 @@
+"""The engine's memory: allocating the tables, making them larger, and taking them in and out of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kernels import layout
+from .kernels.alerts import rehang
+from .kernels.match import refill
+from .kernels.recent import compact, relink
+from .tables import Tables
+
+Table = NDArray[Any]
+
+#: What a snapshot keeps, with the `meta` number that says how much of it is in use (None: all) and how many numbers a row has.
+#: Chains of the store and of groups are left out: they follow from the entries.
+_KEPT: dict[str, int | None] = {
+    "hot": layout.STORED,
+    "more": layout.STORED,
+    "kept_bits": layout.STORED,
+    "groups": layout.GROUPS_TOP,
+    "evidence": layout.GROUPS_TOP,
+    "track_table": None,
+    "track_states": layout.TRACKED,
+    "track_words": layout.TRACK_WORDS,
+    "heap": layout.TIMERS,
+    "pending": layout.PENDING_TOP,
+    "pending_bits": layout.PENDING_TOP,
+    "watch_table": None,
+    "watched": layout.WATCHED,
+    "runs": layout.RUNS_TOP,
+    "facts": layout.STANDING,
+}
+_DTYPES = dict(layout.TABLES)
+_NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
+
+
+def _blank(name: str, n: int) -> Table:
+    """n zeroed records of a table that start at a cache line."""
+    dtype = _DTYPES[name]
+    raw = np.zeros(n * dtype.itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n * dtype.itemsize].view(dtype)
+
+
+class Memory:
+    """Owns the arrays of one engine. `m` is the directory the kernels take: address and length of every table."""
+
+    def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int) -> None:
+        self.tables = tables
+        self.ring_max = 1 << max(ring_max, ring)
+        self.m: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
+        self._arrays: dict[str, Table] = {}
+        meta = np.zeros(layout.META_SIZE, np.int64)
+        meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
+        meta[[layout.CLOCK, layout.WATERMARK, layout.TOP_TIME]] = layout.LONG_AGO
+        meta[layout.LATENESS], meta[layout.WIDEST], meta[layout.WORDS] = lateness, tables.widest, tables.words
+        self.meta: NDArray[np.int64] = meta
+        self._row = {"kept_bits": tables.words, "pending_bits": tables.words, "evidence": layout.EVIDENCE}
+        self.put("meta", meta)
+        for name, array in (tables.arrays | tables.of_kinds(())).items():
+            self.put(name, array)
+        n, half, waiting = 1 << ring, 1 << sources, 1 << pending
+        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 2 * n, "dead": n})
+        self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
+        self._make({"track_table": 2 * half, "track_states": half, "track_words": half})
+        self._make({"heap": 2 * waiting, "pending": waiting, "pending_bits": waiting})
+        self._make({"watch_table": 2 * half, "watched": half, "runs": half})
+        self._make({"facts": 256, "fact_heads": tables.lists, "out_rows": 4096, "out_said": 4096, "sources": 1})
+        self._make({"cells": 1024, "cursor": 4, "found": tables.found + 2, "path": tables.found + 2})
+        for name in ("heads", "latest", "group_heads", "track_table", "watch_table", "fact_heads"):
+            self._wipe(name)
+
+    def __getitem__(self, name: str) -> Table:
+        return self._arrays[name]
+
+    def put(self, name: str, array: Table) -> None:
+        """Makes an array the table of this name."""
+        if array.dtype != _DTYPES[name] or not array.flags.c_contiguous:
+            raise TypeError(f"table {name} is {array.dtype}, expected contiguous {_DTYPES[name]}")
+        number = _NUMBERS[name]
+        self._arrays[name] = array
+        self.m[2 * number], self.m[2 * number + 1] = array.ctypes.data, len(array)
+
+    def use(self, at: int, name: str) -> Table:
+        """The part of a table that is in use, given the `meta` number that counts its rows."""
+        return self._arrays[name][: int(self.meta[at]) * self._row.get(name, 1)]
+
+    def _make(self, sizes: Mapping[str, int]) -> None:
+        for name, rows in sizes.items():
+            self.put(name, _blank(name, rows * self._row.get(name, 1)))
+
+    def _wipe(self, name: str) -> None:
+        """Fills a table of chains or keys with "none"."""
+        self._arrays[name].view(np.int8)[:] = -1
+
+    def _lengthen(self, names: Iterable[str], rows: int) -> None:
+        """Gives tables room for more rows and keeps what is in them."""
+        for name in names:
+            made = _blank(name, rows * self._row.get(name, 1))
+            made[: len(self._arrays[name])] = self._arrays[name]
+            self.put(name, made)
+
+    def _rekey(self, name: str, size: int) -> None:
+        """Puts the keys of an open-addressing table into one of another size."""
+        old = self._arrays[name]
+        self._make({name: size})
+        self._wipe(name)
+        refill(old, self._arrays[name])
+
+    def _tight(self, used: int, name: str) -> bool:
+        """Whether a table is so full that it should be doubled."""
+        return 2 * (int(self.meta[used]) + int(self.meta[layout.WIDEST])) > len(self._arrays[name])
+
+    def grow(self, full: int) -> None:
+        """Makes room in the table a kernel named."""
+        {
+            layout.FULL_RECENT: self._grow_recent,
+            layout.FULL_OUT: self._grow_out,
+            layout.FULL_GROUPS: self._grow_groups,
+            layout.FULL_PENDING: self._grow_pending,
+            layout.FULL_TRACKS: self._grow_tracks,
+            layout.FULL_RUNS: self._grow_runs,
+            layout.FULL_STANDING: self._grow_standing,
+        }[full]()
+
+    def _grow_recent(self) -> None:
+        """Forgets what no window reaches; doubles the store when that leaves it more than half full. At the largest size the
+        oldest quarter goes, which is counted: answers may be incomplete from then on."""
+        size = len(self._arrays["hot"])
+        moved = np.empty(size, np.int32)
+        left = compact(self.m, moved, 0)
+        if not self._tight(layout.STORED, "hot"):
+            return
+        if size < self.ring_max or size < 8 * int(self.meta[layout.WIDEST]):
+            self._resize_recent(2 * size)
+        elif left + int(self.meta[layout.WIDEST]) > size - size // 8:
+            compact(self.m, moved, left // 4 + 1)
+
+    def _resize_recent(self, size: int) -> None:
+        self._lengthen(("hot", "more", "kept_bits"), size)
+        self._make({"heads": max(len(self._arrays["heads"]), size // 2), "latest": 2 * size, "dead": size})
+        relink(self.m)
+
+    def _grow_out(self) -> None:
+        self._lengthen(("out_rows",), 2 * len(self._arrays["out_rows"]))
+        self._lengthen(("out_said",), 4 * len(self._arrays["out_said"]))
+
+    def _grow_groups(self) -> None:
+        rehang(self.m)
+        if self._tight(layout.GROUPS_LIVE, "groups"):
+            size = 2 * len(self._arrays["groups"])
+            self._lengthen(("groups", "evidence"), size)
+            self._make({"group_heads": 2 * size})
+            rehang(self.m)
+
+    def _grow_pending(self) -> None:
+        if self._tight(layout.PENDING_LIVE, "pending"):
+            self._lengthen(("pending", "pending_bits"), 2 * len(self._arrays["pending"]))
+        self._lengthen(("heap",), 2 * len(self._arrays["heap"]))
+
+    def _grow_tracks(self) -> None:
+        if self._tight(layout.TRACKED, "track_states"):
+            size = 2 * len(self._arrays["track_states"])
+            self._lengthen(("track_states",), size)
+            self._rekey("track_table", 2 * size)
+        if self._tight(layout.TRACK_WORDS, "track_words"):
+            self._lengthen(("track_words",), 2 * len(self._arrays["track_words"]))
+
+    def _grow_runs(self) -> None:
+        size = 2 * len(self._arrays["runs"])
+        self._lengthen(("watched", "runs"), size)
+        self._rekey("watch_table", 2 * size)
+
+    def _grow_standing(self) -> None:
+        """Forgets facts that ended before anything that may still come; doubles the table when many are left."""
+        facts = self.use(layout.STANDING, "facts")
+        self.replace_facts(facts[facts["until"] > self.meta[layout.CLOCK] - self.meta[layout.LATENESS]])
+        if self._tight(layout.STANDING, "facts"):
+            self._lengthen(("facts",), 2 * len(self._arrays["facts"]))
+
+    def replace_facts(self, facts: Table) -> None:
+        """Puts these standing facts in place of all, chained anew."""
+        made, heads = self._arrays["facts"], self._arrays["fact_heads"]
+        made[: len(facts)] = facts
+        for number in range(len(heads)):
+            members = np.flatnonzero(facts["list"] == number)
+            heads[number] = members[-1] if len(members) else -1
+            made["next"][members] = np.concatenate(([-1], members[:-1]))[: len(members)]
+        self.meta[layout.STANDING] = len(facts)
+
+    def size(self) -> int:
+        """Bytes of all tables."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    def save(self) -> dict[str, Table]:
+        """Copies of what is in use, by table name."""
+        kept = {name: self._arrays[name] if used is None else self.use(used, name) for name, used in _KEPT.items()}
+        return {"meta": self.meta.copy(), **{name: array.copy() for name, array in kept.items()}}
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Puts saved tables in place of these. Their sizes may differ: each table grows to what it must hold."""
+        widest = self.meta[layout.WIDEST]
+        self.meta[:] = saved["meta"]
+        self.meta[layout.WIDEST] = max(widest, self.meta[layout.WIDEST])
+        for name, used in _KEPT.items():
+            array = np.asarray(saved[name], _DTYPES[name])
+            row = self._row.get(name, 1)
+            size = len(self._arrays[name]) // row
+            while used is not None and size * row <= len(array):
+                size *= 2
+            if used is None:
+                size = len(array)
+            made = _blank(name, size * row)
+            made[: len(array)] = array
+            self.put(name, made)
+        self._even_out()
+
+    def _even_out(self) -> None:
+        """After a load: tables that go together get one length, and chains are built."""
+        for names in (("watched", "runs"), ("groups", "evidence"), ("pending", "pending_bits")):
+            self._lengthen(names, max(len(self._arrays[name]) // self._row.get(name, 1) for name in names))
+        self._rekey("watch_table", max(2 * len(self._arrays["runs"]), len(self._arrays["watch_table"])))
+        self._rekey("track_table", max(2 * len(self._arrays["track_states"]), len(self._arrays["track_table"])))
+        self._make({"group_heads": 2 * len(self._arrays["groups"])})
+        rehang(self.m)
+        self.replace_facts(self.use(layout.STANDING, "facts").copy())
+        self._resize_recent(len(self._arrays["hot"]))
