@@ -48,8 +48,9 @@ def text(value: Any) -> str:
 def number(value: Any) -> float:
     """A finite number, also when it is written as text."""
     if isinstance(value, str):
-        written = value.strip()
-        found = float(written) if _NUMBER.fullmatch(written) else math.nan
+        if not _NUMBER.fullmatch(value.strip()):
+            raise Unfit(value, "a number (digits, and a point before decimals)")
+        found = float(value)
     elif isinstance(value, bool) or not hasattr(value, "__float__"):
         raise Unfit(value, "a number")
     else:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from .unfit import Unfit
+from .unfit import SAID, Unfit
 
 Position = tuple[float, float]  # lon, lat
 
@@ -55,7 +55,7 @@ def position(lon: Any, lat: Any) -> Position:
 def not_null_island(lon: float, lat: float) -> None:
     """Refuse 0, 0: what a receiver without a fix says, never where something happened."""
     if lon == 0 and lat == 0:
-        raise Unfit("0, 0", "a place; it is what a device without a position fix says. Leave lon and lat out instead")
+        raise Unfit(SAID, "0, 0 is what a device without a position fix says, not a place; leave lon and lat out instead")
 
 
 def from_geojson(geometry: Any) -> Place:

@@ -23,7 +23,7 @@ from tocsin.model.event import ATTR_TYPES
 from tocsin.model.feed import FeedSpec, FieldMap
 
 from . import convert, geometry, paths, times
-from .unfit import Unfit
+from .unfit import SAID, Unfit
 
 #: Event fields a mapping may fill and the type each is converted to; `feed` and `ingest_time` are ours.
 EVENT_TYPES: Final[Mapping[str, str]] = {
@@ -158,7 +158,7 @@ class Recipe:
             return
         try:
             if lon is None or lat is None:
-                raise Unfit(None, f"a {'longitude' if lon is None else 'latitude'}; a place needs both")
+                raise Unfit(SAID, f"there is no {'longitude' if lon is None else 'latitude'}; a place needs both")
             geometry.position(lon, lat)
             geometry.not_null_island(lon, lat)
         except Unfit as unfit:

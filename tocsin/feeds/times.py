@@ -102,10 +102,10 @@ def _iso_column(texts: pa.Array, zone: str | None) -> pa.Array:
 def _epoch_column(numbers: pa.Array, scale: int) -> pa.Array:
     found: npt.NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
     missing = np.isnan(found)
-    scaled = np.rint(np.where(missing, 0.0, found) * scale)
-    if np.any(np.abs(scaled) > _FURTHEST):
+    found = np.where(missing, 0.0, found)
+    if np.any(np.abs(found) > _FURTHEST / scale):
         raise OverflowError
-    return pa.array(scaled.astype(np.int64), pa.int64(), mask=missing)
+    return pa.array(np.rint(found * scale).astype(np.int64), pa.int64(), mask=missing)
 
 
 def _from_number(value: float, scale: int) -> int:

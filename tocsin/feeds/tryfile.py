@@ -91,7 +91,6 @@ def _notes(spec: FeedSpec, events: pa.RecordBatch) -> list[str]:
     if spec.shift:
         first = to_iso(events.column("event_time").cast(pa.int64())[0].as_py() - spec.shift) if events.num_rows else ""
         notes.append(f"exercise: times are shifted by {format_span(spec.shift)}" + (f"; the first was written as {first}" if first else ""))
-    for name in spec.mapping:
-        if events.num_rows and name in events.schema.names and events.column(name).null_count == events.num_rows:
-            notes.append(f"{name} is mapped but null in every record; check its path")
-    return notes
+    count = events.num_rows
+    empty = [name for name in spec.mapping if count and name in events.schema.names and events.column(name).null_count == count]
+    return notes + [f"{name} is mapped but null in every record; check its path" for name in empty]

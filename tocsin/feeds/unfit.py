@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-_SHOWN = 60  # characters of a found value that a reason quotes
+SAID: Final = object()  #: for `Unfit.value`: `expected` is the whole reason and quotes nothing
+_SHOWN: Final = 60  # characters of a found value that a reason quotes
 
 
 class Unfit(ValueError):
@@ -18,7 +19,7 @@ class Unfit(ValueError):
     def reason(self, quote: bool) -> str:
         """`'abc' is not a number`; without quoting, `a text of 3 characters is not a number`: a feed with personal fields may
         have shifted a name into this field, and reasons are kept in clear."""
-        return f"{show(self.value, quote)} is not {self.expected}"
+        return self.expected if self.value is SAID else f"{show(self.value, quote)} is not {self.expected}"
 
 
 def show(value: Any, quote: bool = True) -> str:

@@ -40,7 +40,7 @@ OPTIONS: Final[Options] = {
 FLAT: Final = False
 _NAMESPACES: Final = ("urn:oasis:names:tc:emergency:cap:1.2", "urn:oasis:names:tc:emergency:cap:1.1")
 _KINDS: Final = {
-    "Met": "weather.warning", "Geo": "ground.warning", "Fire": "fire.warning", "Health": "health.warning", "Env": "environment.warning",
+    "Met": "weather.warning", "Geo": "geo.warning", "Fire": "fire.warning", "Health": "health.warning", "Env": "environment.warning",
     "Transport": "transport.warning", "Infra": "infrastructure.warning", "CBRNE": "cbrne.warning", "Safety": "safety.warning",
     "Security": "security.warning", "Rescue": "rescue.warning",
 }  # fmt: skip

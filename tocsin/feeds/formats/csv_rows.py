@@ -10,7 +10,7 @@ import codecs
 import csv
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tocsin.feeds import mapping, records
@@ -90,13 +90,13 @@ class Rows:
         if self._quote is not None:
             quote, delimiter = (re.escape(mark.encode(self._encoding)) for mark in (self._quote, self._delimiter))
             opening = re.compile(rb"(?:^|%b)%b(?:[^%b]|%b%b)*$" % (delimiter, quote, quote, quote, quote))
-        self._rows = list(_rows(cut, (self._quote or "").encode(self._encoding), opening))
         self._header = b""
         self._columns: list[str] = list(chosen["columns"] or ())
-        if not self._columns and self._rows:
-            first = self._rows.pop(0)
+        rows = _rows(cut, (self._quote or "").encode(self._encoding), opening, self._fits)
+        if not self._columns and (first := next(rows, None)) is not None:
             self._header = first.text.removesuffix(b"\r")
             self._columns = self._read_header(first)
+        self._rows = list(rows)
 
     def must_have(self, columns: set[str]) -> None:
         """Raises Skippable for a column that the header does not have: a misspelt one would be empty in every row, unnoticed."""
@@ -143,6 +143,15 @@ class Rows:
             raise Skippable(f"not a CSV row: {error}") from None
         return found[0]
 
+    def _fits(self, row: Row) -> bool:
+        """Whether joined lines make one row; any do as long as the columns are not known."""
+        if row.size or len(row.text) > self._longest:
+            return False
+        try:
+            return not self._columns or len(self._fields(row)) == len(self._columns)
+        except Skippable:
+            return False
+
     def _read_header(self, row: Row) -> list[str]:
         try:
             columns = [name.strip() for name in self._fields(row)]
@@ -154,23 +163,23 @@ class Rows:
         return columns
 
 
-def _rows(cut: Sequence[Line], quote: bytes, opening: re.Pattern[bytes] | None) -> Iterator[Row]:
-    """Lines to rows: while a quoted field is open, the row goes on in the next line. A quote that never closes costs its own line
-    only, and a quote inside an unquoted field (`5" pipe`) opens nothing."""
+def _rows(cut: Sequence[Line], quote: bytes, opening: re.Pattern[bytes] | None, fits: Callable[[Row], bool]) -> Iterator[Row]:
+    """Lines to rows: while a quoted field is open, the row goes on up to the next line with an odd number of quotes. Where that makes
+    no row, the quote was never meant to stay open, and only its own line is lost. A quote inside an unquoted field (`5" pipe`)
+    opens nothing."""
     odd = [bool(quote) and not line.size and line.text.count(quote) % 2 == 1 for line in cut]
     closes = _next_odd(odd)
     at = 0
     while at < len(cut):
-        line = cut[at]
-        end = closes[at]
-        if not odd[at] or opening is None or not opening.search(line.text):
-            yield Row(line.number, line.text, line.size)
-        elif end is None:
-            yield Row(line.number, line.text, open=True)
-        else:
-            yield _join(cut[at : end + 1])
-            at = end
+        line, end = cut[at], closes[at]
         at += 1
+        if not odd[at - 1] or opening is None or not opening.search(line.text):
+            yield Row(line.number, line.text, line.size)
+        elif end is not None and fits(row := _join(cut[at - 1 : end + 1])):
+            yield row
+            at = end + 1
+        else:
+            yield Row(line.number, line.text, open=True)
 
 
 def _join(parts: Sequence[Line]) -> Row:

@@ -49,7 +49,7 @@ _PROFILES: Final[Mapping[str, Mapping[str, FieldMap]]] = {
         "text": FieldMap(path="properties.headline"),
     },
     "usgs": {
-        "kind": FieldMap(constant="ground.earthquake"),
+        "kind": FieldMap(constant="seismic.quake"),
         "source": FieldMap(path="properties.net"),
         "event_time": FieldMap(path="properties.time", formats=("epoch_ms",)),
         "value": FieldMap(path="properties.mag", unit="{magnitude}"),

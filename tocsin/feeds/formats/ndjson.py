@@ -83,29 +83,31 @@ class Lines:
 
     def read(self, reader: TypedReader) -> list[Any]:
         """Every line through the typed decoder at once, or else one by one; None for a line that it refuses."""
-        if _plain(self._body, self._longest):
+        count = _plain(self._body, self._longest)
+        if count:
             try:
                 read: list[Any] = reader.decoder.decode_lines(self._body)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-            else:
+                read = []
+            if len(read) == count:
                 return read
         return [None if line.size else reader.read(line.text) for line in self.lines]
 
 
-def _plain(body: bytes, longest: int) -> bool:
-    """Whether every line is one object from its first byte to its last, so that decoding all of them at once is the same as one by
-    one (between objects of one value there is never a bare `}\\n{`)."""
+def _plain(body: bytes, longest: int) -> int:
+    """How many lines there are, if every one begins with `{` and ends with `}`, else 0. A bare `}`, line end, `{` never stands inside one
+    JSON value, so as many values as lines means one value a line, and reading them all at once is the same as one by one."""
     text = body[:-1] if body.endswith(b"\n") else body
     if not text.startswith(b"{") or not text.endswith(b"}"):
-        return False
+        return 0
     codes = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(codes == _NEWLINE)
     if not ((codes[ends - 1] == _CLOSE).all() and (codes[ends + 1] == _OPEN).all()):
-        return False
+        return 0
     if len(body) > longest and np.diff(ends, prepend=-1, append=len(text)).max() - 1 > longest:
-        return False
+        return 0
     try:
-        return body.isascii() or bool(body.decode())
+        body.isascii() or body.decode()
     except UnicodeDecodeError:
-        return False
+        return 0
+    return len(ends) + 1

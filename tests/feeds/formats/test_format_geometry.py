@@ -1,0 +1,175 @@
+"""Geometry: places, areas, circles on the sphere, the antimeridian, what is not on the Earth."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.feeds import geometry
+from tocsin.feeds.geometry import from_geojson
+from tocsin.feeds.unfit import Unfit
+
+SQUARE = [[0.5, 0.5], [1.5, 0.5], [1.5, 1.5], [0.5, 1.5], [0.5, 0.5]]
+
+
+def distance_km(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
+    a, b = math.radians(lat), math.radians(other_lat)
+    half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(other_lon - lon) / 2) ** 2
+    return 2 * geometry.EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+def shape_of(place: geometry.Place) -> Any:
+    assert place.area is not None
+    return shapely.from_wkb(place.area)
+
+
+def test_a_point_is_a_place_without_area() -> None:
+    assert from_geojson({"type": "Point", "coordinates": [-122.3, 47.6, 12.0]}) == geometry.Place(-122.3, 47.6, None)
+
+
+@pytest.mark.parametrize("empty", [None, {"type": "GeometryCollection", "geometries": []}, {"type": "Point", "coordinates": []}])
+def test_no_geometry_is_nowhere(empty: Any) -> None:
+    assert from_geojson(empty) == geometry.NOWHERE
+
+
+def test_a_polygon_is_an_area_with_a_point_inside() -> None:
+    hole = [[0.7, 0.7], [1.3, 0.7], [1.3, 1.3], [0.7, 1.3], [0.7, 0.7]]
+    place = from_geojson({"type": "Polygon", "coordinates": [SQUARE, hole]})
+    shape = shape_of(place)
+    assert shape.area == pytest.approx(1 - 0.36)
+    assert shape.contains(shapely.Point(place.lon, place.lat))
+    assert place.area is not None
+    assert place.area[0] == 1  # little-endian
+
+
+def test_overlapping_polygons_become_one_valid_area() -> None:
+    shifted = [[x + 0.5, y] for x, y in SQUARE]
+    shape = shape_of(from_geojson({"type": "MultiPolygon", "coordinates": [[SQUARE], [shifted]]}))
+    assert shape.is_valid
+    assert shape.area == pytest.approx(1.5)
+
+
+def test_a_bow_tie_is_repaired() -> None:
+    shape = shape_of(from_geojson({"type": "Polygon", "coordinates": [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]}))
+    assert shape.is_valid
+    assert shape.area == pytest.approx(2)
+
+
+def test_a_line_is_a_point_on_it() -> None:
+    assert from_geojson({"type": "LineString", "coordinates": [[1, 1], [2, 2], [3, 3]]}) == geometry.Place(2.0, 2.0)
+    assert from_geojson({"type": "MultiLineString", "coordinates": [[[1, 1], [2, 2]]]}) == geometry.Place(2.0, 2.0)
+    assert from_geojson({"type": "MultiPoint", "coordinates": [[4, 5], [6, 7]]}) == geometry.Place(4.0, 5.0)
+
+
+def test_an_area_across_the_antimeridian_is_cut_there() -> None:
+    place = from_geojson({"type": "Polygon", "coordinates": [[[178, -10], [-178, -10], [-178, 10], [178, 10], [178, -10]]]})
+    shape = shape_of(place)
+    assert shape.is_valid
+    assert shape.area == pytest.approx(80)
+    assert shape.bounds == (-180, -10, 180, 10)
+    assert shape.covers(shapely.Point(179, 0))
+    assert shape.covers(shapely.Point(-179, 0))
+    assert not shape.covers(shapely.Point(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        ("Point", "geometry"),
+        ({"type": "Cube", "coordinates": []}, "geometry type"),
+        ({"type": "Point", "coordinates": [1]}, "position"),
+        ({"type": "Point", "coordinates": ["1", "2"]}, "coordinate"),
+        ({"type": "Point", "coordinates": [True, 2]}, "coordinate"),
+        ({"type": "Point", "coordinates": [math.nan, 2]}, "coordinate"),
+        ({"type": "Point", "coordinates": [10**400, 2]}, "coordinate"),
+        ({"type": "Point", "coordinates": [1, math.inf]}, "coordinate"),
+        ({"type": "Point", "coordinates": [47.6, -122.3]}, "swapped"),
+        ({"type": "Point", "coordinates": [200, 1]}, "longitude"),
+        ({"type": "Polygon", "coordinates": []}, "no ring"),
+        ({"type": "Polygon", "coordinates": [SQUARE[:3]]}, "at least 4"),
+        ({"type": "Polygon", "coordinates": [[*SQUARE[:4], [0.6, 0.5]]]}, "closed"),
+        ({"type": "Polygon", "coordinates": [[[1, 1], [1, 1], [1, 1], [1, 1]]]}, "surface"),
+        ({"type": "Polygon", "coordinates": [[1, 2, 3, 4]]}, "position"),
+        ({"type": "Polygon", "coordinates": 5}, "rings"),
+        ({"type": "GeometryCollection"}, "geometries"),
+    ],
+)
+def test_refuses(bad: Any, word: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        from_geojson(bad)
+    assert word in caught.value.reason(quote=True)
+
+
+def test_collections_in_collections_end_somewhere() -> None:
+    nested: dict[str, Any] = {"type": "Point", "coordinates": [1, 1]}
+    for _ in range(20):
+        nested = {"type": "GeometryCollection", "geometries": [nested]}
+    with pytest.raises(Unfit):
+        from_geojson(nested)
+
+
+@settings(max_examples=80, deadline=None)
+@given(lon=st.floats(-180, 180), lat=st.floats(-89.9, 89.9), radius=st.floats(0.05, 4000), bearing=st.floats(0, 360))
+def test_a_circle_covers_its_circle_and_hardly_more(lon: float, lat: float, radius: float, bearing: float) -> None:
+    shape = geometry.circle(lon, lat, radius)
+    assert shape.is_valid
+    for share, inside in ((0.9985, True), (1.01, False)):
+        # a point at that share of the radius, on the sphere
+        angle, north, turn = radius * share / geometry.EARTH_RADIUS_KM, math.radians(lat), math.radians(bearing)
+        y = math.asin(math.sin(north) * math.cos(angle) + math.cos(north) * math.sin(angle) * math.cos(turn))
+        x = math.radians(lon) + math.atan2(
+            math.sin(turn) * math.sin(angle) * math.cos(north), math.cos(angle) - math.sin(north) * math.sin(y)
+        )
+        point = ((math.degrees(x) + 540) % 360 - 180, math.degrees(y))
+        assert distance_km(lon, lat, *point) == pytest.approx(radius * share, rel=1e-3, abs=1e-3)
+        if radius < 1000 and abs(lat) < 60:  # edges of the polygon are straight on the map, not on the sphere
+            assert shape.covers(shapely.Point(point)) == inside
+
+
+def test_a_circle_over_the_pole_covers_it() -> None:
+    shape = geometry.circle(30.0, 85.0, 1500.0)
+    assert shape.is_valid
+    for lon in (-170.0, -90.0, 0.0, 90.0, 179.0):
+        assert shape.covers(shapely.Point(lon, 89.5))
+    assert not shape.covers(shapely.Point(30.0, 60.0))
+
+
+@pytest.mark.parametrize("radius", [-1.0, 0.0, math.nan, math.inf, 20_000.0])
+def test_a_circle_off_the_earth_is_refused(radius: float) -> None:
+    with pytest.raises(Unfit, match="kilometres"):
+        geometry.circle(0, 0, radius)
+
+
+def test_wkt_and_wkb_are_checked_like_geojson() -> None:
+    text = "POLYGON((0.5 0.5, 1.5 0.5, 1.5 1.5, 0.5 1.5, 0.5 0.5))"
+    place = geometry.from_wkt(text)
+    assert place == geometry.from_wkb(place.area or b"") == from_geojson({"type": "Polygon", "coordinates": [SQUARE]})
+    for bad in ("POLYGON((0 0, 1 1", "", "POINT EMPTY", "POINT(1 200)", "POLYGON((0 0, 1 1, 1 0, 0 0, 5 nan))"):
+        with pytest.raises(Unfit):
+            geometry.from_wkt(bad)
+    for raw in (b"", b"\x01\x03\x00\x00\x00\xff\xff\xff\xff", b"garbage", shapely.to_wkb(shapely.Point(math.nan, 1))):
+        with pytest.raises(Unfit):
+            geometry.from_wkb(raw)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.floats() | st.text(max_size=3) | st.booleans(),
+        lambda inner: st.lists(inner, max_size=5) | st.fixed_dictionaries({"type": st.sampled_from(["Polygon", "MultiPolygon", "GeometryCollection"]), "coordinates": inner, "geometries": inner}),
+        max_leaves=20,
+    )
+)  # fmt: skip
+def test_nothing_but_unfit_comes_out(garbage: Any) -> None:
+    try:
+        place = from_geojson(json.loads(json.dumps(garbage)))
+    except Unfit as unfit:
+        assert unfit.reason(quote=True)
+    else:
+        assert place.area is None or shapely.from_wkb(place.area).is_valid
