@@ -10,7 +10,7 @@ import bad_cities
 import bad_feeds
 import bad_tests
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.config.feeds import parse_feeds
@@ -19,6 +19,9 @@ from tocsin.config.ruletests import parse_tests
 from tocsin.kernel.document import read_text
 from tocsin.kernel.fault import Misconfigured
 from tocsin.rules.produced import produced
+
+#: A busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def damaged(text: str, rng: random.Random, times: int) -> str:
@@ -32,6 +35,7 @@ def damaged(text: str, rng: random.Random, times: int) -> str:
     return text
 
 
+@calm
 @given(st.integers(0, 2**32), st.integers(0, 6))
 def test_damaged_feeds_are_survived(seed: int, times: int) -> None:
     specs, problems = parse_feeds(damaged(bad_feeds.BASE, random.Random(seed), times))
@@ -41,6 +45,7 @@ def test_damaged_feeds_are_survived(seed: int, times: int) -> None:
         assert spec.purpose and spec.owner and spec.retention and spec.sensitivity
 
 
+@calm
 @given(st.integers(0, 2**32), st.integers(0, 6))
 def test_damaged_tests_are_survived(seed: int, times: int) -> None:
     tests, problems = parse_tests(damaged(bad_tests.BASE, random.Random(seed), times), rules=["second-smoke"])
@@ -57,6 +62,7 @@ values = st.recursive(
 )
 
 
+@calm
 @given(
     st.sampled_from([line.partition(":")[0] for line in bad_feeds.BASE.splitlines() if not line.startswith(" ")] + ["personal", "shift"]),
     values,
@@ -111,6 +117,7 @@ def test_hostile_yaml_is_survived(text: str) -> None:
     parse_feeds(text)
 
 
+@calm
 @given(st.text(max_size=100))
 def test_any_text_is_survived(text: str) -> None:
     for parse in (parse_feeds, parse_tests):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.model.unit_table import ATOMS, DIMENSIONS, MEANT, PREFIXES, SCALES
 from tocsin.model.units import UnitError, canonical, canonical_unit, close_units, from_canonical, resolve, to_canonical
+
+#: A busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -116,11 +119,13 @@ def test_close_units_are_found_by_code_and_by_english_name() -> None:
     assert close_units("qqqqq") == ()
 
 
+@calm
 @given(st.floats(-1e6, 1e6), st.sampled_from(["ug/m3", "Cel", "[degF]", "cm/h", "kW.h", "[mi_i]/h"]))
 def test_there_and_back(value: float, unit: str) -> None:
     assert math.isclose(from_canonical(to_canonical(value, unit), unit), value, rel_tol=1e-9, abs_tol=1e-6)
 
 
+@calm
 @given(st.one_of(st.text(max_size=70), st.text(alphabet="mgskPa/.()[]{}10*^-23uCel'", max_size=20)))
 def test_no_text_crashes_it(text: str) -> None:
     found = canonical(text)

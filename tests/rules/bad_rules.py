@@ -67,7 +67,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "tab",
         'rule: second-smoke\ntitle: Smoke confirmed\nwhy: Two sensors rarely fail together.\nwhen:\n  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}\nalert:\n  severity: severe\n  headline: "Smoke confirmed by {count} sensors"\n  per: {place: 300 m, hold: 30 min}',
         "rule: a\nwhen:\n\tmatch: {of: call}",
-        ["r.yaml:3: is not YAML: found character that cannot start any token; indent with spaces, not with tabs"],
+        ["r.yaml:3: is not YAML: a tab stands where the indentation is; indent with spaces"],
     ),
     (
         "anchor",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from conditions import conditions, events, holds, passes
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.model.predicate import And, Compare, Not, Or
 from tocsin.rules.compile import selector
 from tocsin.rules.condition import All, AnyOf, Comparison, Condition, Level, Negation, Quantity
 from tocsin.rules.expression import ExpressionError, parse_condition
+
+#: A busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_a_condition_becomes_a_tree() -> None:
@@ -39,12 +42,14 @@ def test_layout_does_not_matter(text: str, printed: str) -> None:
     assert str(parse_condition(text)) == printed
 
 
+@calm
 @given(conditions)
 def test_what_is_printed_is_read_back(condition: Condition) -> None:
     again = parse_condition(str(condition))
     assert (again.kind, again.where) == (condition.kind, condition.where)
 
 
+@calm
 @given(conditions, st.lists(events, min_size=1, max_size=5))
 @example(
     Condition("call", Comparison("value", "==", (Quantity(0.3, "m"),))),
@@ -68,6 +73,7 @@ def test_a_compiled_condition_means_the_same(condition: Condition, some: list[di
         assert passes(compiled, event) == holds(condition, event)
 
 
+@calm
 @given(st.one_of(st.text(max_size=60), st.text(alphabet='callwhere vu.attsx<>=!()",&| 0123456789mm/{}notinadex', max_size=60)))
 def test_no_text_crashes_it(text: str) -> None:
     for one in (text, f"a where {text}", f"a where value {text}"):

@@ -7,7 +7,7 @@ import random
 
 import bad_rules
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.model.feed import Choice, FeedSpec, FieldMap
@@ -15,6 +15,9 @@ from tocsin.rules.check import Findings, check_rules
 from tocsin.rules.compile import compile_rule
 from tocsin.rules.parse import parse_rules
 from tocsin.rules.produced import Produced, produced
+
+#: A busy machine is no failure.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 AIR = Produced(
     "air",
@@ -213,11 +216,13 @@ def survive(text: str) -> None:
         assert all(compile_rule(rule).words for rule in rules)
 
 
+@calm
 @given(st.text(max_size=200))
 def test_any_text_is_survived(text: str) -> None:
     survive(text)
 
 
+@calm
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_damaged_rules_are_survived(seed: int, times: int) -> None:
     """Bytes lost, doubled, swapped with others that mean something, somewhere in good rules."""
@@ -243,6 +248,7 @@ json_values = st.recursive(
 )
 
 
+@calm
 @given(st.sampled_from(["rule", "title", "why", "when", "unless", "alert"]), json_values)
 def test_any_value_in_any_place_is_survived(key: str, value: object) -> None:
     document = {
@@ -251,6 +257,7 @@ def test_any_value_in_any_place_is_survived(key: str, value: object) -> None:
     survive(json.dumps(document))
 
 
+@calm
 @given(st.sampled_from(["match", "cluster", "sequence", "absence", "silence", "rate"]), json_values)
 def test_any_value_under_an_operator_is_survived(operator: str, value: object) -> None:
     survive(json.dumps({"rule": "r", "title": "t", "why": "w", "when": {operator: value}, "alert": {"headline": "h"}}))

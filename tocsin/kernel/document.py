@@ -111,9 +111,9 @@ def _syntax(fault: yaml.MarkedYAMLError, text: str, name: str) -> Problem:
     if mark is None:
         return Problem(name, 0, f"is not YAML: {fault.problem}")
     line = text.split("\n")[mark.line : mark.line + 1]
-    hint = "text that contains ': ', ' #', {, [ or a comma needs quotes"
     if line and line[0][mark.column : mark.column + 1] == "\t":
-        hint = "indent with spaces, not with tabs"
+        return Problem(name, mark.line + 1, "is not YAML: a tab stands where the indentation is; indent with spaces")
+    hint = "text that contains ': ', ' #', {, [ or a comma needs quotes"
     context = (
         f" {fault.context} that begins on line {fault.context_mark.line + 1}"
         if fault.context_mark and fault.context_mark.line < mark.line
