@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGS = [
@@ -31,6 +31,11 @@ def open_browser() -> Iterator[Browser]:
             browser.close()
 
 
+def _matters(message: ConsoleMessage) -> bool:
+    """Errors and warnings of the page, not the software renderer's remarks on its own speed."""
+    return message.type in ("error", "warning") and "GL Driver Message" not in message.text
+
+
 def open_page(
     browser: Browser,
     url: str,
@@ -49,8 +54,9 @@ def open_page(
     page = context.new_page()
     external: list[str] = []
     complaints: list[str] = []
-    page.on("request", lambda request: None if request.url.startswith((url.split("#")[0], "blob:")) else external.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    own = (url.partition("#")[0], "blob:")
+    page.on("request", lambda request: None if request.url.startswith(own) else external.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if _matters(message) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.external, page.complaints = external, complaints  # type: ignore[attr-defined]
     page.goto(url)

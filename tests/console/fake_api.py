@@ -1,6 +1,6 @@
 """A stand-in for a node: the contract of docs/wiring.md over `fake_scene.py`, with switches that a real node does not have.
 
-    python tests/console/fake_api.py [--port 8080] [--exercise]
+python tests/console/fake_api.py [--port 8080] [--exercise]
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ CSP = (
 TILES = {"basemap-world": "world", "basemap-seattle": "seattle"}
 LAYER_LIST = [
     {"name": "basemap-world", "title": "World and US outlines", "kind": "tiles", "licence": "Natural Earth and US Census, public domain"},
-    {"name": "basemap-seattle", "title": "Street grid", "kind": "tiles", "licence": "US Census 2010, public domain; neighbourhood names MIT"},
+    {
+        "name": "basemap-seattle",
+        "title": "Street grid",
+        "kind": "tiles",
+        "licence": "US Census 2010, public domain; neighbourhood names MIT",
+    },
     {"name": "fire-stations", "title": "Fire stations", "kind": "points", "licence": "City of Seattle, public domain"},
     {"name": "neighbourhoods", "title": "Neighbourhoods", "kind": "polygons", "licence": "MIT"},
 ]
@@ -52,7 +57,6 @@ class FakeNode:
         self.mute = self.refuse = False
         self.generation = 0  # streams of an older generation end
         self.resumed: list[str] = []  # Last-Event-ID of every stream that was opened
-        self.log: list[Json] = []  # alert changes since the start, in order
         self.alert_seq = len(self.scene.alerts)
         self.posted: list[Json] = []
 
@@ -73,7 +77,6 @@ class FakeNode:
         alert |= changes | {"seq": self.alert_seq, "updated": iso(self.now())}
         if alert not in self.scene.alerts:
             self.scene.alerts.append(alert)
-        self.log.append(alert)
         return alert
 
     def new_alert(self, like: str, id_: str, **changes: Any) -> Json:
@@ -95,7 +98,13 @@ class FakeNode:
         states = [a["state"] for a in self.scene.alerts]
         exercise = {"title": "Independence Day 2017, recorded", "start": iso(START), "end": iso(START + timedelta(hours=4))}
         return {
-            "city": {"name": "seattle", "title": "Seattle", "timezone": "America/Los_Angeles", "centre": [-122.3321, 47.6062], "zoom": 11.4},
+            "city": {
+                "name": "seattle",
+                "title": "Seattle",
+                "timezone": "America/Los_Angeles",
+                "centre": [-122.3321, 47.6062],
+                "zoom": 11.4,
+            },
             "mode": "exercise" if self.exercise else "live",
             "exercise": exercise if self.exercise else None,
             "clock": {"now": iso(self.now()), "speed": self.speed, "wall": iso(self.now())},
@@ -194,7 +203,7 @@ def build(node: FakeNode) -> Starlette:
         return FileResponse(LAYERS / f"{TILES[request.path_params['name']]}.pmtiles", media_type="application/octet-stream")
 
     api = "/api/v1"
-    app = Starlette(
+    return Starlette(
         routes=[
             Route(f"{api}/status", status),
             Route(f"{api}/events", events),
@@ -211,7 +220,6 @@ def build(node: FakeNode) -> Starlette:
             Mount("/", StaticFiles(directory=DIST, html=True)),
         ]
     )
-    return app
 
 
 def secured(app: Any) -> Any:
@@ -231,29 +239,28 @@ def secured(app: Any) -> Any:
 async def frames(node: FakeNode, last_id: str) -> AsyncIterator[bytes]:
     """Alert changes since `last_id`, the newest events, and a clock frame every second."""
     generation, clock_due, feeds_due = node.generation, 0.0, 0.0
-    first = len([a for a in node.log if last_id and a["seq"] <= int(last_id.split(".")[0])]) if last_id else len(node.log)
-    seen = int(last_id.split(".")[1]) if last_id else node.known()[-1]["seq"]
+    told, _, newest = last_id.partition(".")
+    since = int(told) if told else node.alert_seq
+    seen = int(newest) if newest else node.known()[-1]["seq"]
 
     def frame(kind: str, body: Any, alerts: int) -> bytes:
         return f"id: {alerts}.{seen}\nevent: {kind}\ndata: {json.dumps(body)}\n\n".encode()
 
-    told = int(last_id.split(".")[0]) if last_id else node.alert_seq
     while node.generation == generation:
         if not node.mute:
-            while first < len(node.log):
-                alert = node.log[first]
-                first, told = first + 1, alert["seq"]
-                yield frame("alert", {k: v for k, v in alert.items() if k not in ("evidence", "history")}, told)
+            for alert in sorted((a for a in node.scene.alerts if a["seq"] > since), key=lambda a: a["seq"]):
+                since = alert["seq"]
+                yield frame("alert", {k: v for k, v in alert.items() if k not in ("evidence", "history")}, since)
             fresh = [e for e in node.known() if e["seq"] > seen][-200:]
             if fresh:
                 seen = fresh[-1]["seq"]
-                yield frame("events", {"items": fresh, "skipped": 0}, told)
+                yield frame("events", {"items": fresh, "skipped": 0}, since)
             if time.monotonic() >= clock_due:
                 clock_due = time.monotonic() + 1
-                yield frame("clock", node.clock(), told)
+                yield frame("clock", node.clock(), since)
             if time.monotonic() >= feeds_due:
                 feeds_due = time.monotonic() + 2
-                yield frame("feeds", {"items": feeds(node.now())}, told)
+                yield frame("feeds", {"items": feeds(node.now())}, since)
         await asyncio.sleep(0.1)
 
 
@@ -262,7 +269,9 @@ class Served:
 
     def __init__(self, node: FakeNode, port: int = 0) -> None:
         self.node = node
-        config = uvicorn.Config(secured(build(node)), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off")
+        config = uvicorn.Config(
+            secured(build(node)), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 

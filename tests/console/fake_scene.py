@@ -81,9 +81,15 @@ def _calls() -> list[Json]:
     with (HERE / "calls.csv").open(encoding="utf-8") as rows:
         return [
             event(
-                datetime.fromisoformat(row["time"]), "sfd.calls", row["kind"], row["id"], float(row["lon"]), float(row["lat"]),
-                source=row["address"], text=row["text"],
-            )  # fmt: skip
+                datetime.fromisoformat(row["time"]),
+                "sfd.calls",
+                row["kind"],
+                row["id"],
+                float(row["lon"]),
+                float(row["lat"]),
+                source=row["address"],
+                text=row["text"],
+            )
             for row in csv.DictReader(rows)
         ]
 
@@ -104,9 +110,7 @@ def _smoke() -> list[Json]:
             when = datetime(2017, 7, 4, 19, 0, tzinfo=UTC) + timedelta(hours=hour)
             value = round(9 + 4 * number + max(0, hour - 8) * 9.5, 1)
             text = f"PM2.5 at {name}"
-            found.append(
-                event(when, "air.pm25", "air.pm25", f"{name}@{hour}", lon, lat, source=name, value=value, unit="ug/m3", text=text)
-            )
+            found.append(event(when, "air.pm25", "air.pm25", f"{name}@{hour}", lon, lat, source=name, value=value, unit="ug/m3", text=text))
     return found
 
 
@@ -237,8 +241,28 @@ def _alerts(scene: Scene) -> None:
     for name, kind, near, radius, since, until, place, state, owner in (
         ("alarm-then-fire", "call.", (-122.3371, 47.6107), 600, "20:00", "21:38", "near 4th Av / Westlake Av", "open", None),
         ("outdoor-fire-cluster", "call.fire", (-122.2981, 47.5836), 9000, "20:40", "21:36", "near Mount Baker", "open", None),
-        ("outdoor-fire-cluster", "call.fire", (-122.3252, 47.6349), 3000, "19:00", "21:00", "near Eastlake", "acknowledged", "Fire liaison"),
-        ("medical-surge", "call.medical", (-122.336, 47.6078), 800, "18:00", "20:30", "near Pike Place Market", "in_progress", "Medical desk"),
+        (
+            "outdoor-fire-cluster",
+            "call.fire",
+            (-122.3252, 47.6349),
+            3000,
+            "19:00",
+            "21:00",
+            "near Eastlake",
+            "acknowledged",
+            "Fire liaison",
+        ),
+        (
+            "medical-surge",
+            "call.medical",
+            (-122.336, 47.6078),
+            800,
+            "18:00",
+            "20:30",
+            "near Pike Place Market",
+            "in_progress",
+            "Medical desk",
+        ),
         ("medical-surge", "call.medical", (-122.3095, 47.6613), 1500, "20:00", "21:39", "near University District", "open", None),
         ("smoke-unhealthy", "air.pm25", (-122.28, 47.755), 500, "18:00", "21:30", "Lake Forest Park", "open", None),
         ("severe-warning", "weather", (0, 0), 1e9, "20:00", "21:00", "King County, south", "on_hold", "Weather desk"),

@@ -51,16 +51,30 @@ function Chosen({ alert }: { alert: Alert }) {
     <>
       <div class="head">
         <SeverityMark rank={alert.rank} state={alert.state} size={28} />
-        <h3>{alert.headline}</h3>
+        <div>
+          <h3>{alert.headline}</h3>
+          <Standing alert={alert} />
+        </div>
       </div>
       {alert.status === 'retracted' && <p class="flag">{t('detail.retracted')}</p>}
       {alert.status === 'amended' && <p class="flag">{t('detail.amended', { revision: alert.revision })}</p>}
       <Actions alert={alert} />
-      <Facts alert={alert} />
       <Why alert={alert} />
+      <Facts alert={alert} />
       {alert.evidence ? <EvidenceTable evidence={alert.evidence} /> : <p class="empty">{detailFailure.value === null ? t('detail.loading') : t('detail.failed', { reason: detailFailure.value })}</p>}
       {alert.history && <History alert={alert} entries={alert.history} />}
     </>
+  );
+}
+
+/** Who has it and since when, in one line. */
+function Standing({ alert }: { alert: Alert }) {
+  const at = moment.value;
+  const opened = t('detail.ago', { time: atMoment(alert.opened, at), age: span(at - alert.opened) });
+  return (
+    <p class="standing" data-testid="standing">
+      <b>{word('state', alert.state)}</b> · {alert.owner ?? t('detail.nobody')} · <span class="muted">{opened}</span>
+    </p>
   );
 }
 
@@ -69,12 +83,6 @@ function Facts({ alert }: { alert: Alert }) {
   const delay = alert.knownAt - alert.opened;
   return (
     <dl>
-      <dt>{t('detail.state')}</dt>
-      <dd>{word('state', alert.state)}</dd>
-      <dt>{t('detail.owner')}</dt>
-      <dd>{alert.owner ?? t('detail.nobody')}</dd>
-      <dt>{t('detail.opened')}</dt>
-      <dd>{t('detail.ago', { time: atMoment(alert.opened, at), age: span(at - alert.opened) })}</dd>
       {delay > 60_000 && (
         <>
           <dt>{t('detail.known')}</dt>

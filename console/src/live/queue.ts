@@ -4,7 +4,7 @@ import { buildQueue, heldBack, neighbour, type Group } from '../model/queue';
 import { moment, shownAlerts } from './picture';
 import { selected, showResolved, unfolded } from './view';
 
-/** While the pointer is over the list these rows, and only these, are in it. */
+/** While the pointer is over the list these alerts, and only these, are in it. */
 const held = signal<ReadonlySet<string> | null>(null);
 
 const built = computed(() => buildQueue(shownAlerts.value, unfolded.value, showResolved.value));
@@ -16,7 +16,8 @@ export const queueKeys = computed(() => queueGroups.value.flatMap((group) => gro
 export const queueNow = moment;
 
 export function hold(): void {
-  held.value = new Set(built.peek().flatMap((group) => group.rows.map((row) => row.key)));
+  const rows = built.peek().flatMap((group) => group.rows);
+  held.value = new Set(rows.flatMap((row) => (row.type === 'fold' ? row.alerts.map((alert) => alert.id) : [row.key])));
 }
 
 export function release(): void {

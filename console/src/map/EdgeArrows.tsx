@@ -36,9 +36,10 @@ function Edge({ arrow }: { arrow: Arrow<Alert> }) {
     goTo(first);
   };
   return (
-    <button type="button" class="edge" style={{ left: `${arrow.x}px`, top: `${arrow.y}px` }} aria-label={label} title={label} onClick={act}>
+    <button type="button" class="edge" style={{ left: `${arrow.x}px`, top: `${arrow.y}px` }} title={label} onClick={act}>
+      <span class="sr">{label}</span>
       <SeverityMark rank={first.rank as Rank} state={first.state} size={18} label={false} />
-      {arrow.members.length > 1 && <span>{arrow.members.length}</span>}
+      {arrow.members.length > 1 && <span aria-hidden="true">{arrow.members.length}</span>}
       <svg class="dir" width="10" height="10" viewBox="-5 -5 10 10" aria-hidden="true">
         <path d="M-3-4 4 0-3 4z" fill="currentColor" transform={`rotate(${(arrow.angle * 180) / Math.PI})`} />
       </svg>

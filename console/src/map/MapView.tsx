@@ -36,7 +36,7 @@ export function MapView() {
     };
   }, []);
   return (
-    <section class={middle.value === 'map' ? 'map' : 'map away'} aria-label={t('map.region')} data-testid="map">
+    <div class={middle.value === 'map' ? 'map' : 'map away'} data-testid="map">
       <div ref={box} class="map" />
       {broken && <p class="empty">{t('map.noWebgl')}</p>}
       {map && (
@@ -47,7 +47,7 @@ export function MapView() {
           <Legend />
         </>
       )}
-    </section>
+    </div>
   );
 }
 

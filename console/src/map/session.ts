@@ -90,6 +90,7 @@ function moved(map: MapLibre): void {
   here.value = { centre: { lon: centre.lng, lat: centre.lat }, zoom: map.getZoom() };
   bounds.value = [box.getWest(), box.getSouth(), box.getEast(), box.getNorth()];
   view.value += 1;
+  map.getContainer().dataset.camera = `${centre.lng.toFixed(5)} ${centre.lat.toFixed(5)} ${map.getZoom().toFixed(2)}`;
 }
 
 /** The most severe alert first; a second click on the same spot takes the next one under it. */

@@ -1,5 +1,6 @@
 // The Live screen: queue, map or list, detail, timeline.
 import { lazy, Suspense } from 'preact/compat';
+import { useRef } from 'preact/hooks';
 import { Detail } from '../components/Detail';
 import { FilterBar } from '../components/FilterBar';
 import { ListView } from '../components/ListView';
@@ -13,18 +14,23 @@ import { t } from '../i18n';
 const MapView = lazy(() => import('../map/MapView').then((found) => found.MapView));
 
 export function Live() {
+  const mapAsked = useRef(false);
+  if (middle.value === 'map') mapAsked.current = true; // once drawn it stays, so that coming back is instant
   const { queue, detail, timeline } = panes.value;
   const sizes = { '--queue-w': `${queue}px`, '--detail-w': `${detail}px`, '--timeline-h': `${timeline}px` };
   return (
     <>
       <FilterBar />
       <main class="live" style={sizes}>
+        <h1 class="sr">{t('screen.live')}</h1>
         <Queue />
         <Splitter pane="queue" name={t('pane.queue')} class="s1" sign={1} />
         <div class="middle">
-          <Suspense fallback={null}>
-            <MapView />
-          </Suspense>
+          {mapAsked.current && (
+            <Suspense fallback={null}>
+              <MapView />
+            </Suspense>
+          )}
           {middle.value === 'list' && <ListView />}
         </div>
         <Splitter pane="detail" name={t('pane.detail')} class="s2" sign={-1} />

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { clock, fill, kindName, measure, metres, moment, setZone, span, t, zoneOffset } from '../src/i18n';
+import { nodeTime, isSilent } from '../src/model/clock';
+import { glyphOf, kindGroup } from '../src/model/kinds';
+import { decodeAlert, decodeEvent, decodeStatus } from '../src/api/decode';
+import { T0 } from './make';
+
+describe('words', () => {
+  it('fills holes and chooses the plural', () => {
+    expect(t('queue.count', { n: 1 })).toBe('1 unacknowledged');
+    expect(t('strip.stale', { n: 1 })).toBe('1 feed needs a look');
+    expect(t('strip.stale', { n: 1200 })).toBe('1,200 feeds need a look');
+    expect(fill('{a} and {b}', { a: 'x' })).toBe('x and ');
+  });
+
+  it('says spans and distances as one does', () => {
+    expect([0, 59_000, 60_000, 3_599_000, 3_600_000, 3_900_000, 40 * 3_600_000, 72 * 3_600_000].map(span)).toEqual(['0 s', '59 s', '1 min', '59 min', '1 h', '1 h 05', '40 h', '3 d']);
+    expect([3, 994, 995, 1_234, 25_000].map(metres)).toEqual(['3 m', '994 m', '1 km', '1.2 km', '25 km']);
+    expect(measure(55.21, 'ug/m3')).toBe('55.21 µg/m³');
+    expect(measure(2.1, '{magnitude}')).toBe('2.1 magnitude');
+  });
+
+  it('shows city time, with the day when it is another one', () => {
+    setZone('America/Los_Angeles');
+    expect(clock(T0)).toBe('21:40:00');
+    expect(zoneOffset(T0)).toBe(-7 * 3_600_000);
+    expect(moment(T0 - 86_400_000, T0)).toBe('Mon, Jul 3, 21:40');
+    setZone('Asia/Kolkata');
+    expect(zoneOffset(T0)).toBe(5.5 * 3_600_000);
+    setZone('Nowhere/Nothing');
+    expect(clock(T0)).toBe('04:40:00');
+  });
+
+  it('names kinds it knows and says the others plainly', () => {
+    expect(kindGroup('call.fire.structure.attic')).toBe('call.fire');
+    expect(kindGroup('quake')).toBe('quake');
+    expect(kindName('call.fire')).toBe('Fire calls');
+    expect(kindName('soil.slip_rate')).toBe('Soil slip rate');
+    expect([glyphOf('call.fire.outdoor'), glyphOf('seismic.quake'), glyphOf('zzz')]).toEqual(['flame', 'quake', 'dot']);
+  });
+});
+
+describe('clock', () => {
+  it('runs on at the node’s speed but not for ever', () => {
+    const reading = { now: T0, speed: 720, seenAt: 1000 };
+    expect(nodeTime(reading, 2000)).toBe(T0 + 720_000);
+    expect(nodeTime(reading, 60_000)).toBe(T0 + 5 * 720_000);
+    expect(nodeTime(null, 5)).toBe(0);
+    expect([isSilent(0, 5000), isSilent(0, 5001)]).toEqual([false, true]);
+  });
+});
+
+describe('decoding', () => {
+  it('comes up with whatever the node leaves out', () => {
+    expect(decodeEvent({}).position).toBeNull();
+    expect(decodeAlert({ rank: 99, lon: 1 })).toMatchObject({ rank: 4, state: 'open', position: null, count: 1, evidence: null });
+    expect(decodeStatus({})).toMatchObject({ mode: 'live', exercise: null, city: { timezone: 'UTC' } });
+  });
+
+  it('reads microseconds', () => {
+    expect(decodeEvent({ event_time: '2017-07-05T04:40:00.250123Z' }).eventTime).toBe(T0 + 250);
+  });
+});

@@ -1,0 +1,94 @@
+"""What an operator does with an alert: choose, read why, acknowledge, undo; and what happens when two do it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+WORST = "00alarmthenfir"
+
+
+def rows(page: Page) -> Any:
+    return page.locator("#queue [role=option]")
+
+
+def choose(page: Page, text: str) -> None:
+    rows(page).filter(has_text=text).first.click()
+    expect(page.locator(".evidence tbody tr").first).to_be_visible()
+
+
+def test_acknowledge_by_button_then_undo(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    expect(page.get_by_text("Queue · 4 unacknowledged")).to_be_visible()
+    choose(page, "Automatic alarm")
+    expect(page.locator(".why li")).to_have_count(3)
+    page.get_by_label("Note").fill("Engine 2 asked")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_test_id("notice")).to_contain_text("Acknowledged")
+    expect(page.get_by_text("Queue · 3 unacknowledged")).to_be_visible()
+    expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged · Fire liaison")
+    expect(page.locator(".history")).to_contain_text("“Engine 2 asked”")
+    assert node.posted[-1] == {"to": "acknowledged", "by": "Fire liaison", "note": "Engine 2 asked", "owner": "Fire liaison", "revision": 1}
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Queue · 4 unacknowledged")).to_be_visible()
+    assert node.alert(WORST)["state"] == "open"
+
+
+def test_acknowledge_by_keyboard_asks_who_is_on_duty_once(console: Callable[..., Page], node: Any) -> None:
+    page = console(duty="")
+    page.keyboard.press("j")
+    expect(page.get_by_test_id("standing")).to_contain_text("New")
+    page.keyboard.press("a")
+    page.get_by_label("Duty", exact=True).fill("Night desk")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged · Night desk")
+    page.keyboard.press("i")
+    expect(page.get_by_test_id("standing")).to_contain_text("In progress · Night desk")
+    assert [body["to"] for body in node.posted] == ["acknowledged", "in_progress"]
+
+
+def test_a_conflict_is_explained_and_changes_nothing(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    choose(page, "Automatic alarm")
+    alert = node.alert(WORST)
+    alert["state"], alert["owner"] = "resolved", "Somebody else"  # behind the console's back
+    page.get_by_role("button", name="Acknowledge").click()
+    notice = page.get_by_test_id("notice")
+    expect(notice).to_contain_text("It is now: Resolved (Somebody else)")
+    expect(notice).to_contain_text("cannot become acknowledged")
+    expect(page.get_by_test_id("standing")).to_contain_text("Resolved")
+    page.complaints.clear()  # type: ignore[attr-defined]  # the browser itself reports the 409
+
+
+def test_new_alerts_take_neither_choice_nor_map_nor_the_place_under_the_pointer(console: Callable[..., Page], node: Any) -> None:
+    page = console(middle="map")
+    camera = page.locator("[data-camera]")
+    expect(camera).to_be_attached()
+    before = camera.get_attribute("data-camera")
+    choose(page, "Smoke at a level")
+    shown = rows(page).all_inner_texts()
+    node.new_alert(WORST, "fresh1", headline="A new fire far away", lon=-122.1, lat=47.9)
+    waiting = page.get_by_role("button", name="1 new alert")
+    expect(waiting).to_be_visible()
+    assert [text.split("\n")[0] for text in rows(page).all_inner_texts()] == [text.split("\n")[0] for text in shown]
+    page.mouse.move(700, 20)
+    expect(rows(page).first).to_contain_text("A new fire far away")
+    expect(page.locator("#queue [aria-selected=true]")).to_contain_text("Smoke at a level")
+    expect(page.get_by_role("button", name="A new fire far away")).to_be_visible()  # the arrow at the edge
+    assert camera.get_attribute("data-camera") == before
+
+
+def test_a_flood_of_one_rule_becomes_one_row(console: Callable[..., Page], node: Any) -> None:
+    for number in range(12):
+        node.new_alert("04medicalsurge", f"flood{number}", headline=f"Medical calls {number}")
+    page = console()
+    fold = rows(page).filter(has_text="Many medical calls in one place: 13 alerts")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    count = rows(page).count()
+    fold.click()
+    expect(fold).to_have_attribute("aria-expanded", "true")
+    expect(rows(page)).to_have_count(count + 13)

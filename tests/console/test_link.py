@@ -1,0 +1,55 @@
+"""The connection: lost and said so, resumed where it broke; nothing leaves the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+WORST = "00alarmthenfir"
+
+
+def test_a_broken_stream_resumes_with_the_last_id_and_misses_nothing(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    node.new_alert(WORST, "before", headline="Before the break")
+    expect(page.locator("#queue")).to_contain_text("Before the break")
+    seen = node.alert_seq
+    node.refuse = True
+    node.drop_streams()
+    node.new_alert(WORST, "during", headline="During the break")
+    page.wait_for_timeout(300)
+    node.refuse = False
+    expect(page.locator("#queue")).to_contain_text("During the break")
+    assert node.resumed[0] == ""
+    assert node.resumed[-1].split(".")[0] == str(seen)
+    page.complaints.clear()  # type: ignore[attr-defined]  # the browser itself reports the 503
+
+
+def test_silence_is_said_within_seconds_and_taken_back(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    expect(page.get_by_test_id("lost")).to_have_count(0)
+    node.mute = True
+    banner = page.get_by_test_id("lost")
+    expect(banner).to_contain_text("Connection lost")
+    stopped = page.get_by_test_id("clock").inner_text()
+    expect(banner).to_contain_text("You see what was known at 21:40")
+    page.wait_for_timeout(1200)
+    assert page.get_by_test_id("clock").inner_text() == stopped  # the clock does not pretend
+    node.mute = False
+    expect(banner).to_have_count(0)
+
+
+def test_first_load_failure_offers_another_try(browser: Any, node: Any) -> None:
+    from console_browser import open_page
+
+    page = open_page(browser, node.url, middle="list")
+    page.route("**/api/v1/status", lambda route: route.fulfill(status=500, body="{}"))
+    page.reload()
+    expect(page.get_by_text("The node does not answer.")).to_be_visible()
+    page.unroute("**/api/v1/status")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_test_id("clock").wait_for()
+    page.context.close()
