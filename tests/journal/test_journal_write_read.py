@@ -13,7 +13,7 @@ from tocsin.journal.link import Link
 from tocsin.journal.nats_conf import subject_token
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
-from tocsin.model.event import INSTANT, event_schema
+from tocsin.model.event import INSTANT, KIND, event_schema
 from tocsin.model.ids import split_seq
 
 
@@ -224,6 +224,19 @@ def test_merging_unifies_dictionaries_and_keeps_a_single_batch_as_it_is():
     joined = merge([one, two])
     assert joined.to_pylist() == one.to_pylist() + two.to_pylist()
     assert joined.schema.equals(one.schema)
+
+
+async def test_more_names_than_codes_become_several_entries(tmp_path):
+    def many(start):
+        kinds = pa.array([f"kind.{i}" for i in range(start, start + 20_000)]).dictionary_encode().cast(KIND)
+        made = batch(20_000, start=start)
+        return made.set_column(made.schema.get_field_index("kind"), made.schema.field("kind"), kinds)
+
+    async with world(tmp_path) as (_, journal, writer):
+        await asyncio.gather(*(writer.append("f", many(20_000 * i), 1) for i in range(3)))
+        found = await entries(journal)
+        assert [name for entry in found for name in ids(entry)] == [f"e{i}" for i in range(60_000)]
+        assert len(found) == 3
 
 
 @pytest.mark.parametrize(

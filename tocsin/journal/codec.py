@@ -37,4 +37,4 @@ def _decode(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise Skippable(f"not a {kind.__name__.lower()}: {error}") from None
+        raise Skippable(f"this is no {kind.__name__.lower()}: {error}") from None

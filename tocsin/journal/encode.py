@@ -31,11 +31,16 @@ class Entry:
 
 
 def merge(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Batches of one schema as one, in order; dictionaries are unified, a single batch is passed through."""
+    """Batches of one schema as one, in order; dictionaries are unified, a single batch is passed through.
+
+    Raises Skippable when together they have more distinct names than their codes can tell apart.
+    """
     if len(batches) == 1:
         return batches[0]
-    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
-    return table.to_batches()[0]
+    try:
+        return pa.concat_batches(batches)
+    except pa.ArrowInvalid as error:
+        raise Skippable(f"{len(batches)} batches cannot be one: {error}") from None
 
 
 def stamp(batch: pa.RecordBatch, ingest: int) -> pa.RecordBatch:
