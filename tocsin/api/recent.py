@@ -58,10 +58,11 @@ class Newest:
 
 
 class RecentEvents:
-    """Written by one thread, read by any. At most about `max_rows` rows and `max_bytes` bytes; the oldest go first."""
+    """Written by one thread, read by any. At most about `max_rows` rows and `max_bytes` bytes; the oldest go first, a block
+    of about `block_rows` at a time."""
 
-    def __init__(self, max_rows: int = 500_000, max_bytes: int = 256 << 20) -> None:
-        self.max_rows, self.max_bytes = max_rows, max_bytes
+    def __init__(self, max_rows: int = 500_000, max_bytes: int = 256 << 20, block_rows: int = BLOCK_ROWS) -> None:
+        self.max_rows, self.max_bytes, self.block_rows = max_rows, max_bytes, block_rows
         self.total = 0  # events ever added
         self.last_seq = 0  # of the newest event
         self.last_entry = 0  # of the newest journal entry, ticks too
@@ -103,7 +104,7 @@ class RecentEvents:
             if self._second_stamps[place] != second:
                 self._second_stamps[place], self._second_counts[place] = second, 0
             self._second_counts[place] += rows
-            if len(self._waiting) >= WAITING_ENTRIES or self._waiting_rows >= BLOCK_ROWS:
+            if len(self._waiting) >= WAITING_ENTRIES or self._waiting_rows >= self.block_rows:
                 self._settle()
 
     def starts_at(self, ingest: int) -> None:
@@ -204,7 +205,7 @@ class RecentEvents:
         if not self._waiting:
             return
         blocks = list(self._blocks)
-        open_block = blocks.pop() if blocks and len(blocks[-1]) < BLOCK_ROWS else None
+        open_block = blocks.pop() if blocks and len(blocks[-1]) < self.block_rows else None
         if open_block is not None:
             self._settled_bytes -= open_block.nbytes
         block = join(self._waiting, self._names, open_block)
