@@ -99,7 +99,10 @@ def from_shape(shape: BaseGeometry | None) -> Place:
     """A shapely geometry -> place, through the same checks as GeoJSON."""
     if shape is None or shape.is_empty:
         raise Unfit(None, "a geometry")
-    return from_geojson(shape.__geo_interface__)
+    found = from_geojson(shape.__geo_interface__)
+    if found.area is None or shape.geom_type != "MultiPolygon":
+        return found
+    return Place(found.lon, found.lat, as_multipolygon(found.area))  # of one polygon it stays one
 
 
 def polygon(rings: Iterable[Sequence[Position]]) -> BaseGeometry:

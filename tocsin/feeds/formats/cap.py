@@ -6,6 +6,7 @@ block as `info` (`info.event`, `info.headline`, `info.parameter.NAME`, `info.eve
     alert.time       sent for a Cancel, else the earliest `effective` of the blocks, else sent
     alert.until      the latest `expires`
     alert.refers_to  identifier of the earliest message in `references`
+    alert.title      the headline, else the event
     alert.places     the area descriptions, joined by "; "
     alert.lon, lat, area   all polygons and circles as one MultiPolygon; a circle of radius 0 is only a point
 
@@ -56,7 +57,7 @@ _DEFAULTS: Final[Mapping[str, FieldMap]] = {
     "severity": FieldMap(path="info.severity"),
     "action": FieldMap(path="msgType"),
     "refers_to": FieldMap(path="alert.refers_to"),
-    "text": FieldMap(path="info.headline"),
+    "text": FieldMap(path="alert.title"),
 }
 _ENGLISH: Final = "en-US"  # the schema's default
 _NAMED: Final = ("parameter", "eventCode", "geocode")  # pairs of valueName and value
@@ -117,6 +118,7 @@ class Messages:
                 "time": _start(message, infos),
                 "until": _last([info["expires"] for info in infos if info.get("expires")]),
                 "refers_to": earliest((identifier, sent) for _, identifier, sent in cap_check.references(message)),
+                "title": worst.get("headline") or worst.get("event"),
                 "places": "; ".join(area["areaDesc"] for info in infos for area in info.get("area", [])),
                 "lon": place.lon,
                 "lat": place.lat,

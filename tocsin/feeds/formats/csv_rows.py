@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -85,7 +84,7 @@ class Rows:
         self._delimiter = chosen["delimiter"]
         self._longest = chosen["longest_row"]
         text, self._encoding = _narrow(body, codecs.lookup(chosen["encoding"]).name)
-        cut = lines.split(lines.without_bom(text), self._longest)
+        cut = lines.split(lines.without_bom(text), self._longest, blank=True)
         opening = None
         if self._quote is not None:
             quote, delimiter = (re.escape(mark.encode(self._encoding)) for mark in (self._quote, self._delimiter))
@@ -173,6 +172,8 @@ def _rows(cut: Sequence[Line], quote: bytes, opening: re.Pattern[bytes] | None, 
     while at < len(cut):
         line, end = cut[at], closes[at]
         at += 1
+        if not line.size and not line.text.strip():
+            continue
         if not odd[at - 1] or opening is None or not opening.search(line.text):
             yield Row(line.number, line.text, line.size)
         elif end is not None and fits(row := _join(cut[at - 1 : end + 1])):
@@ -183,9 +184,8 @@ def _rows(cut: Sequence[Line], quote: bytes, opening: re.Pattern[bytes] | None, 
 
 
 def _join(parts: Sequence[Line]) -> Row:
-    """The lines of one row with the line ends between them; over-long when one of them is."""
-    gaps = [0, *(after.number - before.number for before, after in itertools.pairwise(parts))]
-    text = b"".join(b"\n" * gap + part.text for gap, part in zip(gaps, parts, strict=True))
+    """The lines of one row; over-long when one of them is."""
+    text = b"\n".join(part.text for part in parts)
     size = len(text) + sum(part.size - len(part.text) for part in parts if part.size)
     return Row(parts[0].number, text, size if any(part.size for part in parts) else 0)
 

@@ -46,7 +46,7 @@ _PROFILES: Final[Mapping[str, Mapping[str, FieldMap]]] = {
         "severity": FieldMap(path="properties.severity"),
         "action": FieldMap(path="properties.messageType"),
         "refers_to": FieldMap(path="alert.refers_to"),
-        "text": FieldMap(path="properties.headline"),
+        "text": FieldMap(path="alert.title"),
     },
     "usgs": {
         "kind": FieldMap(constant="seismic.quake"),
@@ -144,4 +144,5 @@ def _nws(properties: Any, statuses: tuple[str, ...]) -> dict[str, Any]:
         "time": effective or properties.get("sent"),
         "until": properties.get("ends") or properties.get("expires"),
         "refers_to": earliest(pairs),
+        "title": properties.get("headline") or properties.get("event"),
     }

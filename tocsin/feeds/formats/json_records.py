@@ -37,10 +37,10 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     reader = reader_for(recipe)
     if reader is None:
         return records.decode(recipe, Elements(text, path))
-    read = _read_at_once(reader, text) if not path else None
     found = Elements(text, path)
+    read = _read_at_once(reader, text) if not path else None
     if read is None:
-        read = [reader.read(found.raw(number)) for number in range(len(found))]
+        read = [reader.read(element) for element in found.cut]
     return records.decode_typed(recipe, reader, found, read)
 
 
@@ -74,8 +74,9 @@ class Elements:
         return len(self.cut)
 
     def raw(self, number: int) -> bytes:
-        """The record in an envelope of its own when the feed's messages have one: it can be decoded again by itself."""
-        return wrap(self.cut[number], self._path)
+        """The record in an envelope of its own, when it needs one to be decoded again by itself."""
+        element = self.cut[number].strip()
+        return wrap(element if element.startswith(b"{") else b"[%s]" % element, self._path)
 
     def size(self, _: int) -> int:
         return 0  # an element is always kept whole

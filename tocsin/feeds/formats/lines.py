@@ -20,16 +20,16 @@ class Line(NamedTuple):
     size: int = 0
 
 
-def split(body: bytes, longest: int) -> list[Line]:
-    """Lines that hold anything but space. Of a line longer than `longest` bytes only the first `longest` are copied. Raises Skippable
+def split(body: bytes, longest: int, blank: bool = False) -> list[Line]:
+    """Lines that hold anything but space (with `blank`: all). Of a line longer than `longest` bytes only the first `longest` are copied. Raises Skippable
     when there are too many (`records.MOST`)."""
     bounded(body.count(b"\n"))
     if len(body) <= longest:
-        return [Line(number, text) for number, text in enumerate(body.split(b"\n"), 1) if text and not text.isspace()]
-    return list(_split(body, longest))
+        return [Line(number, text) for number, text in enumerate(body.split(b"\n"), 1) if blank or (text and not text.isspace())]
+    return list(_split(body, longest, blank))
 
 
-def _split(body: bytes, longest: int) -> Iterator[Line]:
+def _split(body: bytes, longest: int, blank: bool) -> Iterator[Line]:
     start, number = 0, 0
     while start < len(body):
         end = body.find(b"\n", start)
@@ -38,7 +38,7 @@ def _split(body: bytes, longest: int) -> Iterator[Line]:
         text = body[start : min(end, start + longest)]
         if end - start > longest:
             yield Line(number, text, end - start)
-        elif text and not text.isspace():
+        elif blank or (text and not text.isspace()):
             yield Line(number, text)
         start = end + 1
 

@@ -24,6 +24,7 @@ OPTIONS: Final[Options] = {
 }
 FLAT: Final = False
 _NEWLINE, _OPEN, _CLOSE = 0x0A, 0x7B, 0x7D
+_PIECE: Final = 1 << 20  # bytes looked at together, so that a huge body needs no huge mask
 
 
 def defaults(_: FeedSpec) -> Mapping[str, FieldMap]:
@@ -97,14 +98,14 @@ class Lines:
 def _plain(body: bytes, longest: int) -> int:
     """How many lines there are, if every one begins with `{` and ends with `}`, else 0. A bare `}`, line end, `{` never stands inside one
     JSON value, so as many values as lines means one value a line, and reading them all at once is the same as one by one."""
-    text = body[:-1] if body.endswith(b"\n") else body
-    if not text.startswith(b"{") or not text.endswith(b"}"):
+    size = len(body) - body.endswith(b"\n")
+    if not body.startswith(b"{") or body[size - 1] != _CLOSE:
         return 0
-    codes = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(codes == _NEWLINE)
+    codes = np.frombuffer(body, np.uint8, size)
+    ends = np.concatenate([np.flatnonzero(codes[at : at + _PIECE] == _NEWLINE) + at for at in range(0, size, _PIECE)])
     if not ((codes[ends - 1] == _CLOSE).all() and (codes[ends + 1] == _OPEN).all()):
         return 0
-    if len(body) > longest and np.diff(ends, prepend=-1, append=len(text)).max() - 1 > longest:
+    if len(body) > longest and np.diff(ends, prepend=-1, append=size).max() - 1 > longest:
         return 0
     try:
         body.isascii() or body.decode()
