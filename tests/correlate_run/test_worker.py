@@ -43,14 +43,14 @@ async def test_an_alert_says_what_where_when_and_why() -> None:
     assert alert.radius_m == 99.0
     assert [(event.id, event.role, event.distance_m, event.gap_us) for event in alert.evidence] == [
         ("S-7@27", "anchor", 0.0, 0),
-        ("S-12@0", "member", 38.0, -27 * SECOND),
         ("S-31@5", "member", 99.0, -22 * SECOND),
+        ("S-12@0", "member", 38.0, -27 * SECOND),
     ]
     assert alert.reasons == (
-        "3 distinct sources within 300 m and 10 min: 38 m, 99 m",
+        "3 distinct sources within 300 m and 10 min: 99 m, 38 m",
         "smoke S-7 at 160 ug/m3 (>= 150 ug/m3), at 2017-07-14T02:40:27Z",
-        "smoke S-12 at 160 ug/m3 (>= 150 ug/m3), 38 m away, 27 s before",
         "smoke S-31 at 182 ug/m3 (>= 150 ug/m3), 99 m away, 22 s before",
+        "smoke S-12 at 160 ug/m3 (>= 150 ug/m3), 38 m away, 27 s before",
     )
     assert not alert.late and not alert.exercise
 
