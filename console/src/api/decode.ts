@@ -1,4 +1,5 @@
 // From the API's JSON to the model. Tolerant of fields that are absent, strict about nothing: the screen must come up at 3 a.m.
+import { span } from '../i18n';
 import type {
   Alert,
   ClockFrame,
@@ -128,7 +129,7 @@ export function decodeFeed(item: Json): Feed {
     title: text(item.title) || text(item.name),
     purpose: text(item.purpose),
     owner: text(item.owner),
-    retention: text(item.retention),
+    retention: typeof item.retention === 'number' ? span(item.retention / 1000) : text(item.retention),
     sensitivity: text(item.sensitivity),
     transport: text(item.transport),
     format: text(item.format),
@@ -168,7 +169,7 @@ export function decodeRule(item: Json): Rule {
 
 export function decodeLayer(item: Json): MapLayer {
   const kind = item.kind === 'polygons' || item.kind === 'tiles' ? item.kind : 'points';
-  return { name: text(item.name), title: text(item.title) || text(item.name), kind, licence: text(item.licence) };
+  return { name: text(item.name), title: text(item.title) || text(item.name), kind, licence: text(item.licence), nameField: text(item.name_field) || 'name' };
 }
 
 export function decodeQuarantined(item: Json): Quarantined {
@@ -177,7 +178,8 @@ export function decodeQuarantined(item: Json): Quarantined {
     feed: text(item.feed),
     at: instant(item.at) ?? instant(item.received) ?? instant(item.time),
     reason: text(item.reason) || text(item.error),
-    raw: textOrNull(item.raw) ?? textOrNull(item.preview),
+    raw: textOrNull(item.raw),
+    base64: item.raw_encoding === 'base64',
     state: text(item.state),
   };
 }

@@ -1,6 +1,6 @@
 // The routes of docs/wiring.md that the console uses.
 import type { Alert, AlertState, Event, Feed, MapLayer, Quarantined, Rule, Status, TimelineCounts } from '../model/types';
-import { cursor, decodeAlert, decodeEvent, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, items } from './decode';
+import { cursor, decodeAlert, decodeEvent, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, instant, items } from './decode';
 import { getJson, postJson } from './http';
 
 const ROOT = 'api/v1';
@@ -9,16 +9,25 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 type Query = Record<string, string | number | undefined>;
 
+/** `keptFrom`: the node keeps nothing older at hand; null when it keeps everything. */
+export interface Page<T> {
+  items: T[];
+  whole: boolean;
+  keptFrom: number | null;
+}
+
 /** Pages through a list, newest first, until `most` items or the end. `whole`: false when more exist than were fetched. */
-async function pages<T>(path: string, query: Query, decode: (item: Record<string, unknown>) => T, most: number): Promise<{ items: T[]; whole: boolean }> {
+async function pages<T>(path: string, query: Query, decode: (item: Record<string, unknown>) => T, most: number): Promise<Page<T>> {
   const found: T[] = [];
+  let keptFrom: number | null = null;
   let next: string | null = null;
   do {
     const body = await getJson(path, { ...query, limit: Math.min(PAGE, most - found.length), cursor: next ?? undefined });
     found.push(...items(body).map(decode));
     next = cursor(body);
+    keptFrom = instant((body as Record<string, unknown>).complete_from);
   } while (next !== null && found.length < most);
-  return { items: found, whole: next === null };
+  return { items: found, whole: next === null, keptFrom };
 }
 
 export const getStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);

@@ -1,9 +1,9 @@
 // Full-width lines under the strip that nobody can overlook: exercise, connection lost, looking at the past.
 import { failure, link, silence } from '../live/link';
 import { moment } from '../live/picture';
-import { pastFailure, pastWhole } from '../live/replay';
+import { keptFrom, pastFailure, pastWhole } from '../live/replay';
 import { now, reading, status } from '../live/store';
-import { isLive, returnToLive } from '../live/view';
+import { isLive, returnToLive, timeWindow } from '../live/view';
 import { clock, count, moment as atMoment, span, t } from '../i18n';
 
 export function Banners() {
@@ -47,6 +47,9 @@ function Past() {
     <div class="banner past" role="status" data-testid="fixed">
       <span>{t('banner.fixed', { time: atMoment(moment.value, now.value), age: span(now.value - moment.value) })}</span>
       {!pastWhole.value && <span>{t('banner.tooMany', { n: 3000 })}</span>}
+      {keptFrom.value !== null && keptFrom.value > timeWindow.value.from && (
+        <span>{t('banner.notKept', { time: atMoment(keptFrom.value, now.value) })}</span>
+      )}
       {pastFailure.value !== null && <span>{pastFailure.value}</span>}
       <span class="grow" />
       <button type="button" onClick={returnToLive}>

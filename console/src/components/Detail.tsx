@@ -143,20 +143,32 @@ function History({ alert, entries }: { alert: Alert; entries: HistoryEntry[] }) 
     <>
       <h4>{t('detail.history')}</h4>
       <ol class="history">
-        <li>
-          <time class="muted">{atMoment(alert.knownAt, at)}</time>
-          <span>{t('detail.raised')}</span>
-        </li>
+        {!entries.some(isRaise) && <Step at={alert.knownAt} now={at} words={t('detail.raised')} note="" />}
         {entries.map((entry) => (
-          <li key={`${entry.at}${entry.to}`}>
-            <time class="muted">{atMoment(entry.at, at)}</time>
-            <span>
-              {t('detail.by', { state: word('state', entry.to), by: entry.by })}
-              {entry.note && <span class="note">“{entry.note}”</span>}
-            </span>
-          </li>
+          <Step key={`${entry.at}${entry.to}`} at={entry.at} now={at} words={historyWords(entry)} note={isRaise(entry) ? '' : entry.note} />
         ))}
       </ol>
     </>
+  );
+}
+
+/** The engine's own entries: the first has no state before it, an amendment leaves the state as it was. */
+const isRaise = (entry: HistoryEntry): boolean => entry.from === '';
+
+function historyWords(entry: HistoryEntry): string {
+  if (isRaise(entry)) return t('detail.raised');
+  if (entry.from === entry.to) return t('detail.amendedStep');
+  return t('detail.by', { state: word('state', entry.to), by: entry.by });
+}
+
+function Step({ at, now, words, note }: { at: number; now: number; words: string; note: string }) {
+  return (
+    <li>
+      <time class="muted">{atMoment(at, now)}</time>
+      <span>
+        {words}
+        {note && <span class="note">“{note}”</span>}
+      </span>
+    </li>
   );
 }

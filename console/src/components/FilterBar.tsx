@@ -94,7 +94,7 @@ function HiddenChip() {
 }
 
 function Layers() {
-  const choices = layers.value.filter((layer) => layer.kind !== 'tiles');
+  const choices = (layers.value ?? []).filter((layer) => layer.kind !== 'tiles');
   if (choices.length === 0) return null;
   return (
     <Menu name={t('view.layers')} label={t('view.layers')} right>

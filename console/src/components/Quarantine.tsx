@@ -8,7 +8,7 @@ import type { Quarantined } from '../model/types';
 
 const records = signal<Quarantined[] | null>(null);
 const failed = signal<string | null>(null);
-const opened = signal<{ id: string; raw: string | null } | null>(null);
+const opened = signal<Pick<Quarantined, 'id' | 'raw' | 'base64'> | null>(null);
 const answers = signal<Record<string, string>>({});
 
 const said = (error: unknown): string => (error instanceof Problem ? error.detail || error.title : error instanceof Error ? error.message : String(error));
@@ -27,10 +27,10 @@ async function show(record: Quarantined): Promise<void> {
     opened.value = null;
     return;
   }
-  opened.value = { id: record.id, raw: record.raw };
+  opened.value = record;
   try {
     const whole = await getQuarantined(record.id);
-    if (opened.value?.id === record.id) opened.value = { id: record.id, raw: whole.raw };
+    if (opened.value?.id === record.id) opened.value = whole;
   } catch (error) {
     failed.value = said(error);
   }
@@ -88,6 +88,11 @@ function Table({ items }: { items: Quarantined[] }) {
   );
 }
 
+function rawWords({ raw, base64 }: Pick<Quarantined, 'raw' | 'base64'>): string {
+  if (raw === null) return t('quarantine.noRaw');
+  return base64 ? `${t('quarantine.base64')}\n${raw}` : raw;
+}
+
 function Line({ record }: { record: Quarantined }) {
   const open = opened.value?.id === record.id ? opened.value : null;
   return (
@@ -96,7 +101,7 @@ function Line({ record }: { record: Quarantined }) {
       <td>{record.feed}</td>
       <td class="wide wrap-any">
         {record.reason}
-        {open && <pre aria-label={t('quarantine.raw')}>{open.raw ?? t('quarantine.noRaw')}</pre>}
+        {open && <pre aria-label={t('quarantine.raw')}>{rawWords(open)}</pre>}
       </td>
       <td>
         <span class="inline">

@@ -4,6 +4,7 @@ import { getTimeline } from '../api/routes';
 import { countEvents, lanes, type Lane } from '../model/timeline';
 import type { TimelineCounts } from '../model/types';
 import { link } from './link';
+import { groups } from './picture';
 import * as store from './store';
 import { conductor, filter } from './view';
 
@@ -46,7 +47,13 @@ export function startCounts(): () => void {
   };
 }
 
-const hiddenKinds = computed(() => filter.value.hiddenKinds);
+/** Hidden groups, and families (`call`) of which every group is hidden: the node may count by family. */
+const hiddenKinds = computed(() => {
+  const off = filter.value.hiddenKinds;
+  const families = new Set(off.map((group) => group.replace(/\..*/, '')));
+  const shown = groups.value.filter((group) => !off.includes(group));
+  return [...off, ...[...families].filter((family) => !shown.some((group) => group.startsWith(`${family}.`) || group === family))];
+});
 
 export interface Counted {
   from: number;

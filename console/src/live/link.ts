@@ -48,12 +48,18 @@ export async function load(): Promise<void> {
     failure.value = null;
     store.takeStatus(await getStatus(), performance.now());
     changed.clear();
-    const [alerts, events, feeds, layers] = await Promise.all([getAlerts(FIRST_ALERTS), getEvents(undefined, undefined, FIRST_EVENTS), getFeeds(), getLayers()]);
-    store.takeAlertList(alerts.items, changed);
-    store.takeEvents(events.items);
-    store.apply();
-    store.feeds.value = feeds;
-    store.layers.value = layers;
+    // each part is shown as soon as it is there, alerts first; one that fails does not keep the others away
+    const parts = await Promise.allSettled([
+      getAlerts(FIRST_ALERTS).then((alerts) => store.takeAlertList(alerts.items, changed)),
+      getLayers().then((layers) => (store.layers.value = layers)),
+      getFeeds().then((feeds) => (store.feeds.value = feeds)),
+      getEvents(undefined, undefined, FIRST_EVENTS).then((events) => {
+        store.takeEvents(events.items);
+        store.apply();
+      }),
+    ]);
+    const failed = parts.find((part) => part.status === 'rejected');
+    if (failed) throw failed.reason;
   } catch (error) {
     failure.value = error instanceof Error ? error.message : String(error);
   }

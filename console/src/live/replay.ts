@@ -14,6 +14,8 @@ export const pastAlerts = signal<Alert[] | null>(null);
 export const pastEvents = signal<Event[] | null>(null);
 /** False when more events lie in the window than are shown. */
 export const pastWhole = signal(true);
+/** Nothing older than this is kept at hand by the node. */
+export const keptFrom = signal<number | null>(null);
 export const pastFailure = signal<string | null>(null);
 
 let wantedAt: number | null = null;
@@ -78,6 +80,7 @@ async function askEvents(from: number, to: number): Promise<void> {
     if (loadedTo !== to) return; // the window has moved on
     const oldest = found.items.at(-1)?.eventTime ?? from;
     pastEvents.value = found.items;
+    keptFrom.value = found.keptFrom;
     pastWhole.value = found.whole || oldest <= from;
   } catch (error) {
     pastFailure.value = error instanceof Error ? error.message : String(error);

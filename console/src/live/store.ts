@@ -12,7 +12,8 @@ const APPLY_MS = 250;
 export const status = signal<Status | null>(null);
 export const feeds = signal<Feed[]>([]);
 export const rules = signal<Rule[] | null>(null);
-export const layers = signal<MapLayer[]>([]);
+/** Null until the node has said which there are. */
+export const layers = signal<MapLayer[] | null>(null);
 export const counters = signal({ perMin: 0, total: 0 });
 export const reading = signal<ClockReading | null>(null);
 

@@ -5,7 +5,7 @@ import { layers } from '../live/store';
 import { kindName, t } from '../i18n';
 
 export function Legend() {
-  const sources = layers.value.filter((layer) => layer.kind === 'tiles').map((layer) => layer.licence);
+  const sources = (layers.value ?? []).filter((layer) => layer.kind === 'tiles').map((layer) => layer.licence);
   return (
     <details class="legend">
       <summary>{t('map.legend')}</summary>

@@ -13,6 +13,7 @@ import { shownAlerts, shownEvents } from '../live/picture';
 import { layers, status } from '../live/store';
 import { palette, reducedMotion } from '../live/theme';
 import { bounds, layersOn, selected } from '../live/view';
+import type { MapLayer } from '../model/types';
 import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
 import { setImages } from './images';
 import { buildStyle, extraLayers, type LiveSource, type TileFile } from './style';
@@ -29,9 +30,21 @@ export const inspected = signal<number | null>(null);
 /** Counts redraws and moves, for what is laid over the map in HTML. */
 export const view = signal(0);
 
+/** The node's layers; waits until it has said which there are. */
+function knownLayers(): Promise<MapLayer[]> {
+  return new Promise((resolve) => {
+    const stop = effect(() => {
+      const found = layers.value;
+      if (found === null) return;
+      queueMicrotask(() => stop());
+      resolve(found);
+    });
+  });
+}
+
 async function tileFiles(): Promise<TileFile[]> {
   const found: TileFile[] = [];
-  for (const layer of layers.peek().filter((one) => one.kind === 'tiles')) {
+  for (const layer of (await knownLayers()).filter((one) => one.kind === 'tiles')) {
     const url = address(`tiles/${layer.name}.pmtiles`);
     try {
       const file = new PMTiles(url);
@@ -158,10 +171,10 @@ function paint(map: MapLibre, tiles: TileFile[]): void {
 async function extras(map: MapLibre): Promise<void> {
   const wanted = layersOn.value;
   const colours = palette.value;
-  for (const layer of layers.value) {
+  for (const layer of layers.value ?? []) {
     if (layer.kind === 'tiles') continue;
     const id = `layer:${layer.name}`;
-    const drawn = extraLayers(layer.name, layer.kind, colours);
+    const drawn = extraLayers(layer, colours);
     for (const one of drawn) if (map.getLayer(one.id)) map.removeLayer(one.id);
     if (!wanted.includes(layer.name)) continue;
     try {

@@ -2,6 +2,7 @@
 // text is drawn in the browser with the page's font.
 import type { LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import type { Palette } from '../live/theme';
+import type { MapLayer } from '../model/types';
 
 export interface TileFile {
   name: string;
@@ -179,7 +180,7 @@ function alertLayers(): LayerSpecification[] {
 }
 
 /** Layers that the operator switches on: stations, hospitals, boundaries. */
-export function extraLayers(name: string, kind: 'points' | 'polygons', palette: Palette): LayerSpecification[] {
+export function extraLayers({ name, kind, nameField }: MapLayer, palette: Palette): LayerSpecification[] {
   const source = `layer:${name}`;
   const text = { 'text-color': palette('map-label'), 'text-halo-color': palette('map-halo'), 'text-halo-width': 1.4 };
   if (kind === 'polygons') {
@@ -194,7 +195,7 @@ export function extraLayers(name: string, kind: 'points' | 'polygons', palette: 
         'icon-image': 'facility',
         'icon-size': ['interpolate', ['linear'], ['zoom'], 9, 0.6, 14, 1],
         'icon-allow-overlap': true,
-        'text-field': ['step', ['zoom'], '', 12.5, ['coalesce', ['get', 'name'], ['get', 'title'], '']],
+        'text-field': ['step', ['zoom'], '', 12.5, ['coalesce', ['get', nameField], '']],
         'text-font': FONT,
         'text-size': 11,
         'text-optional': true,

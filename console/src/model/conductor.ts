@@ -22,12 +22,15 @@ export function windowOf(conductor: Conductor, now: number): Window {
   return { from: conductor.from, to: conductor.to, at: conductor.at };
 }
 
+/** A rate at which the window plays in about six minutes. */
+const defaultRate = (span: number): number => RATES.findLast((rate) => rate <= span / 360_000) ?? 1;
+
 const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
 
 /** Any scrub leaves LIVE. The window stays where it was when the hand took hold of it. */
 export function scrub(conductor: Conductor, now: number, at: number): Conductor {
   const { from, to } = windowOf(conductor, now);
-  const rate = conductor.mode === 'fixed' ? conductor.rate : 10;
+  const rate = conductor.mode === 'fixed' ? conductor.rate : defaultRate(conductor.span);
   return { mode: 'fixed', span: conductor.span, from, to, at: clamp(at, from, Math.min(to, now)), playing: false, rate };
 }
 

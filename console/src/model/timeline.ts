@@ -8,7 +8,8 @@ export interface Lane {
   counts: number[];
 }
 
-/** Rows of kinds -> one lane a group, the fullest first, `most` lanes; the rest is one lane named ''. */
+/** Rows of kinds -> one lane a group, the fullest first, `most` lanes; the rest is one lane named ''. A row may also be a whole
+ * family (`call`): it is hidden only when the filter hides everything in it, which `hidden` then names. */
 export function lanes(counts: TimelineCounts, hiddenGroups: readonly string[], most: number): Lane[] {
   const byGroup = new Map<string, number[]>();
   for (const row of counts.rows) {

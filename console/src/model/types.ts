@@ -134,6 +134,7 @@ export interface MapLayer {
   title: string;
   kind: 'points' | 'polygons' | 'tiles';
   licence: string;
+  nameField: string;
 }
 
 export interface Quarantined {
@@ -143,6 +144,7 @@ export interface Quarantined {
   reason: string;
   /** A readable piece of the raw bytes; null when the list does not carry it or it must not be shown. */
   raw: string | null;
+  base64: boolean;
   state: string;
 }
 
