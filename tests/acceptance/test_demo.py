@@ -34,7 +34,6 @@ def test_demo_ends_by_itself_and_says_what_it_came_to() -> None:
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["events"] > 200
     assert told["alerts"] >= 3
-    assert told["duplicates"] >= 1, "the recorded calls hold duplicates"
     assert told["correlated_to_the_end"]
     assert len(told["alerts_hash"]) == 64
     assert told["ingest_to_alert_ms"]["p50"] > 0

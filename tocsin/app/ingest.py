@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -95,22 +96,20 @@ async def ticks(writer: EventWriter, seconds: float) -> None:
 
 async def http(app: Any, port: int) -> None:
     """Serves an ASGI application on loopback until cancelled."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False, lifespan="auto")
-    server = uvicorn.Server(config)
-    server.capture_signals = NoSignals  # type: ignore[method-assign, assignment]
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False, lifespan="off")
+    await serving(uvicorn.Server(config))
+
+
+async def serving(server: uvicorn.Server, **how: Any) -> None:
+    """Serves until cancelled, then lets running requests end. Signals belong to the process, not to uvicorn."""
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve(**how))
     try:
-        await server.serve()
+        await asyncio.shield(task)
     except asyncio.CancelledError:
         server.should_exit = True
+        await task
         raise
-
-
-class NoSignals:
-    """Stands in for uvicorn's context manager: signals belong to the process."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 async def report(journal: Journal, supervisor: Supervisor, clock: Clock) -> None:

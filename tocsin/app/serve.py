@@ -18,7 +18,7 @@ from tocsin.alerts.view import AlertsView
 from tocsin.api.app import create_app
 from tocsin.api.health_board import HealthBoard
 from tocsin.api.recent import RecentEvents
-from tocsin.api.server import Server, bind, make_server
+from tocsin.api.server import bind, make_server
 from tocsin.api.services import QuarantineView, Services
 from tocsin.config.load import load_city
 from tocsin.feeds.quarantine import Quarantine
@@ -35,7 +35,7 @@ from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
 
-from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 
 log = logging.getLogger(__name__)
@@ -62,24 +62,10 @@ async def run(node: NodeFile) -> None:
                 group.create_task(report(journal), name="health"),
             ]
             try:
-                await serving(server, listener)
+                await serving(server, sockets=[listener])
             finally:
                 for task in tasks:
                     task.cancel()
-
-
-async def serving(server: Server, listener: Any) -> None:
-    """Serves until cancelled, then lets running requests end."""
-    from .ingest import NoSignals
-
-    server.capture_signals = NoSignals  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await task
-        raise
 
 
 def services_for(node: NodeFile, city: City, journal: Journal, store: AlertStore) -> Services:
