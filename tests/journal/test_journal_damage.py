@@ -15,6 +15,13 @@ from tocsin.kernel.fault import Misconfigured, Skippable
 COUNT = 60
 
 
+@pytest.fixture(autouse=True)
+def small_margin(monkeypatch):
+    """Fewer markers to write after each rewind."""
+    monkeypatch.setattr("tocsin.journal.epoch.MARGIN", 200)
+    monkeypatch.setattr("tocsin.journal.epoch.WRITE_EVERY", 50)
+
+
 @pytest.fixture
 async def recorded(tmp_path):
     """A data directory with 60 entries of 20 events, its server stopped."""
@@ -83,6 +90,16 @@ async def test_a_rewind_raises_the_epoch_and_the_alarm_and_leaves_the_rest_reada
     async with world(recorded, on_rewind=rewinds.append) as (_, journal, _writer):
         assert len(rewinds) == 1
         assert journal.epochs["EVENTS"] == 2
+
+
+async def test_a_damaged_last_entry_does_not_hold_up_a_reader(recorded):
+    block = recorded / BLOCKS / "1.blk"
+    flip(block, record_starts(block)[COUNT - 1] + 2000)
+    damage = []
+    async with world(recorded) as (_, journal, _writer), asyncio.timeout(20):
+        assert [entry.seq for entry in await entries(journal, on_damage=damage.append)] == list(range(1, COUNT))
+        assert [entry.seq for entry in await entries(journal, start=COUNT)] == []
+    assert [(one.first, one.last, one.kind) for one in damage] == [(COUNT, COUNT, "missing")]
 
 
 async def test_a_store_that_vanished_goes_on_above_its_old_numbers(recorded):

@@ -177,6 +177,21 @@ async def test_reading_from_beyond_the_end_waits_for_it(tmp_path):
         await reader.aclose()
 
 
+async def test_an_end_in_the_future_is_waited_for(tmp_path):
+    async with world(tmp_path) as (_, journal, writer):
+        await writer.append("f", batch(1), 1)
+
+        async def read_three():
+            return [entry.seq async for entry in read(journal, 1, until=3)]
+
+        task = asyncio.create_task(read_three())
+        await asyncio.sleep(1.3)  # longer than a heartbeat of the idle consumer
+        assert not task.done()
+        await writer.append("f", batch(1, start=1), 1)
+        await writer.append("f", batch(1, start=2), 1)
+        assert await asyncio.wait_for(task, 10) == [1, 2, 3]
+
+
 async def test_thousands_of_entries_arrive_complete_and_in_order(tmp_path):
     one = batch(3)
     async with world(tmp_path) as (_, journal, writer):

@@ -165,7 +165,7 @@ class Journal:
         Raises Unsettled when the journal is away, Retriable when it is full, Skippable when the entry is too large.
         """
         loop = asyncio.get_running_loop()
-        deadline, in_doubt, backoff = loop.time() + patience, False, Backoff(base=0.02, cap=0.5)
+        deadline, in_doubt, pause = loop.time() + patience, False, 0.01
         while True:
             try:
                 link = await self.ready(deadline - loop.time())
@@ -181,7 +181,8 @@ class Journal:
             if loop.time() >= deadline:
                 raise Unsettled(f"the journal did not acknowledge in {patience:g} s: {trouble}{self.endpoint.disk_words()}", in_doubt)
             self.counters.retried += 1
-            await asyncio.sleep(backoff.next())
+            pause = min(0.5, 2 * pause)
+            await asyncio.sleep(pause)
 
     async def _acknowledged(self, data: bytes) -> Ack:
         answer: dict[str, Any] = orjson.loads(data)

@@ -68,6 +68,7 @@ class _Consumer:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     room: int = 0
     delivered: int = 0
+    idle: bool = False
     subscription: Any = None
 
     async def take(self, message: Reply) -> None:
@@ -106,6 +107,15 @@ class _Consumer:
         if news not in done:
             raise Stale("connection lost" if closed in done else "no heartbeat")
 
+    async def exhausted(self, until: int) -> bool:
+        """`until` was written, but the server has nothing more for this consumer: what is still wanted is missing there."""
+        self.idle = False
+        state = await streams.state(self.link, self.stream)
+        if state is None or state.last < until:
+            return False
+        info = await streams.api(self.link, f"CONSUMER.INFO.{self.stream}.{self.name}")
+        return bool(info["num_pending"] == 0 and info["delivered"]["consumer_seq"] == self.delivered and not self.arrived)
+
     async def close(self) -> None:
         """Best effort: the server forgets an idle consumer by itself."""
         with contextlib.suppress(Lost, nats.errors.Error, OSError):
@@ -122,7 +132,7 @@ async def pull(journal: Journal, stream: str, start: int, until: int | None = No
         try:
             link = await journal.ready(3600.0)
             consumer = await _open(link, stream, position)
-            async for found in _drain(consumer, position):
+            async for found in _drain(consumer, position, until):
                 yield found
                 position = (found.last if isinstance(found, Gap) else found.seq) + 1
                 backoff.reset()
@@ -159,8 +169,11 @@ async def _open(link: Link, stream: str, start: int) -> _Consumer:
     return consumer
 
 
-async def _drain(consumer: _Consumer, position: int) -> AsyncIterator[Raw | Gap]:
+async def _drain(consumer: _Consumer, position: int, until: int | None) -> AsyncIterator[Raw | Gap]:
     while True:
+        if until is not None and consumer.idle and await consumer.exhausted(until):
+            yield Gap(position, until)
+            return
         await consumer.ask()
         if not consumer.arrived:
             await consumer.wait()
@@ -170,6 +183,7 @@ async def _drain(consumer: _Consumer, position: int) -> AsyncIterator[Raw | Gap]
                 _status(consumer, message)
                 continue
             consumer.room -= 1
+            consumer.idle = False
             raw, number = _raw(message)
             consumer.delivered += 1
             if number != consumer.delivered or raw.seq < position:
@@ -186,6 +200,7 @@ def _status(consumer: _Consumer, message: Reply) -> None:
     """100: heartbeat. 408, 409: a request ended, `Nats-Pending-Messages` of it will not come. Everything else ends the consumer."""
     status, text = message.headers.get("Status"), message.headers.get("Description", "")
     if status == "100":
+        consumer.idle = True
         return
     left = message.headers.get("Nats-Pending-Messages")
     if left is not None and (status == "408" or (status == "409" and "MaxBytes" in text)):

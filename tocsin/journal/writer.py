@@ -30,6 +30,7 @@ class Part:
     batch: pa.RecordBatch
     wall: int
     done: asyncio.Future[int]
+    size: int = 0
     known: int | None = None
 
     def resolve(self, number: int) -> None:
@@ -101,11 +102,11 @@ class EventWriter:
         pieces = [batch.slice(start, self.max_rows) for start in range(0, len(batch), self.max_rows)]
         lane = self._lane(feed)
         loop = asyncio.get_running_loop()
-        parts = [Part(piece, wall_ns, loop.create_future()) for piece in pieces]
+        parts = [Part(piece, wall_ns, loop.create_future(), piece.nbytes) for piece in pieces]
         for part in parts:
             lane.waiting.append(part)
             lane.rows += len(part.batch)
-            lane.size += part.batch.nbytes
+            lane.size += part.size
         lane.wake.set()
         numbers = await asyncio.gather(*(part.done for part in parts), return_exceptions=True)
         for number in numbers:
@@ -193,14 +194,14 @@ class EventWriter:
         taken, rows, size = 0, 0, 0
         schema = lane.waiting[0].batch.schema
         for part in lane.waiting:
-            rows, size = rows + len(part.batch), size + part.batch.nbytes
+            rows, size = rows + len(part.batch), size + part.size
             if taken and not everything and (rows > self.max_rows or size > self.max_bytes or not part.batch.schema.equals(schema)):
                 break
             taken += 1
         parts = lane.waiting[:taken]
         del lane.waiting[:taken]
         lane.rows = sum(len(part.batch) for part in lane.waiting)
-        lane.size = sum(part.batch.nbytes for part in lane.waiting)
+        lane.size = sum(part.size for part in lane.waiting)
         return parts
 
     async def _send(self, feed: str, parts: list[Part]) -> None:
