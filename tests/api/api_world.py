@@ -5,31 +5,33 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
+import msgspec
 import orjson
 import pyarrow as pa
 
 from tocsin.accountability.access import authorize
+from tocsin.alerts.store import AlertStore
+from tocsin.alerts.view import AlertsView
 from tocsin.api.app import create_app
 from tocsin.api.health_board import HealthBoard
 from tocsin.api.live import Limits
 from tocsin.api.recent import RecentEvents
 from tocsin.api.server import bind, make_server
-from tocsin.api.services import AlertFilter, Services
+from tocsin.api.services import Services
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable
-from tocsin.model.alert import TRANSITIONS, Alert, Evidence, Transition
+from tocsin.model.alert import Alert, Evidence
 from tocsin.model.city import City
 from tocsin.model.event import event_schema
 from tocsin.model.feed import Choice, FeedSpec
 from tocsin.model.plan import AlertSpec, Cluster, Match, Plan, RulePlan
 from tocsin.model.predicate import Selector
 from tocsin.model.severity import Severity
-from tocsin.model.time import from_iso, to_iso
+from tocsin.model.time import from_iso
 
 NOON = from_iso("2017-07-04T12:00:00Z")
 SECOND = 1_000_000
@@ -74,80 +76,19 @@ def alert(number, rule="smoke", revision=1, at=NOON, status="raised", **more):
     return replace(made, **more)
 
 
-class MemoryAlerts:
-    """The alerts view as a list: slow and plainly right."""
+class Alerts:
+    """The real view over a real store; `apply` is the alerts stream."""
 
-    def __init__(self):
-        self.log: list[tuple[int, int, Alert | Transition]] = []
+    def __init__(self, folder, plan):
+        self.store = AlertStore.open(f"sqlite:///{folder / 'alerts.db'}")
+        self.view = AlertsView(self.store, {rule.name: rule for rule in plan.rules})
 
-    @property
-    def last_seq(self):
-        return self.log[-1][0] if self.log else 0
-
-    def apply(self, entry, at=None):
-        self.log.append((self.last_seq + 1, at or (entry.updated if isinstance(entry, Alert) else entry.at), entry))
-        return self.last_seq
-
-    def _views(self, until=None, at=None):
-        views: dict[str, dict] = {}
-        for seq, when, entry in self.log:
-            if (at is not None and when > at) or (until is not None and seq > until):
-                continue
-            if isinstance(entry, Alert):
-                view = views.setdefault(entry.id, {"history": [], "state": "open", "owner": None})
-                view["alert"], view["changed"] = entry, seq
-                if entry.status == "retracted":
-                    view["state"] = "retracted"
-            elif entry.to in TRANSITIONS[views[entry.alert]["state"]]:
-                view = views[entry.alert]
-                step = {"at": to_iso(entry.at), "from": view["state"], "to": entry.to, "by": entry.by, "note": entry.note}
-                view["history"].append(step)
-                view.update(state=entry.to, owner=entry.owner or view["owner"], changed=seq)
-        return views
-
-    def _json(self, view, whole=False):
-        one = view["alert"]
-        data = asdict(one)
-        evidence = data.pop("evidence")
-        data |= {
-            "title": "Smoke", "why": "because", "instruction": "", "severity": one.severity.name.lower(), "rank": one.severity.rank,
-            "state": view["state"], "owner": view["owner"], "reasons": list(one.reasons),
-            **{name: to_iso(data[name]) for name in ("opened", "known_at", "updated")},
-        }  # fmt: skip
-        if whole:
-            for item in evidence:
-                item |= {"event_time": to_iso(item["event_time"]), "ingest_time": to_iso(item["ingest_time"])}
-                item["gap_s"] = item.pop("gap_us") / 1e6
-            data |= {"evidence": evidence, "history": view["history"]}
-        return data
-
-    def changes(self, since, limit):
-        last = {entry.id if isinstance(entry, Alert) else entry.alert: seq for seq, _, entry in self.log if seq > since}
-        views = self._views()
-        return [(seq, self._json(views[name])) for name, seq in sorted(last.items(), key=lambda item: item[1])[:limit]]
-
-    def find(self, wanted: AlertFilter, limit, cursor):
-        if cursor is not None and not cursor.isdigit():
-            raise ValueError(cursor)
-        items = [
-            self._json(view)
-            for view in sorted(self._views(at=wanted.at).values(), key=lambda view: view["alert"].id, reverse=True)
-            if (not wanted.states or view["state"] in wanted.states)
-            and (not wanted.rules or view["alert"].rule in wanted.rules)
-            and (not wanted.severities or view["alert"].severity.name.lower() in wanted.severities)
-        ]
-        start = int(cursor or 0)
-        return items[start : start + limit], str(start + limit) if start + limit < len(items) else None
-
-    def get(self, name):
-        view = self._views().get(name)
-        return view and self._json(view, whole=True)
-
-    def counts(self):
-        return Counter(view["state"] for view in self._views().values())
-
-    def counts_by_rule(self):
-        return Counter(view["alert"].rule for view in self._views().values())
+    def apply(self, *whats):
+        messages = []
+        for seq, what in enumerate(whats, self.store.position + 1):
+            subject = f"alert.{what.rule}" if isinstance(what, Alert) else f"transition.{what.alert}"
+            messages.append((seq, subject, msgspec.json.decode(msgspec.json.encode(what))))
+        return self.store.apply(messages)
 
 
 @dataclass
@@ -201,13 +142,15 @@ class World:
     """Services in memory. `feed()` adds an entry to the events view, `raise_alert()` to the alerts view."""
 
     def __init__(self, tmp_path, limits=None, **more):
-        self.alerts, self.quarantine, self.recent = MemoryAlerts(), MemoryQuarantine(), RecentEvents()
+        self.city = city(tmp_path)
+        self.alerts, self.quarantine, self.recent = Alerts(tmp_path, self.city.plan), MemoryQuarantine(), RecentEvents()
+        self.lost = False  # the alerts view no longer hears the stream
         self.board = HealthBoard()
         self.seq = 0
-        self.slow_view = False
+        self.published = 0  # transitions on their way to the view
         self.services = Services(
             **{
-                "city": city(tmp_path), "clock": Clock(), "recent": self.recent, "alerts": self.alerts,
+                "city": self.city, "clock": Clock(), "recent": self.recent, "alerts": self.alerts.view,
                 "publish_transition": self.publish, "board": self.board, "quarantine": self.quarantine,
                 "retry_record": self.quarantine.retry, "authorize": authorize, "version": "0.1.0", "limits": limits or Limits(), **more,
             }
@@ -226,33 +169,35 @@ class World:
         return self.seq
 
     async def publish(self, transition):
-        seq = self.alerts.last_seq + 1
-        asyncio.get_running_loop().call_later(0.02, self._apply, transition)  # durable now, read a little later
-        return seq
+        self.published += 1
+        if not self.lost:
+            asyncio.get_running_loop().call_later(0.02, self._apply, transition)  # durable now, read a little later
+        return self.alerts.store.position + self.published
 
-    def _apply(self, entry):
-        self.alerts.apply(entry)
+    def _apply(self, *entries):
+        self.published = max(0, self.published - len(entries))
+        self.alerts.apply(*entries)
         self.hub.alerts_changed()
 
-    def raise_alert(self, one):
-        """Thread-safe: as if it came from the journal."""
+    def raise_alert(self, *entries):
+        """Thread-safe: as if they came from the journal. Returns the id of the first."""
         done = threading.Event()
 
         def work():
-            self._apply(one)
+            self._apply(*entries)
             done.set()
 
         self.loop.call_soon_threadsafe(work)
         assert done.wait(10)
-        return one.id
+        return entries[0].id if isinstance(entries[0], Alert) else entries[0].alert
 
     def report(self, process, **more):
         self.board.put(orjson.dumps({"process": process, "pid": 1, "wall": 0, **more}))
 
     @contextmanager
-    def serving(self):
+    def serving(self, host="127.0.0.1"):
         """A real server on a free port, in a thread of its own."""
-        listener = bind("127.0.0.1", 0)
+        listener = bind(host, 0)
         self.port = listener.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
         server = make_server(self.app)
@@ -272,3 +217,4 @@ class World:
             server.should_exit = True
             thread.join(15)
             assert not thread.is_alive()
+            self.alerts.store.close()

@@ -29,7 +29,7 @@ def add(doors: Doors, hub: LiveHub) -> None:
     services = doors.services
 
     @doors.get("/api/v1/alerts", "alerts", AlertsOut)
-    async def alerts(
+    def alerts(
         *,
         state: Annotated[list[str], Query(description=f"any of {', '.join(STATES)}")] = [],  # noqa: B006
         rule: Names = [],  # noqa: B006
@@ -53,7 +53,7 @@ def add(doors: Doors, hub: LiveHub) -> None:
         return reply({"items": items, "next": following})
 
     @doors.get("/api/v1/alerts/{alert}", "alerts", AlertDetail, problems={404: "no such alert"})
-    async def one(alert: str) -> Response:
+    def one(alert: str) -> Response:
         """One alert with the evidence it rests on and its history."""
         return reply(_found(services, alert))
 
@@ -66,7 +66,7 @@ def add(doors: Doors, hub: LiveHub) -> None:
     )
     async def transition(alert: str, body: TransitionIn) -> Response:
         """Moves an alert to another state. It is journaled first: with the reply it is durable and every screen will show it."""
-        before = _found(services, alert)
+        before = await asyncio.to_thread(_found, services, alert)
         _check(before, body)
         moved = Transition(alert, body.to, body.by, services.clock.now(), body.note, body.owner)
         after = await _applied(services, hub, alert, await services.publish_transition(moved))
@@ -111,7 +111,7 @@ async def _applied(services: Services, hub: LiveHub, alert: str, seq: int) -> Js
     except TimeoutError:
         words = "the transition is in the journal, but the alerts view has not read it yet; look again soon instead of sending it again"
         raise Retriable(words, after=2) from None
-    return _found(services, alert)
+    return await asyncio.to_thread(_found, services, alert)
 
 
 def _took_place(before: Json, after: Json, body: TransitionIn) -> bool:

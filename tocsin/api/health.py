@@ -39,7 +39,7 @@ def add(app: FastAPI, doors: Doors, hub: LiveHub, meter: Meter) -> None:
         return reply({"ready": True, "waiting_for": []})
 
     @doors.get("/metrics", "metrics", None, purpose="monitoring", media_type="text/plain")
-    async def metrics() -> Response:
+    def metrics() -> Response:
         """Prometheus text of all processes."""
         texts = [own_metrics(services, hub), meter.text(), *(heard.report.metrics for heard in services.board.heard.values())]
         return Response(merge(texts), media_type=CONTENT_TYPE)

@@ -17,7 +17,7 @@ def add(doors: Doors) -> None:
     services = doors.services
 
     @doors.get("/api/v1/rules", "rules", RulesOut)
-    async def rules() -> Response:
+    def rules() -> Response:
         """Every rule with its words, its text and how many alerts it has raised."""
         counts = services.alerts.counts_by_rule()
         return reply({"items": [rule_json(rule, counts) for rule in services.city.plan.rules]})

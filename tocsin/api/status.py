@@ -22,7 +22,7 @@ def add(doors: Doors) -> None:
     services = doors.services
 
     @doors.get("/api/v1/status", "status", StatusOut)
-    async def status() -> Response:
+    def status() -> Response:
         """The city, the mode, the clock and the totals."""
         return reply(status_json(services))
 
