@@ -130,13 +130,13 @@ class CodeBook:
         if len(names) > 2 * len(codes) + 16:  # a long dictionary of which this batch uses little
             present, where = _distinct(codes, len(names))
             names, codes = [names[i] for i in present], where
-        return np.array([self._source_code(book, feed, name) for name in names], np.int32)[codes]
-
-    def _source_code(self, book: dict[str | None, int], feed: str, name: str | None) -> int:
-        code = book.get(name)
-        if code is None:
-            code = book[name] = self._engine.source_code(feed, name)
-        return code
+        known = list(map(book.get, names))  # in C: a batch may name as many sources as it has events
+        if None in known:
+            for name in names:
+                if name not in book:
+                    book[name] = self._engine.source_code(feed, name)
+            known = list(map(book.get, names))
+        return np.array(known, np.int32)[codes]
 
     def _bits(self, view: View, kinds: set[str]) -> NDArray[np.uint64]:
         bits = np.zeros((view.rows, self._engine.words), np.uint64)

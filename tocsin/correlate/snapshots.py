@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAGIC: Final = b"TOCSNAP1"
 FORMAT: Final = 1
-_ARRAY, _PAIRS = "$npy", "$pairs"
+_ARRAY: Final = "$npy"
 _HEAD: Final = len(MAGIC) + 32 + 8
 
 
@@ -46,8 +46,19 @@ def plan_version(plan: Plan) -> str:
 def encode(snapshot: Snapshot, plan: str) -> bytes:
     """The file's bytes. Raises TypeError for a value that is neither plain nor an array."""
     arrays: list[np.ndarray[Any, Any]] = []
-    tree = {"plan": plan, "seq": snapshot.seq, "clock": snapshot.clock, "state": _plain(snapshot.state, arrays)}
-    header = json.dumps(tree, separators=(",", ":")).encode()
+
+    def plain(value: Any) -> Any:
+        """What JSON does not know: arrays go to the side."""
+        if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            arrays.append(value)
+            return {_ARRAY: len(arrays) - 1}
+        if isinstance(value, np.generic):
+            return value.item()
+        raise TypeError(f"a snapshot holds plain values and arrays of numbers, not {type(value).__name__}")
+
+    _check_keys(snapshot.state)
+    tree = {"plan": plan, "seq": snapshot.seq, "clock": snapshot.clock, "state": snapshot.state}
+    header = json.dumps(tree, default=plain, separators=(",", ":")).encode()
     body = io.BytesIO()
     body.write(len(header).to_bytes(8, "little") + header)
     for array in arrays:
@@ -63,15 +74,15 @@ def decode(content: bytes, plan: str) -> Snapshot:
     if hashlib.sha256(memoryview(content)[_HEAD - 8 :]).digest() != content[len(MAGIC) : _HEAD - 8]:
         raise ValueError("its checksum does not match; it was damaged or cut short")
     size = int.from_bytes(content[_HEAD - 8 : _HEAD], "little")
-    tree = json.loads(content[_HEAD : _HEAD + size])
-    if tree["plan"] != plan:
-        raise ValueError(f"it was taken under other rules ({tree['plan']}, now {plan})")
     rest = io.BytesIO(content)
     rest.seek(_HEAD + size)
     arrays = []
     while rest.tell() < len(content):
         arrays.append(np.lib.format.read_array(rest, allow_pickle=False))
-    return Snapshot(tree["seq"], tree["clock"], _grown(tree["state"], arrays))
+    tree = json.loads(content[_HEAD : _HEAD + size], object_hook=lambda found: arrays[found[_ARRAY]] if _ARRAY in found else found)
+    if tree["plan"] != plan:
+        raise ValueError(f"it was taken under other rules ({tree['plan']}, now {plan})")
+    return Snapshot(tree["seq"], tree["clock"], tree["state"])
 
 
 def save(path: Path, content: bytes) -> None:
@@ -101,37 +112,10 @@ def load(path: Path, plan: str) -> Snapshot | None:
     return None
 
 
-def _plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    """A tree that JSON can hold; arrays go to the side."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            raise TypeError("a snapshot holds no arrays of objects")
-        arrays.append(value)
-        return {_ARRAY: len(arrays) - 1}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) for key in value):
-            return {key: _plain(item, arrays) for key, item in value.items()}
-        return {_PAIRS: [[_plain(key, arrays), _plain(item, arrays)] for key, item in value.items()]}
-    if isinstance(value, list | tuple):
-        return [_plain(item, arrays) for item in value] if any(not isinstance(item, str | int) for item in value) else list(value)
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise TypeError(f"a snapshot holds plain values and arrays, not {type(value).__name__}")
-
-
-def _grown(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {_ARRAY}:
-            return arrays[value[_ARRAY]]
-        if value.keys() == {_PAIRS}:
-            return {_hashable(key): _grown(item, arrays) for key, item in value[_PAIRS]}
-        return {key: _grown(item, arrays) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_grown(item, arrays) for item in value] if any(isinstance(item, dict | list) for item in value) else value
-    return value
-
-
-def _hashable(key: Any) -> Any:
-    return tuple(_hashable(item) for item in key) if isinstance(key, list) else key
+def _check_keys(state: Mapping[str, Any]) -> None:
+    """JSON would silently turn a number used as a key into text."""
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise TypeError(f"a snapshot holds plain values under texts, not under {key!r}")
+        if isinstance(value, Mapping):
+            _check_keys(value)
