@@ -96,10 +96,10 @@ class MemoryQuarantine:
     entries: dict = field(default_factory=dict)
     down: bool = False
 
-    def put(self, name, raw=b"{broken", **more):
+    def put(self, name, raw: bytes | None = b"{broken", **more):
         self.entries[name] = SimpleNamespace(
             **{
-                "id": name, "feed": "calls", "received": NOON, "expires": NOON + 10**12, "seen": 1, "size": len(raw), "state": "waiting",
+                "id": name, "feed": "calls", "received": NOON, "expires": NOON + 10**12, "seen": 1, "size": len(raw or b""), "state": "waiting",
                 "personal": False, "reason": "no comma", "where": "line 3", "origin": "POST 127.0.0.1", "content_type": "application/json",
                 "raw": raw, "whole": True, **more,
             }
