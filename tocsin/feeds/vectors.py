@@ -56,14 +56,22 @@ def filled(known: Field, holes: Sequence[list[Any]]) -> list[Any]:
     return made
 
 
+def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """An Arrow column as Python values; what Python cannot hold (a time after the year 9999) as a value that no field takes."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError, KeyError):
+        return [values(column.slice(at, 1))[0] for at in range(len(column))] if len(column) > 1 else [{}]
+
+
 def _column(known: Field, found: list[Any] | pa.Array, bad: Mask) -> pa.Array:
     column = None
     if known.table is None:
         column = _from_arrow(known, found) if isinstance(found, pa.Array) else _from_list(known, found)
         if column is not None:
             return column if known.default is None else column.fill_null(known.default)
-    values = found.to_pylist() if isinstance(found, pa.Array) else found
-    return pa.array(_one_by_one(known, values, bad), STORED[known.type])
+    plain = values(found) if isinstance(found, pa.Array) else found
+    return pa.array(_one_by_one(known, plain, bad), STORED[known.type])
 
 
 def _from_list(known: Field, found: list[Any]) -> pa.Array | None:
@@ -163,7 +171,7 @@ def _arrow_level(known: Field, plain: pa.Array) -> pa.Array | None:
 
 
 def _arrow_time(known: Field, plain: pa.Array) -> pa.Array | None:
-    if plain.type.tz is None or known.zone is not None:
+    if not plain.type.tz or known.zone is not None:
         return None
     return _in_range(known, plain.cast(pa.timestamp("us", plain.type.tz)).cast(pa.int64()))
 

@@ -88,7 +88,10 @@ def test_a_row_kept_for_retry_holds_nothing_of_its_neighbours() -> None:
 
 
 def test_other_names_types_and_units_of_time() -> None:
-    spec = feed("arrow", {**BASIC, "source": FieldMap(path="deep.name"), "severity": FieldMap(path="level", table={1: "minor", 2: "severe"}, default=0)})
+    spec = feed(
+        "arrow",
+        {**BASIC, "source": FieldMap(path="deep.name"), "severity": FieldMap(path="level", table={1: "minor", 2: "severe"}, default=0)},
+    )
     body = columns(
         time=pa.array([1765832700000000001, None, 3], pa.timestamp("ns", "America/Los_Angeles")),
         lon=pa.array([1, 2, 3], pa.int32()),
@@ -125,7 +128,11 @@ NUMBERS = st.none() | st.floats() | st.floats(-200, 200)
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.none() | st.text(max_size=3), st.none() | st.integers(-2, 6)), min_size=1, max_size=6))
+@given(
+    rows=st.lists(
+        st.tuples(NUMBERS, NUMBERS, NUMBERS, st.none() | st.text(max_size=3), st.none() | st.integers(-2, 6)), min_size=1, max_size=6
+    )
+)
 def test_columns_as_columns_are_as_row_by_row(rows: list[tuple[Any, ...]]) -> None:
     lon, lat, value, text, level = zip(*rows, strict=True)
     spec = feed("arrow", {**BASIC, "severity": FieldMap(path="level")}, attrs={"level": FieldMap(path="level", as_type="boolean")})
@@ -178,7 +185,15 @@ def test_a_buffer_that_lies_about_its_size_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"ARROW1\x00\x00", b"\xff\xff\xff\xff", b"\xff\xff\xff\xff\x00\x00\x00\x00", stream(events({}))[:-200], b"garbage" * 100, b"\x00" * 64],
+    [
+        b"",
+        b"ARROW1\x00\x00",
+        b"\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\x00\x00\x00\x00",
+        stream(events({}))[:-200],
+        b"garbage" * 100,
+        b"\x00" * 64,
+    ],
 )
 def test_what_is_no_stream_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(Skippable):
@@ -191,4 +206,4 @@ def test_a_stream_without_rows_is_no_event() -> None:
 
 def test_two_columns_of_one_name_are_refused() -> None:
     with pytest.raises(Skippable, match="one name"):
-        arrow_ipc.decode(stream(pa.RecordBatch.from_arrays([pa.array(["a"])] * 2, names=["x", "x"])), feed("arrow", maps(**{**BASIC})))
+        arrow_ipc.decode(stream(pa.RecordBatch.from_arrays([pa.array(["a"])] * 2, names=["x", "x"])), feed("arrow", maps(**BASIC)))

@@ -88,7 +88,9 @@ def test_update_and_severity_of_the_worst_block() -> None:
 
 def test_other_languages_say_the_same_again() -> None:
     body = alert(
-        info(language="en-CA", event="storm"), info(language="fr-CA", event="orage", severity="Extreme"), info(language="en-CA", event="hail")
+        info(language="en-CA", event="storm"),
+        info(language="fr-CA", event="orage", severity="Extreme"),
+        info(language="en-CA", event="hail"),
     )
     assert event(body)["attrs"]["event"] == "storm"
     assert event(body)["severity"] == 3
@@ -128,7 +130,11 @@ def test_named_values_and_repeated_elements_can_be_mapped() -> None:
     spec = feed(
         "cap",
         {"kind": FieldMap(constant="weather.flood"), "source": FieldMap(path="info.senderName")},
-        attrs={"vtec": FieldMap(path='info.parameter."VTEC.P"'), "same": FieldMap(path="info.eventCode.SAME"), "response": FieldMap(path="info.responseType.0")},
+        attrs={
+            "vtec": FieldMap(path='info.parameter."VTEC.P"'),
+            "same": FieldMap(path="info.eventCode.SAME"),
+            "response": FieldMap(path="info.responseType.0"),
+        },
     )
     extra = (
         "<senderName>NWS</senderName><responseType>Avoid</responseType><responseType>Monitor</responseType>"
@@ -136,7 +142,11 @@ def test_named_values_and_repeated_elements_can_be_mapped() -> None:
         "<parameter><valueName>VTEC.P</valueName><value>/O.CON/</value></parameter>"
     )
     (found,) = cap.decode(alert(info(extra)), spec).events.to_pylist()
-    assert (found["kind"], found["source"], found["attrs"]) == ("weather.flood", "NWS", {"vtec": "/O.CON/", "same": "FFS", "response": "Avoid"})
+    assert (found["kind"], found["source"], found["attrs"]) == (
+        "weather.flood",
+        "NWS",
+        {"vtec": "/O.CON/", "same": "FFS", "response": "Avoid"},
+    )
 
 
 def test_personal_elements_are_removed() -> None:

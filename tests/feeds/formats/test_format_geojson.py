@@ -91,7 +91,16 @@ def test_what_is_personal_is_not_derived_from_either() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"5", b'{"type":"Point","coordinates":[1,2]}', b'{"type":"FeatureCollection"}', b'{"type":"FeatureCollection","features":{', b'{"type":{}}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"5",
+        b'{"type":"Point","coordinates":[1,2]}',
+        b'{"type":"FeatureCollection"}',
+        b'{"type":"FeatureCollection","features":{',
+        b'{"type":{}}',
+    ],
 )
 def test_what_is_no_geojson_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(Skippable):

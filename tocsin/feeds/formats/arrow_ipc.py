@@ -59,7 +59,7 @@ def decode_carefully(body: bytes, spec: FeedSpec) -> Decoded:
 def _found(field: Field, columns: Mapping[paths.Path, pa.Array]) -> list[Any] | pa.Array:
     if field.path:
         return columns[field.path]
-    return vectors.filled(field, [columns[path].to_pylist() for path in field.reads()])
+    return vectors.filled(field, [vectors.values(columns[path]) for path in field.reads()])
 
 
 class Rows:
@@ -75,8 +75,7 @@ class Rows:
         """The column (or struct field) a path leads to; nulls when there is none."""
         if path[0] not in self._table.column_names:
             return pa.nulls(len(self))
-        chunks = self._table.column(path[0])
-        found = chunks.chunk(0) if chunks.num_chunks == 1 else pa.concat_arrays(chunks.chunks)
+        found = self._table.column(path[0]).combine_chunks()
         for segment in path[1:]:
             if not pa.types.is_struct(found.type) or found.type.get_field_index(segment) < 0:
                 return pa.nulls(len(self))
@@ -85,10 +84,8 @@ class Rows:
         return found
 
     def load(self, number: int) -> Any:
-        try:
-            return self._table.slice(number, 1).to_pylist()[0]
-        except _BROKEN as error:
-            raise Skippable(f"an Arrow row that cannot be read: {type(error).__name__}") from None
+        row = self._table.slice(number, 1)
+        return {name: vectors.values(column)[0] for name, column in zip(row.column_names, row.columns, strict=True)}
 
     def raw(self, number: int) -> bytes:
         """A stream of just this row: it can be decoded again by itself."""
@@ -124,7 +121,7 @@ def _read(body: bytes) -> pa.Table:
             names = reader.schema.names
             if len(set(names)) != len(names):
                 raise Skippable("two columns have one name")
-            return _microseconds(pa.Table.from_batches(batches, reader.schema))
+            return _plain_times(pa.Table.from_batches(batches, reader.schema))
     except Skippable:
         raise
     except _BROKEN as error:
@@ -133,12 +130,14 @@ def _read(body: bytes) -> pa.Table:
         raise Skippable("an Arrow IPC stream without a schema") from None
 
 
-def _microseconds(table: pa.Table) -> pa.Table:
-    """Nanosecond columns cut to microseconds, what an instant is here (and Python has no more)."""
+def _plain_times(table: pa.Table) -> pa.Table:
+    """Nanoseconds cut to microseconds, what an instant is here (and Python has no more), and every zone called UTC: the instants are the
+    same, and the name of the zone may be nonsense."""
     for at, known in enumerate(table.schema):
-        if pa.types.is_timestamp(known.type) and known.type.unit == "ns":
-            finer = pa.timestamp("us", known.type.tz)
-            table = table.set_column(at, known.name, table.column(at).cast(finer, safe=False))
+        if pa.types.is_timestamp(known.type):
+            unit = "us" if known.type.unit == "ns" else known.type.unit
+            plain = pa.timestamp(unit, "UTC" if known.type.tz else None)
+            table = table.set_column(at, known.name, table.column(at).cast(plain, safe=False))
     return table
 
 
