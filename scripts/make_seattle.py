@@ -52,12 +52,14 @@ def quakes(source: Path, target: Path) -> None:
 
 
 def warnings(source: Path, target: Path) -> None:
-    """Warnings for Washington state, with what they refer to; boilerplate parameters dropped."""
+    """Warnings for Washington state: polygons around Puget Sound, and those named by zone only; boilerplate parameters dropped."""
     snapshot = json.loads((source / "alerts/nws/active_2025-12-15_northwest_flood.geojson").read_text())
     kept = []
     for feature in snapshot["features"]:
         zones = feature["properties"]["geocode"]["UGC"]
-        if any(zone.startswith("WA") for zone in zones):
+        corners = feature["geometry"]["coordinates"][0] if feature["geometry"] else []
+        near = not corners or any(inside(PUGET_SOUND, *corner[:2]) for corner in corners)
+        if near and any(zone.startswith("WA") for zone in zones):
             feature["properties"].pop("parameters", None)
             kept.append(feature)
     kept.sort(key=lambda feature: feature["properties"]["sent"])
