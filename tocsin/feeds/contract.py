@@ -16,8 +16,7 @@ from tocsin.model.feed import FeedSpec
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Bytes as received. `received`: city time, microseconds. `origin`: where from, for people (`POST 127.0.0.1`, a file:line).
-    `final`: no more bytes of this payload follow."""
+    """Bytes as received. `received`: city time, microseconds. `origin`: where from, for people (`POST 127.0.0.1`, a file:line)."""
 
     body: bytes
     received: int
@@ -84,8 +83,9 @@ class EventLog(Protocol):
 class Sink(Protocol):
     """Where a transport delivers."""
 
-    async def deliver(self, message: Message) -> Receipt:
-        """Returns when the events are durable and the rejects quarantined; raises `Retriable` when that is not possible now."""
+    async def deliver(self, message: Message, every: bool = False) -> Receipt:
+        """Returns when the events are durable and the rejects quarantined; raises `Retriable` when that is not possible now.
+        `every`: the receipt lists accepted records too."""
         ...
 
     async def refuse(self, message: Message, reason: str, size: int) -> None:

@@ -7,6 +7,7 @@ ids that collide; the numbers therefore mean nothing outside this process and ar
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,14 +24,20 @@ APART: Final = ("id", "feed", "ingest_time")
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _HALF: Final = np.uint64(32)
-_ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
-_RAW: Final[dict[pa.DataType, type[np.generic]]] = {
-    pa.float64(): np.float64,
-    pa.int64(): np.int64,
-    pa.timestamp("us", tz="UTC"): np.int64,
-    pa.int8(): np.int8,
+#: By type number, because comparing and hashing Arrow types goes through their names.
+_RAW: Final[dict[int, type[np.generic]]] = {
+    kind.id: raw
+    for kind, raw in (
+        (pa.float64(), np.float64),
+        (pa.int64(), np.int64),
+        (pa.timestamp("us"), np.int64),
+        (pa.int8(), np.int8),
+    )
 }
+_DICTIONARY: Final = pa.dictionary(pa.int8(), pa.string()).id
+_STRUCT: Final = pa.struct([]).id
+_TEXTS: Final = (pa.string().id, pa.binary().id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +60,32 @@ def prints(events: pa.RecordBatch) -> Prints:
 
 
 def _contents(events: pa.RecordBatch) -> Values:
-    total = np.zeros(events.num_rows, np.uint64)
-    for name, column in zip(events.schema.names, events.columns, strict=True):
-        if name not in APART:
-            _add(total, name, column)
+    """Per row the sum over its columns of a mixed word each. A null adds nothing, so a column of nulls equals no column."""
+    said = [
+        (name, column)
+        for name, column in _plain(zip(events.schema.names, events.columns, strict=True))
+        if name not in APART and column.null_count < len(column)
+    ]
+    words = np.empty((len(said), events.num_rows), np.uint64)
+    for place, (_, column) in enumerate(said):
+        words[place] = _words(column)
+    words *= _ODD
+    words += np.array([_salt(name) for name, _ in said], np.uint64)[:, None]
+    words = _mixed(words)
+    for place, (_, column) in enumerate(said):
+        if column.null_count:
+            words[place, column.is_null().to_numpy(zero_copy_only=False)] = 0
+    total: Words = words.sum(axis=0, dtype=np.uint64)
     return ((_mixed(total) >> _HALF) | _ONE).astype(np.uint32)
 
 
-def _add(total: Words, name: str, column: pa.Array) -> None:
-    """Adds one column's part to the rows' sums; a null adds nothing, so a column of nulls equals no column."""
-    nulls = column.null_count
-    if nulls == len(column):
-        return
-    if pa.types.is_struct(column.type):
-        for field, child in zip(column.type, column.flatten(), strict=True):
-            _add(total, f"{name}.{field.name}", child)
-        return
-    part = _mixed(_words(column) * _ODD + _salt(name))
-    total += part if nulls == 0 else np.where(column.is_null().to_numpy(zero_copy_only=False), _ZERO, part)
+def _plain(columns: Iterable[tuple[str, pa.Array]]) -> Iterator[tuple[str, pa.Array]]:
+    """The columns, and for a struct those inside it."""
+    for name, column in columns:
+        if column.type.id == _STRUCT:
+            yield from _plain((f"{name}.{field.name}", child) for field, child in zip(column.type, column.flatten(), strict=True))
+        else:
+            yield name, column
 
 
 @functools.cache
@@ -81,19 +96,19 @@ def _salt(name: str) -> np.uint64:
 
 def _words(column: pa.Array) -> Words:
     """One 64-bit word per row (one for all rows when all say the same); the word of a null is arbitrary."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
+    kind = column.type.id
+    if kind == _DICTIONARY:
         known = _words(column.dictionary)
         if known.size == 1:
             return known
         codes = column.indices if column.null_count == 0 else column.indices.fill_null(0)
         words: Words = known[codes.to_numpy(zero_copy_only=False)]
         return words
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+    if kind in _TEXTS:
         return np.array(list(map(hash, column.to_pylist())), np.int64).view(np.uint64)
-    if pa.types.is_boolean(kind):
-        column, kind = column.cast(pa.int8()), pa.int8()
-    return _fixed(column, _RAW[kind])
+    if kind not in _RAW:  # booleans, which are bits
+        column = column.cast(pa.int8())
+    return _fixed(column, _RAW[column.type.id])
 
 
 def _fixed(column: pa.Array, dtype: type[np.generic]) -> Words:

@@ -16,6 +16,9 @@ from .contract import Decoded, Reject
 MAX_MESSAGE: Final = 16 * MB
 #: Of one event's texts and geometry together. It must fit into one journal entry, and a NATS server takes 1 MB by default.
 MAX_EVENT: Final = 900_000
+#: Bytes of one event for one byte of its message: `1,` in a coordinate becomes a float64. (A template may repeat a text more often;
+#: then the journal itself refuses the event.)
+UNFOLDING: Final = 8
 #: How much of a refused message is kept for people to look at.
 KEPT_OF_LARGER: Final = 64 << 10
 
@@ -23,7 +26,7 @@ KEPT_OF_LARGER: Final = 64 << 10
 def without_giants(decoded: Decoded, body: bytes) -> Decoded:
     """Events that are too large become rejects; nearly always there are none, and nothing is copied."""
     events = decoded.events
-    if events.nbytes <= MAX_EVENT:
+    if len(body) * UNFOLDING <= MAX_EVENT or events.nbytes <= MAX_EVENT:
         return decoded
     sizes = _sizes(events)
     giants = np.flatnonzero(sizes > MAX_EVENT)

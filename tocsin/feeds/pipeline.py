@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable, TocsinError
@@ -31,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Above this a message is decoded in a thread, so that the event loop serves the other feeds meanwhile.
 THREAD_ABOVE: Final = 1 * MB
+#: What a message on its way costs besides its bytes, so that many tiny ones are bounded too.
+MESSAGE_COST: Final = 8 << 10
 #: Rows per claim and append: a bound on how long the event loop is held, and far below `model.ids.MAX_ROWS`.
 SLICE: Final = 16_384
 NOTHING: Final = pa.RecordBatch.from_pylist([], pa.schema([]))
@@ -60,12 +61,11 @@ class FeedSink:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def deliver(self, message: Message, every: bool = False) -> Receipt:
-        """`every`: the receipt lists accepted records too. Raises `Retriable`; then the message may be delivered again, and
-        what was durable already comes back as duplicate."""
+        """Raises `Retriable`; then the message may be delivered again, and what was durable already comes back as duplicate."""
         wall = time.time_ns()
         try:
             with self._shared.budget.hold(self.spec.name, self.spec.priority) as hold:
-                hold.grow(len(message.body))
+                hold.grow(len(message.body) + MESSAGE_COST)
                 decoded = await self._decode(message)
                 receipt = await self._take(message, decoded, wall, every)
         except Retriable:
@@ -167,7 +167,7 @@ class FeedSink:
             self._count(fresh)
 
     def _count(self, fresh: pa.RecordBatch) -> None:
-        newest = pc.max(fresh.column("event_time")).value
+        newest = int(fresh.column("event_time").cast(pa.int64()).to_numpy().max())
         self.health.last_event_time = max(newest, self.health.last_event_time or newest)
         self.health.kinds.update(fresh.column("kind").dictionary.to_pylist())
 

@@ -121,8 +121,9 @@ class Supervisor:
         """A message may be quoted in the text of an unexpected error, so for feeds with personal fields only its kind is told."""
         told = str(fault) if not feed.spec.personal or isinstance(fault, Misconfigured) else ""
         words = f"{type(fault).__name__}: {told}".removesuffix(": ")
+        again = feed.health.error == words
         feed.health.failed(words)
-        log.error("feed %s: %s", feed.spec.name, words, exc_info=None if feed.spec.personal else fault)
+        log.error("feed %s: %s", feed.spec.name, words, exc_info=None if feed.spec.personal or again else fault)
 
     async def _purge(self) -> None:
         while True:

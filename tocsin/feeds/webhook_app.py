@@ -22,7 +22,6 @@ from tocsin.model.access import Actor, Decision
 from .admission import Budget, OverloadError
 from .body import BadBodyError, read_body, too_large
 from .contract import Message, Receipt
-from .pipeline import FeedSink
 from .tokens import Tokens
 from .webhook_hub import Door, Hub
 
@@ -71,8 +70,7 @@ class Desk:
         peer = request.client.host if request.client else "unknown"
         message = Message(body, self.clock.now(), f"POST {peer}", request.headers.get("content-type", ""))
         every = request.query_params.get("results") == "all"
-        receipt = await (door.sink.deliver(message, every) if isinstance(door.sink, FeedSink) else door.sink.deliver(message))
-        return answer(receipt)
+        return answer(await door.sink.deliver(message, every))
 
     def _door(self, name: str, request: Request) -> Door:
         """Who may come in. Unknown feed, wrong token, refused access and a feed that is down are told apart."""

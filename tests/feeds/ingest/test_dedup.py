@@ -5,7 +5,7 @@ import asyncio
 import pyarrow as pa
 import pytest
 from house import START, batch, line
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.feeds.dedup import CONFLICT, DUPLICATE, FRESH, Dedup
@@ -25,6 +25,7 @@ async def give(dedup: Dedup, rows: pa.RecordBatch, now: int = START) -> list[int
     return claim.status.tolist()
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(RECORDS, min_size=1, max_size=5), max_size=8))
 def test_every_record_is_judged_like_an_oracle_of_first_contents(batches):
     async def play():

@@ -1,7 +1,7 @@
 """The flat table against a dict."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.feeds.idtable import IdTable
@@ -11,6 +11,7 @@ KEYS = st.integers(1, 40).map(lambda n: (n % 3 + 1) | n << 32)
 CALLS = st.lists(st.dictionaries(KEYS, st.integers(1, 2**32 - 1), max_size=12), max_size=12)
 
 
+@settings(deadline=None)
 @given(CALLS)
 def test_table_answers_like_a_dict(calls):
     table, oracle = IdTable(slots=4), {}

@@ -12,7 +12,7 @@ from house import START, House, Lines, batch, line, make_spec, message, until
 from tocsin.feeds.admission import MB, Budget, OverloadError
 from tocsin.feeds.contract import Decoded, Message, Reject
 from tocsin.feeds.limits import MAX_EVENT, MAX_MESSAGE
-from tocsin.feeds.pipeline import SLICE, THREAD_ABOVE
+from tocsin.feeds.pipeline import MESSAGE_COST, SLICE, THREAD_ABOVE
 from tocsin.kernel.fault import Fatal, Retriable, Skippable
 from tocsin.model.time import HOUR
 
@@ -174,7 +174,7 @@ async def test_a_flooding_feed_is_pushed_back_and_a_normal_one_is_not(tmp_path):
     house = House(tmp_path)
     house.log.hold = asyncio.Event()
     flood, normal = house.sink(make_spec("flood", priority=3)), house.sink(make_spec("normal"))
-    bulky = b"\n".join(line(f"{n}", text="x" * 1000) for n in range(1000))
+    bulky = b"\n".join(line(f"{n}", text="x" * 20_000) for n in range(50))
     held = [asyncio.create_task(flood.deliver(Message(bulky.replace(b'"id": "', b'"id": "%d ' % n), START))) for n in range(100)]
     await until(lambda: house.log.appending >= 30)
     others = [asyncio.create_task(normal.deliver(message(line(str(n))))) for n in range(200)]
@@ -185,12 +185,24 @@ async def test_a_flooding_feed_is_pushed_back_and_a_normal_one_is_not(tmp_path):
     taken = sum(answer.accepted for answer in answers if not isinstance(answer, OverloadError))
     assert pushed_back
     assert all(answer.after for answer in pushed_back)
-    assert taken == (100 - len(pushed_back)) * 1000 == house.log.ids("flood").__len__()
+    assert taken == (100 - len(pushed_back)) * 50 == house.log.ids("flood").__len__()
     assert sum(receipt.accepted for receipt in await asyncio.gather(*others)) == 200
     assert normal.health.refused == 0
     assert flood.health.refused == len(pushed_back)
     assert house.shared.budget.held_total == 0
     house.close()
+
+
+async def test_many_tiny_messages_are_bounded_too(house):
+    house.log.hold = asyncio.Event()
+    house.shared.budget.per_feed = 20 * (MESSAGE_COST + 100)
+    sink = house.sink()
+    deliveries = [asyncio.create_task(sink.deliver(message(line(str(n))))) for n in range(100)]
+    await until(lambda: house.log.appending + sink.health.refused == 100)
+    house.log.hold.set()
+    await asyncio.gather(*deliveries, return_exceptions=True)
+    assert 15 <= sink.health.accepted <= 25
+    assert sink.health.accepted + sink.health.refused == 100
 
 
 def test_the_lowest_priority_is_shed_first():

@@ -68,7 +68,7 @@ def supervise(house):
             context,
             lambda _: Lines(),
             transport_of=lambda spec, _: kinds[spec.name](),
-            backoff=lambda: Backoff(0.001, 0.005),
+            backoff=lambda: Backoff(0.01, 0.05),
         )
 
     return make
@@ -88,7 +88,7 @@ async def test_a_transport_that_raises_every_time_disturbs_nobody(supervise, hou
         silent=Silent,
     )
     running = asyncio.create_task(supervisor.run())
-    await until(lambda: supervisor.health.feeds["steady"].accepted >= 500 and min(runs.values(), default=0) >= 3)
+    await until(lambda: supervisor.health.feeds["steady"].accepted >= 100 and min(runs.values(), default=0) >= 3)
     states = {item["name"]: (item["state"], item["error"]) for item in supervisor.health.items()}
     assert states == {
         "steady": ("ok", None),

@@ -6,7 +6,7 @@ import os
 
 import pytest
 from house import START, Lines, line, make_spec, message, until
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.feeds.catalog import Context, make_transport
@@ -178,6 +178,7 @@ def test_from_the_end_skips_what_is_there(log):
     assert all_of(tail) == b"three\n"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["append", "rotate", "restart", "read"]), st.binary(max_size=40)), max_size=30))
 def test_whatever_happens_every_line_is_read_once_in_order(tmp_path_factory, steps):
     """Rotation, growth and restarts in any order, against the list of everything that was written."""

@@ -154,17 +154,17 @@ def test_files_are_merged_by_time_and_a_message_never_mixes_them(tmp_path):
 
 
 def test_a_long_file_is_read_in_pieces_with_its_header(tmp_path):
-    records = [{"id": f"r{n}", "time": to_iso(START + n * SECOND), "text": 'a "quoted"\nline break ' + "x" * 100} for n in range(6000)]
+    records = [{"id": f"r{n}", "time": to_iso(START + n * SECOND), "text": 'a "quoted"\nline break ' + "x" * 100} for n in range(3000)]
     spec = spec_of("csv", mapping={**MAPPING, "event_time": FieldMap(path="time")})
     body = csv(records).replace(b"time, as\nsaid", b"time")
     recording = load([write(tmp_path, body)], spec, formats.make_format(spec))
-    assert len(recording) == 6000
-    assert recording.due.tolist() == [START + n * SECOND for n in range(6000)]
+    assert len(recording) == 3000
+    assert recording.due.tolist() == [START + n * SECOND for n in range(3000)]
     at, seen = 0, []
     while at < len(recording):
-        body, _, at = recording.message(at, min(at + 1000, 6000))
+        body, _, at = recording.message(at, min(at + 1000, 3000))
         seen += ids(spec, body)
-    assert seen == [f"r{n}" for n in range(6000)]
+    assert seen == [f"r{n}" for n in range(3000)]
 
 
 def test_a_recording_too_large_for_memory_is_refused_by_name(tmp_path, monkeypatch):

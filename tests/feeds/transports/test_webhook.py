@@ -167,7 +167,7 @@ async def test_gzip_is_unpacked_within_the_limit(city):
     reply = await city.post(gzip.compress(line("packed")), **{"content-encoding": "GZIP"})
     assert reply.status_code == 202
     assert city.house.log.ids() == ["packed"]
-    bomb = gzip.compress(b"0" * 100_000_000)
+    bomb = gzip.compress(b"0" * 20_000_000)
     assert len(bomb) < 1 << 20
     assert is_problem(await city.post(bomb, **{"content-encoding": "gzip"}), 413)
     nested = gzip.compress(gzip.compress(line("twice")))
@@ -224,10 +224,10 @@ async def test_a_sender_that_goes_away_leaves_nothing_behind(city):
 
 
 async def test_a_million_bad_lines_are_counted_not_all_listed(city):
-    reply = await city.post(b"\n".join(b"%d" % n for n in range(20_000)))
+    reply = await city.post(b"\n".join(b"%d" % n for n in range(3_000)))
     assert reply.status_code == 207
     body = reply.json()
-    assert (body["rejected"], len(body["results"]), body["results_omitted"]) == (20_000, 1000, 19_000)
+    assert (body["rejected"], len(body["results"]), body["results_omitted"]) == (3_000, 1000, 2_000)
 
 
 async def test_many_senders_at_once_are_counted_exactly(city):
