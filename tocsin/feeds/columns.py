@@ -7,6 +7,7 @@ the same in every record of the feed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ Columns = list[pa.Array | None]
 
 _DICTIONARIES: Final = {"kind", "source", "unit"}
 _SHIFTED: Final = {"event_time", "valid_until"}
+_FEW: Final = 64  # rows
 
 
 def from_rows(recipe: Recipe, rows: Sequence[Sequence[Any]]) -> Columns:
@@ -42,13 +44,13 @@ def batch(recipe: Recipe, columns: Columns, count: int) -> pa.RecordBatch:
     spec = recipe.spec
     made: dict[str, pa.Array] = {
         "feed": _dictionary("feed", None, spec.name, KIND, count),
-        "ingest_time": pa.nulls(count, INSTANT),
+        "ingest_time": _constant(INSTANT, None, count),
     }
     for field, column in zip(recipe.fields, columns, strict=False):
         made[field.name] = _base(field, column, count, spec.shift)
     arrays = [made[name] for name in (known.name for known in BASE_FIELDS)]
     attrs = [_plain(field, column, count) for field, column in zip(recipe.attrs, columns[len(recipe.fields) :], strict=True)]
-    schema = event_schema({name: field_map.as_type for name, field_map in spec.attrs.items()})
+    schema = _schema(tuple((name, field_map.as_type) for name, field_map in spec.attrs.items()))
     if attrs:
         kind = schema.field("attrs").type
         typed = [array if array.type == one.type else array.view(one.type) for array, one in zip(attrs, kind, strict=True)]
@@ -67,24 +69,46 @@ def _base(field: Field, column: pa.Array | None, count: int, shift: int) -> pa.A
 
 
 def _plain(field: Field, column: pa.Array | None, count: int) -> pa.Array:
-    if column is not None:
-        return column
-    if field.default is None:
-        return pa.nulls(count, STORED[field.type])
-    return pa.repeat(pa.scalar(field.default, STORED[field.type]), count)
+    return _constant(STORED[field.type], field.default, count) if column is None else column
 
 
 def _dictionary(name: str, column: pa.Array | None, constant: Any, known: pa.DataType, count: int) -> pa.Array:
     if column is None:
-        values = [] if constant is None else [constant]
-        zeros = pa.array(np.zeros(count, np.int16 if known.index_type == pa.int16() else np.int32))
-        indices = pa.nulls(count, known.index_type) if constant is None else zeros
-        return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
+        return _constant(known, constant, count)
+    if count <= _FEW:
+        return _small_dictionary(column.to_pylist(), known)
     encoded = column.dictionary_encode()
     if known.index_type == pa.int16() and len(encoded.dictionary) > np.iinfo(np.int16).max:
         raise Skippable(f"{len(encoded.dictionary)} different values of {name} in one message; 32767 fit", name)
     indices = encoded.indices if known.index_type == encoded.indices.type else encoded.indices.cast(known.index_type)
     return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+
+
+def _small_dictionary(values: Sequence[str | None], known: pa.DataType) -> pa.Array:
+    """The same without Arrow's function calls, which cost more than the work when a message holds one record."""
+    codes: dict[str, int] = {}
+    indices = [None if value is None else codes.setdefault(value, len(codes)) for value in values]
+    return pa.DictionaryArray.from_arrays(pa.array(indices, known.index_type), pa.array(list(codes), pa.string()))
+
+
+def _constant(known: pa.DataType, value: Any, count: int) -> pa.Array:
+    return _few(known, value, count) if count <= _FEW else _make_constant(known, value, count)
+
+
+def _make_constant(known: pa.DataType, value: Any, count: int) -> pa.Array:
+    if not pa.types.is_dictionary(known):
+        return pa.nulls(count, known) if value is None else pa.repeat(pa.scalar(value, known), count)
+    zeros = np.zeros(count, np.int16 if known.index_type == pa.int16() else np.int32)
+    indices = pa.nulls(count, known.index_type) if value is None else pa.array(zeros)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([] if value is None else [value], pa.string()))
+
+
+_few = lru_cache(maxsize=4096)(_make_constant)  # arrays never change, so small constant ones are made once
+
+
+@lru_cache(maxsize=1024)
+def _schema(attrs: tuple[tuple[str, str], ...]) -> pa.Schema:
+    return event_schema(dict(attrs))
 
 
 _BASE: Final = {known.name: known.type for known in BASE_FIELDS}

@@ -23,6 +23,8 @@ _LEAF: Final[dict[str, Any]] = {
     "number": float | str | None, "integer": int | float | str | None, "boolean": bool | int | str | None,
     "time": int | float | str | None, "until": int | float | str | None,
 }  # fmt: skip
+#: Bytes of a message up to which the careful way is as fast: columns of a few values cost as much as columns of hundreds.
+SMALL: Final = 4096
 _CACHE: Final[dict[int, tuple[Recipe, TypedReader | None]]] = {}
 _CACHED: Final = 1024
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from format_specs import BASIC, READING, feed, jsonl, maps, same
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.feeds import mapping
@@ -93,6 +93,14 @@ MOSTLY = {
     "list": st.lists(SCALARS, max_size=3),
     "parts": st.lists(st.one_of(st.none(), st.fixed_dictionaries({}, optional={"name": SCALARS})), max_size=2),
 }
+
+
+@pytest.fixture(autouse=True)
+def _also_for_small_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ndjson, "SMALL", -1)
+    monkeypatch.setattr(json_records, "SMALL", -1)
+
+
 KEYS = [*READING, "note", "level", "open", "seen", "until", "action", "unit", "deep", "list", "parts", "phone", "caller", "other"]
 
 
@@ -137,14 +145,14 @@ def test_every_mapping_but_a_personal_one_within_has_a_fast_way(name: str) -> No
     assert (reader_for(mapping.recipe(SPECS[name])) is None) == (name == "personal within")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(SPECS)), lines=st.lists(LINES, max_size=5), end=st.sampled_from([b"\n", b"\r\n", b""]))
 def test_ndjson(name: str, lines: list[bytes], end: bytes) -> None:
     body = (b"\r\n" if end == b"\r\n" else b"\n").join(lines) + end
     same(ndjson.decode(body, SPECS[name]), ndjson.decode_carefully(body, SPECS[name]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(SPECS)),
     found=st.lists(records() | ANYTHING, max_size=5),
@@ -157,7 +165,7 @@ def test_json(name: str, found: list[Any], path: str | None) -> None:
     same(json_records.decode(body, spec), json_records.decode_carefully(body, spec))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_bytes(data: st.DataObject) -> None:
     body = bytearray(jsonl(READING, {**READING, "id": "b", "note": "größer", "deep": {"level": 1.5}}, {**READING, "id": "c"}))

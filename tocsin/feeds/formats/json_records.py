@@ -11,7 +11,7 @@ from tocsin.feeds import mapping, paths, records
 from tocsin.feeds.contract import Decoded
 from tocsin.feeds.json_text import elements, load, wrap
 from tocsin.feeds.options import Option
-from tocsin.feeds.typed import TypedReader, reader_for
+from tocsin.feeds.typed import SMALL, TypedReader, reader_for
 from tocsin.kernel.fault import Skippable
 from tocsin.model.feed import FeedSpec, FieldMap
 
@@ -34,7 +34,7 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     recipe = mapping.recipe(spec)
     path = records_path(spec)
     text = lines.without_bom(body)
-    reader = reader_for(recipe)
+    reader = reader_for(recipe) if len(body) > SMALL else None
     if reader is None:
         return records.decode(recipe, Elements(text, path))
     found = Elements(text, path)

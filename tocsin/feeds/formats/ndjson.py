@@ -12,7 +12,7 @@ from tocsin.feeds import mapping, records
 from tocsin.feeds.contract import Decoded
 from tocsin.feeds.json_text import load
 from tocsin.feeds.options import Option
-from tocsin.feeds.typed import TypedReader, reader_for
+from tocsin.feeds.typed import SMALL, TypedReader, reader_for
 from tocsin.kernel.fault import Skippable
 from tocsin.model.feed import FeedSpec, FieldMap
 
@@ -36,7 +36,7 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     """One event per line; empty lines are skipped. A bad line is a reject, the others go on."""
     recipe = mapping.recipe(spec)
     found = Lines(lines.without_bom(body), options.read(spec, OPTIONS)["longest_line"])
-    reader = reader_for(recipe)
+    reader = reader_for(recipe) if len(body) > SMALL else None
     if reader is None:
         return records.decode(recipe, found)
     return records.decode_typed(recipe, reader, found, found.read(reader))
