@@ -30,7 +30,7 @@ export function Queue() {
           {t('queue.waiting', { n: queueWaiting.value })}
         </button>
       )}
-      <div class="rows" onPointerEnter={(event) => event.pointerType === 'mouse' && hold()} onPointerLeave={release}>
+      <div class="rows" onPointerMove={(event) => event.pointerType === 'mouse' && hold()} onPointerLeave={release}>
         {keys.length === 0 && <p class="empty">{shownAlerts.value.length === 0 ? emptyWords() : t('queue.empty')}</p>}
         <div
           id={QUEUE_ID}

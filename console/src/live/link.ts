@@ -29,7 +29,7 @@ export function start(): () => void {
   let running = true;
   heardAt = performance.now();
   spoke = heardAt;
-  const watch = setInterval(watchdog, 500);
+  const watch = setInterval(watchdog, 1_000);
   const again = (): void => wake?.();
   addEventListener('online', again);
   void follow(() => running);

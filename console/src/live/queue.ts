@@ -15,12 +15,20 @@ export const queueWaiting = computed(() => view.value.waiting);
 export const queueKeys = computed(() => queueGroups.value.flatMap((group) => group.rows.map((row) => row.key)));
 export const queueNow = moment;
 
+/** A pointer that rests is not about to click. */
+const REST_MS = 10_000;
+let resting: ReturnType<typeof setTimeout> | undefined;
+
 export function hold(): void {
+  clearTimeout(resting);
+  resting = setTimeout(release, REST_MS);
+  if (held.value !== null) return;
   const rows = built.peek().flatMap((group) => group.rows);
   held.value = new Set(rows.flatMap((row) => (row.type === 'fold' ? row.alerts.map((alert) => alert.id) : [row.key])));
 }
 
 export function release(): void {
+  clearTimeout(resting);
   held.value = null;
 }
 

@@ -1,5 +1,5 @@
 // What the node has told us, kept small: the newest events, all alerts, feeds, the clock. Big maps change in place and carry a
-// version, so that two hundred events a second cost one redraw every quarter of a second.
+// version, so that two hundred events a second cost a few redraws a second.
 import { batch, signal } from '@preact/signals';
 import { nodeTime, type ClockReading } from '../model/clock';
 import type { Alert, ClockFrame, Event, Feed, MapLayer, Rule, Status } from '../model/types';
@@ -7,7 +7,7 @@ import type { Alert, ClockFrame, Event, Feed, MapLayer, Rule, Status } from '../
 /** The live layer stays below what a map without a GPU can redraw; the past is asked for when it is looked at. */
 export const MOST_EVENTS = 5_000;
 export const MOST_ALERTS = 2_000;
-const APPLY_MS = 250;
+const APPLY_MS = 400;
 
 export const status = signal<Status | null>(null);
 export const feeds = signal<Feed[]>([]);

@@ -16,6 +16,7 @@ import { bounds, layersOn, selected } from '../live/view';
 import type { MapLayer } from '../model/types';
 import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
 import { setImages } from './images';
+import { paced } from './pace';
 import { buildStyle, extraLayers, type LiveSource, type TileFile } from './style';
 
 setWorkerUrl(workerUrl);
@@ -130,12 +131,18 @@ function click(map: MapLibre, event: MapMouseEvent): void {
 function feed(map: MapLibre, tiles: TileFile[]): (() => void)[] {
   const source = (name: LiveSource): GeoJSONSource | undefined => map.getSource(name);
   const drawn = new Map<string, number>();
+  const pace = paced(map, () => {
+    const { add, remove } = eventDiff(shownEvents.peek(), drawn);
+    if (add.length + remove.length > 0) void source('events')?.updateData({ add, remove });
+    return add.length + remove.length > 0;
+  });
   const areas = computed(() => shownEvents.value.filter((seen) => seen.event.area !== null).map((seen) => seen.event));
   const areaKeys = computed(() => areas.value.map((event) => event.seq).join());
   return [
+    pace.stop,
     effect(() => {
-      const diff = eventDiff(shownEvents.value, drawn);
-      if (diff.add.length + diff.remove.length > 0) void source('events')?.updateData({ add: diff.add, remove: diff.remove });
+      void shownEvents.value;
+      pace.want();
     }),
     effect(() => {
       if (areaKeys.value !== undefined) void source('areas')?.setData(collection(areas.peek().map(areaFeature)));

@@ -47,12 +47,23 @@ export function edgePoint(target: Point, width: number, height: number, inset: n
   return { x: width / 2 + dx * scale, y: height / 2 + dy * scale, angle: Math.atan2(dy, dx) };
 }
 
+/** Corners of the pane that are taken: buttons top left, scale bottom left, legend bottom right. Arrows slide past them. */
+const TAKEN = { buttons: 190, scale: 160, legend: 150 };
+
+function clear(edge: { x: number; y: number; angle: number }, width: number, height: number, inset: number): { x: number; y: number; angle: number } {
+  const bottom = edge.y > height - 2 * inset;
+  if (bottom && width > TAKEN.scale + TAKEN.legend) return { ...edge, x: Math.min(width - TAKEN.legend, Math.max(TAKEN.scale, edge.x)) };
+  if (edge.x < 3 * inset && edge.y < TAKEN.buttons) return edge.y < 2 * inset ? { ...edge, x: 4 * inset } : { ...edge, y: TAKEN.buttons };
+  return edge;
+}
+
 /** One arrow for everything that would sit on the same spot of the border; members keep their order. */
 export function edgeArrows<T>(targets: { at: Point; what: T }[], width: number, height: number, inset = 22, apart = 44): Arrow<T>[] {
   const arrows: Arrow<T>[] = [];
   for (const { at, what } of targets) {
-    const edge = edgePoint(at, width, height, inset);
-    if (!edge) continue;
+    const found = edgePoint(at, width, height, inset);
+    if (!found) continue;
+    const edge = clear(found, width, height, inset);
     const near = arrows.find((arrow) => Math.hypot(arrow.x - edge.x, arrow.y - edge.y) < apart);
     if (near) near.members.push(what);
     else arrows.push({ ...edge, members: [what] });
