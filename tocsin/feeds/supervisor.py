@@ -104,6 +104,8 @@ class Supervisor:
                 raise
             except Retriable as fault:
                 after = fault.after
+                if feed.health.error != str(fault):
+                    log.warning("feed %s: %s", feed.spec.name, fault)
                 feed.health.failed(str(fault))
             except Exception as fault:
                 transport = None  # its state is not to be trusted any more

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Retriable
+from tocsin.kernel.fault import Fatal, Retriable
 from tocsin.model.access import Actor, Decision
 
 from .admission import Budget, OverloadError
@@ -42,6 +42,7 @@ TITLES: Final = {
     413: "Content too large",
     415: "Unsupported media type",
     429: "Too many requests",
+    500: "Internal server error",
     503: "Service unavailable",
 }
 RELAYED_BY: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -70,7 +71,12 @@ class Desk:
         peer = request.client.host if request.client else "unknown"
         message = Message(body, self.clock.now(), f"POST {peer}", request.headers.get("content-type", ""))
         every = request.query_params.get("results") == "all"
-        return answer(await door.sink.deliver(message, every))
+        try:
+            return answer(await door.sink.deliver(message, every))
+        except Fatal as fault:
+            if not door.broken.done():
+                door.broken.set_exception(fault)
+            raise HTTPException(503, "this node is stopping; send again", {"Retry-After": "5"}) from fault
 
     def _door(self, name: str, request: Request) -> Door:
         """Who may come in. Unknown feed, wrong token, refused access and a feed that is down are told apart."""
@@ -106,7 +112,7 @@ def webhook_app(desk: Desk) -> Starlette:
     """The ASGI application. It keeps no state: feeds come and go in `desk.hub`."""
     return Starlette(
         routes=[Route("/feeds/{name}", desk.receive, methods=["POST"])],
-        exception_handlers={HTTPException: _told, Retriable: _later},
+        exception_handlers={HTTPException: _told, Retriable: _later, Exception: _broke},
     )
 
 
@@ -134,6 +140,11 @@ def problem(status: int, detail: str, request: Request, headers: dict[str, str] 
 def _told(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
     return problem(fault.status_code, fault.detail, request, dict(fault.headers or {}))
+
+
+def _broke(request: Request, _: Exception) -> Response:
+    """A mistake of ours. Starlette logs it; what it says is not for the outside."""
+    return problem(500, "this node made a mistake; the records are not stored, send again", request)
 
 
 def _later(request: Request, fault: Exception) -> Response:

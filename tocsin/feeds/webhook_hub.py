@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ from .contract import Sink
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One running webhook feed. Limits in bytes."""
+    """One running webhook feed. `max_body` in bytes. `broken`: a fault that must end the feed's run goes here."""
 
     spec: FeedSpec
     sink: Sink
     max_body: int
+    broken: asyncio.Future[None]
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ async def city(house, tmp_path):
     desk = Desk(hub, declared, Tokens(tokens, declared), authorize, house.clock, house.shared.budget)
     server, serving = await started(webhook_app(desk))
     made = Door(house, server, tokens, desk, sink)
+    made.running = running
     yield made
     await made.client.aclose()
     server.should_exit = server.force_exit = True
@@ -199,6 +200,24 @@ async def test_overload_is_429_and_a_journal_that_is_away_is_503(city, monkeypat
     assert is_problem(reply, 503, "the journal is away")
     assert reply.headers["retry-after"] == "8"
     assert (await city.post(line("a"))).status_code == 202
+
+
+async def test_a_fatal_fault_ends_the_feeds_run_and_the_sender_keeps_its_records(city):
+    city.house.log.fail = [Fatal("the journal went back")]
+    assert is_problem(await city.post(line("a")), 503, "stopping")
+    with pytest.raises(Fatal, match="the journal went back"):
+        await city.running
+    assert is_problem(await city.post(line("a")), 503, "not running now")
+
+
+async def test_a_mistake_of_ours_is_a_problem_document_without_details(city):
+    async def broken(*_):
+        raise ZeroDivisionError("secret detail")
+
+    city.sink.deliver = broken
+    reply = await city.post(line("a"))
+    assert is_problem(reply, 500, "send again")
+    assert "secret" not in reply.text
 
 
 async def test_a_body_that_never_ends_is_cut_off(city, monkeypatch):

@@ -24,6 +24,7 @@ class Webhook:
         self._hub = context.hub
 
     async def run(self, sink: Sink) -> None:
-        """Open until cancelled."""
-        with self._hub.open(Door(self._spec, sink, self._max_body)):
-            await asyncio.get_running_loop().create_future()
+        """Open until cancelled, or until a delivery meets a fault that must not be answered and forgotten."""
+        broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._hub.open(Door(self._spec, sink, self._max_body, broken)):
+            await broken
