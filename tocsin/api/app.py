@@ -10,11 +10,11 @@ from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
 from . import alerts, console, events, feeds, health, layers, problem, quarantine, rules, status, stream, timeline
-from .doors import Doors, reply
+from .doors import SCHEMA_REF, Doors, reply
 from .guard import MAX_BODY, Guard
 from .live import LiveHub
 from .metrics import Meter, Metered
-from .models import AnyJson
+from .models import AnyJson, ProblemDetails
 from .services import Services
 
 DESCRIPTION = """The live picture of one city: events, alerts with their reasons, feeds, rules and layers.
@@ -82,4 +82,7 @@ def _running(hub: LiveHub):  # type: ignore[no-untyped-def]  # FastAPI's own lif
 def _add_openapi(app: FastAPI, doors: Doors) -> None:
     @doors.get("/api/openapi.json", "openapi", AnyJson, include_in_schema=False)
     async def openapi() -> Response:
-        return reply(app.openapi())
+        document = app.openapi()  # made once and kept by the framework
+        problems = ProblemDetails.model_json_schema(ref_template=SCHEMA_REF)
+        document["components"]["schemas"] |= {**problems.pop("$defs"), "ProblemDetails": problems}
+        return reply(document)

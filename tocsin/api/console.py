@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
+from starlette.routing import Match
 
+from .doors import unchanged
 from .problem import CATCH_ALL, Problem
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -29,7 +33,7 @@ def add(app: FastAPI, folder: Path | None) -> None:
     async def console(path: str, request: Request) -> Any:
         """Open to whoever may connect: it shows no data."""
         if path.partition("/")[0] in _API:
-            raise Problem(404, f"There is nothing at {request.url.path}; the routes are listed in /api/openapi.json.")
+            raise _no_route(app, request)
         if root is None:
             return Response(_NOT_BUILT, 503 if not path else 404, media_type="text/html")
         file = _file(root, path)
@@ -39,9 +43,18 @@ def add(app: FastAPI, folder: Path | None) -> None:
             file = root / "index.html"  # a path inside the app
         hashed = file.parent == root / "assets"
         headers = {"cache-control": _FOR_EVER if hashed else _ASK_AGAIN}
-        return FileResponse(file, media_type=_TYPES.get(file.suffix), headers=headers)
+        response = FileResponse(file, media_type=_TYPES.get(file.suffix), headers=headers, stat_result=file.stat())
+        etag = response.headers["etag"]
+        return Response(status_code=304, headers={**headers, "etag": etag}) if unchanged(request, etag) else response
 
     app.add_api_route(CATCH_ALL, console, methods=["GET", "HEAD"], include_in_schema=False)
+
+
+def _no_route(app: FastAPI, request: Request) -> HTTPException:
+    """This route takes every GET, so it also has to say 405 where another route has the path but not the method."""
+    partial = [route for route in app.routes if isinstance(route, APIRoute) and route.matches(request.scope)[0] is Match.PARTIAL]
+    methods = sorted({method for route in partial for method in route.methods or ()})
+    return HTTPException(405, headers={"Allow": ", ".join(methods)}) if methods else HTTPException(404)
 
 
 def _file(root: Path, path: str) -> Path | None:

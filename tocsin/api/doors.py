@@ -7,17 +7,19 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from tocsin.model.access import Actor
 
-from .models import ProblemDetails
 from .problem import MEDIA_TYPE, BadParameter, Problem, one_of
 from .services import Services
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
+#: Where the OpenAPI document keeps its schemas.
+SCHEMA_REF: Final = "#/components/schemas/{model}"
 #: Any of these means that the peer is not the one who asks (RFC 7239 and what came before it).
 _RELAYED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -89,7 +91,7 @@ class Doors:
 
         def register(endpoint: Endpoint) -> Endpoint:
             guarded: dict[str, Any] = {
-                "response_class": Response,
+                "response_class": JSONResponse if model else Response,
                 "dependencies": [Depends(access), Depends(known_parameters)],
                 "tags": [resource],
             }
@@ -102,9 +104,15 @@ class Doors:
 
 
 def _problem_reply(words: str) -> dict[str, Any]:
-    return {"description": words, "model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
+    return {"description": words, "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF.format(model="ProblemDetails")}}}}
 
 
 def reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON as fast as it goes; NaN and infinity become null."""
     return Response(orjson.dumps(content), status, dict(headers or {}), "application/json")
+
+
+def unchanged(request: Request, etag: str) -> bool:
+    """Whether the client has this version already (RFC 9110, 13.1.2)."""
+    tags = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
+    return any(tag in (etag, "*") for tag in tags)

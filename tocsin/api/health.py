@@ -25,12 +25,12 @@ PROCESSES: Final = ("ingest", "correlate")
 def add(app: FastAPI, doors: Doors, hub: LiveHub, meter: Meter) -> None:
     services = doors.services
 
-    @app.get("/healthz", response_model=HealthOut, response_class=Response, tags=["health"])
+    @app.get("/healthz", response_model=HealthOut, tags=["health"])
     async def healthz() -> Response:
         """This process lives."""
         return reply({"ok": True})
 
-    @app.get("/readyz", response_model=ReadyOut, response_class=Response, tags=["health"])
+    @app.get("/readyz", response_model=ReadyOut, tags=["health"])
     async def readyz() -> Response:
         """All processes report and the views have caught up with the journal."""
         waiting = waiting_for(services)

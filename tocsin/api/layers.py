@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from .doors import Doors, reply
+from .doors import Doors, reply, unchanged
 from .eventjson import Json
 from .models import LayersOut
 from .problem import Problem, one_of, problem_response
@@ -37,7 +37,7 @@ def add(doors: Doors) -> None:
         if found is None:
             raise _no_layer(services, name)
         headers = {**_CACHE, "etag": found.etag}
-        if found.etag in (tag.strip() for tag in request.headers.get("if-none-match", "").split(",")):
+        if unchanged(request, found.etag):
             return Response(status_code=304, headers=headers)
         return Response(found.body, headers=headers, media_type=GEOJSON)
 

@@ -75,7 +75,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405 and getattr(request.scope.get("route"), "path", "") == CATCH_ALL:
+        if error.status_code == 405 and request.method not in ("GET", "HEAD") and _matched(request) == CATCH_ALL:
             error = HTTPException(404)  # only the console's catch-all knows this path
         return problem_response(request, Problem(error.status_code, _detail(request, error), headers=error.headers))
 
@@ -96,6 +96,10 @@ def install(app: FastAPI) -> None:
         if request.method not in ("GET", "HEAD"):
             detail = f"A defect in this server; the log of the serve process has it as {number}. Check whether the change took place."
         return problem_response(request, Problem(500, detail, slug="defect", number=number))
+
+
+def _matched(request: Request) -> str:
+    return str(getattr(request.scope.get("route"), "path", ""))
 
 
 def _title(status: int) -> str:
