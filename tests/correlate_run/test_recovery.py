@@ -212,6 +212,22 @@ async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told
     assert alerts_hash(stream.alerts) == whole
 
 
+async def test_a_disk_that_cannot_take_the_snapshot_stops_no_alert(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "full").write_text("a file where a folder should be")
+    journal, stream, whole = storm(2), Stream(), await told(rules(), storm(2))
+    running = correlator(rules(), journal, snapshot=tmp_path / "full" / "state", snapshot_every=0.0)
+
+    async def slowly() -> AsyncIterator[Entry]:
+        for entry in journal.entries:
+            yield entry
+            await asyncio.sleep(0.001)
+
+    await running.run(slowly(), stream.publish, finish=True)
+    same(stream, whole)
+    assert running.counters.snapshot_failures > 0 and running.counters.snapshots == 0
+    assert "Correlation goes on" in caplog.text
+
+
 async def test_a_snapshot_under_other_rules_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal, file = storm(3), tmp_path / "state"
     first = correlator(rules(), journal, snapshot=file)

@@ -63,6 +63,7 @@ class Counters:
     amended: int = 0
     retracted: int = 0
     snapshots: int = 0
+    snapshot_failures: int = 0
     snapshot_seconds: float = 0.0
     snapshot_bytes: int = 0
 
@@ -76,6 +77,7 @@ COUNTER_WORDS: Final[Mapping[str, str]] = {
     "amended": "Revisions told of standing alerts.",
     "retracted": "Revisions that retracted an alert.",
     "snapshots": "Snapshots written.",
+    "snapshot_failures": "Snapshots that could not be written.",
 }
 
 

@@ -244,7 +244,7 @@ class Correlator:
         if self._file is None or (self._saving is not None and not self._saving.done()):
             return
         if self._saving is not None:
-            self._saving.result()  # a disk that cannot hold the state is a fault, not a footnote
+            self._saving.result()
         pause = max(self._every, self.counters.snapshot_seconds * _SNAPSHOT_SHARE)
         if self.seq == self._saved_seq or time.monotonic() - self._saved_at < pause:
             return
@@ -252,7 +252,12 @@ class Correlator:
 
     async def _save(self, state: snapshots.Snapshot, file: Path, outbox: Outbox) -> None:
         await outbox.settled()
-        await asyncio.to_thread(self._write, state, file)
+        try:
+            await asyncio.to_thread(self._write, state, file)
+        except OSError as error:  # a full disk costs a longer replay after the next restart, never an alert
+            self.counters.snapshot_failures += 1
+            self._saved_at = time.monotonic()
+            log.error("the state could not be saved to %s: %s. Correlation goes on; a restart will replay more", file, error)
 
     def _write(self, state: snapshots.Snapshot, file: Path) -> None:
         start = time.monotonic()
