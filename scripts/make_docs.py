@@ -1,4 +1,4 @@
-"""Write the generated pages (docs/map.md, docs/commands.md), or with --check say which are stale.
+"""Write the generated pages (docs/map.md, docs/commands.md, docs/feeds-reference.md, docs/schemas/), or with --check say which are stale.
 
 python scripts/make_docs.py [--check]
 """
@@ -62,7 +62,10 @@ def commands_page() -> str:
 
 
 def main() -> int:
-    pages = {"docs/map.md": map_page(), "docs/commands.md": commands_page()}
+    sys.path.insert(0, str(ROOT))
+    from tocsin.config.reference import pages as reference_pages
+
+    pages = {"docs/map.md": map_page(), "docs/commands.md": commands_page(), **reference_pages()}
     stale = [name for name, text in pages.items() if not (ROOT / name).exists() or (ROOT / name).read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:

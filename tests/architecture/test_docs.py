@@ -24,9 +24,9 @@ def test_links_in_markdown_lead_somewhere() -> None:
     assert not dead
 
 
-def test_paths_in_the_readme_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    named = re.findall(r"`((?:docs|examples|tocsin|tests|bench|console)/[\w./-]*)`", text)
+def test_paths_named_in_the_top_pages_exist() -> None:
+    pages = [ROOT / name for name in ("README.md", "BOUNDARY.md", "CONTRIBUTING.md", "SECURITY.md")]
+    named = {name for page in pages for name in re.findall(r"`((?:docs|examples|tocsin|tests|bench|console)/[\w./-]*)`", page.read_text())}
     assert named
     assert not [name for name in named if not (ROOT / name).exists()]
 
