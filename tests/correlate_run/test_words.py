@@ -86,6 +86,13 @@ def test_gaps(us: int, text: str) -> None:
 def test_a_line_for_each_event() -> None:
     assert line(SMOKE, SMOKY) == "smoke S-31 at 182 ug/m3 (>= 150 ug/m3), 38 m away, 27 s before"
     assert line(CALL, Selector("call", text="call")) == "fire F17: Trash fire, at 2017-07-14T02:40:00Z"
+    assert (
+        line(replace(SMOKE, distance_m=0.0, value=3.5, unit="{magnitude}"), None)
+        == "smoke S-31 at 3.5 magnitude, at the same place, 27 s before"
+    )
+    assert line(replace(SMOKE, value=3.5, unit="1", distance_m=None), SMOKY) == "smoke S-31 at 3.5 (>= 150 ug/m3), 27 s before"
+    wordy = Selector("call", text=f"call where text in ({', '.join(['x'] * 40)})")
+    assert line(CALL, wordy) == "fire F17: Trash fire, at 2017-07-14T02:40:00Z"
     assert line(replace(SMOKE, distance_m=None, gap_us=None), None) == "smoke S-31 at 182 ug/m3"
     where = Selector("call.fire", where=None, text='call.fire where attrs.type == "A" and severity >= severe')
     assert line(CALL, where) == 'fire F17: Trash fire (attrs.type == "A" and severity >= severe), at 2017-07-14T02:40:00Z'

@@ -67,6 +67,12 @@ async def test_matches_that_join_are_told_once_a_second_and_counted_all() -> Non
     assert len(stream.alerts[-1].evidence) == 40
 
 
+async def test_a_match_that_joins_is_told_as_one() -> None:
+    stream = await told(plan(smoke_match(HOLD)), Journal().add(0, [smoke("a", 0)]).add(60, [smoke("b", 60, 38)]))
+    assert [event.role for event in stream.alerts[-1].evidence] == ["anchor", "joined"]
+    assert stream.alerts[-1].reasons[-1] == "smoke b at 160 ug/m3 (>= 150 ug/m3), 38 m away, 1 min after"
+
+
 async def test_a_tick_flushes_what_waits() -> None:
     journal = Journal().add(0, [smoke("a", 0)]).add(0.5, [smoke("b", 0.5)]).tick(0.9).tick(1.0)
     stream = await told(plan(smoke_match(HOLD)), journal)

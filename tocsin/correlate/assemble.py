@@ -19,9 +19,9 @@ from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
-from .headline import fill
+from .headline import fill, unit_words
 from .ledger import Case, Ledger
-from .reasons import explain, role_word
+from .reasons import JOINED, explain, role_word
 from .recheck import AFTER, holds, sources
 from .sphere import distance
 
@@ -234,7 +234,7 @@ class Assembler:
             event.value,
             event.unit,
             event.text,
-            role_word(role),
+            JOINED if role == ANCHOR and event is not anchor else role_word(role),
             away,
             self._time(event) - self._time(anchor),
         )
@@ -268,7 +268,7 @@ def _headline(rule: RulePlan, anchor: Evidence | None, case: Case, distinct: int
         "place": place,
         "kind": anchor.kind if anchor else "",
         "value": anchor.value if anchor else None,
-        "unit": anchor.unit if anchor else None,
+        "unit": unit_words(anchor.unit) if anchor else None,
         "source": (anchor.source if anchor else case.source) or case.feed,
         "text": anchor.text if anchor else "",
     }

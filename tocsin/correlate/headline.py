@@ -28,6 +28,13 @@ def number(value: float) -> str:
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
+def unit_words(unit: str | None) -> str:
+    """A UCUM code as people read it: `{magnitude}` is written `magnitude`, the number 1 not at all."""
+    if unit is None or unit == "1":
+        return ""
+    return unit[1:-1] if unit.startswith("{") and unit.endswith("}") else unit
+
+
 def _words(value: object) -> str:
     if value is None:
         return ""

@@ -14,12 +14,14 @@ from tocsin.model.plan import Sequence as Steps
 from tocsin.model.predicate import Selector, covers
 from tocsin.model.time import HOUR, MINUTE, SECOND, format_span, to_iso
 
-from .headline import number
+from .headline import number, unit_words
 from .recheck import sources
 
 ANCHOR, MEMBER, AFTER = "anchor", "member", "after"
+JOINED = "joined"  # the anchor of a later match of the same alert
 _LINES_MAX: Final = 12
 _TEXT_MAX: Final = 80
+_CONDITION_MAX: Final = 60
 
 
 def role_word(role: int) -> str:
@@ -68,7 +70,7 @@ def line(event: Evidence, selector: Selector | None) -> str:
         parts.append(f"at {to_iso(_second(event.event_time))}")
     else:
         if event.distance_m is not None:
-            parts.append(f"{metres(event.distance_m)} away")
+            parts.append(f"{metres(event.distance_m)} away" if event.distance_m >= 0.5 else "at the same place")
         if event.gap_us is not None:
             parts.append(gap(event.gap_us))
     return ", ".join(parts)
@@ -105,7 +107,7 @@ def _thing(event: Evidence) -> str:
     name = event.kind.rsplit(".", 1)[-1].replace("_", " ")
     words = f"{name} {event.source or event.id}".strip()
     if event.value is not None:
-        return f"{words} at {number(event.value)} {event.unit or ''}".rstrip()
+        return f"{words} at {number(event.value)} {unit_words(event.unit)}".rstrip()
     text = " ".join((event.text or "").split())
     if not text:
         return words
@@ -113,13 +115,13 @@ def _thing(event: Evidence) -> str:
 
 
 def _condition(selector: Selector | None) -> str:
-    """The condition as written, in brackets, without the kind in front of it."""
+    """The condition as written, in brackets, without the kind in front of it; a long one is in the clause already."""
     if selector is None or not selector.text:
         return ""
     written = selector.text.strip()
     _, where, rest = written.partition(" where ")
     written = rest.strip() if where else "" if written == selector.kind else written
-    return f" ({written.removeprefix('value ')})" if written else ""
+    return f" ({written.removeprefix('value ')})" if 0 < len(written) <= _CONDITION_MAX else ""
 
 
 def _written(selector: Selector) -> str:
@@ -139,7 +141,7 @@ def _selector(rule: RulePlan, event: Evidence, evidence: Sequence[Evidence]) -> 
     if isinstance(when, Match | Cluster | Silence):
         return when.of
     if isinstance(when, Absence):
-        return when.after if event.role in (ANCHOR, AFTER) else when.expected
+        return when.after if event.role in (ANCHOR, JOINED, AFTER) else when.expected
     steps = [when.first, *(step.of for step in when.then)]
     if event.role.startswith("step "):
         return steps[min(int(event.role[5:]), len(steps)) - 1]
