@@ -200,7 +200,7 @@ class World:
         listener = bind(host, 0)
         self.port = listener.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
-        server = make_server(self.app)
+        server = self.server = make_server(self.app)
 
         async def main():
             self.loop = asyncio.get_running_loop()

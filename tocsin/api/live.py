@@ -96,6 +96,7 @@ class LiveHub:
         self.counters: Counter[str] = Counter()
         self._recent, self._alerts, self._feeds, self._clock = recent, alerts, feeds, clock
         self._wake = asyncio.Event()
+        self._due: dict[str, float] = {}
         self._waiters: set[asyncio.Event] = set()
         self._alerts_seq = alerts.last_seq
         self._ring_seqs: list[int] = []
@@ -128,19 +129,26 @@ class LiveHub:
     async def run(self) -> None:
         """Broadcasts until cancelled."""
         loop = asyncio.get_running_loop()
-        due = dict.fromkeys(("events", "clock", "feeds"), loop.time())
-        every = {"events": self.limits.frame_every, "clock": self.limits.clock_every, "feeds": self.limits.feeds_every}
-        publish = {"events": self._publish_events, "clock": self._publish_clock, "feeds": self._publish_feeds}
         while True:
             self._wake.clear()
-            self._publish_alerts()
-            now = loop.time()
-            for name in [name for name, when in due.items() if when <= now]:
-                publish[name]()
-                due[name] = now + every[name]
+            due = self.step(loop.time())
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(due.values())):
+                async with asyncio.timeout_at(due):
                     await self._wake.wait()
+
+    def step(self, now: float) -> float:
+        """Publishes alert changes at once and the rest as it falls due; returns when something falls due next (seconds)."""
+        self._publish_alerts()
+        limits = self.limits
+        for name, publish, every in (
+            ("events", self._publish_events, limits.frame_every),
+            ("clock", self._publish_clock, limits.clock_every),
+            ("feeds", self._publish_feeds, limits.feeds_every),
+        ):
+            if self._due.get(name, now) <= now:
+                publish()
+                self._due[name] = now + every
+        return min(self._due.values())
 
     def _publish_alerts(self) -> None:
         if self._alerts.last_seq <= self._alerts_seq:
