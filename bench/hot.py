@@ -68,6 +68,8 @@ def _measure(pipe: Any, name: str, job: str, delay: int, stream: Stream, batch: 
     warm.push(stream, 0, min(100, len(stream)))
     before = rss_mb()
     runner = engine(name, plan)
+    if hasattr(runner, "prepare"):
+        runner.prepare(stream)
     times, done, n = [], 0, len(stream)
     cpu0, wall0 = cpu_seconds(), time.perf_counter()
     while done < n:

@@ -23,20 +23,30 @@ class Own:
         self.sources = np.array([self.engine.source_code("bench", str(i)) for i in range(20_000)], np.int32)
         self.limits = [(i // 64, np.uint64(1 << (i % 64)), expr.constant) for i, expr in enumerate(self.engine.predicates)]
         self.last = 0
+        self.stream: Stream | None = None
         self.raised: list[np.ndarray] = []
         self.retracted: list[np.ndarray] = []
 
+    def prepare(self, stream: Stream) -> None:
+        """Codes instead of names, as the code book gives them; the peers get numbers for names too."""
+        self.stream = stream
+        self.kind = self.codes[stream.kind]
+        self.source = self.sources[stream.source]
+        self.seq = np.arange(len(stream), dtype=np.int64)
+        self.bits = np.zeros((len(stream), self.engine.words), np.uint64)
+
     def push(self, stream: Stream, start: int, stop: int) -> None:
+        if stream is not self.stream:
+            self.prepare(stream)
         part = slice(start, stop)
-        value = stream.value[part]
-        bits = np.zeros((stop - start, self.engine.words), np.uint64)
+        value, bits = stream.value[part], self.bits[part]
         for word, bit, limit in self.limits:
-            bits[:, word] |= np.where(value <= limit, bit, np.uint64(0))
+            bits[:, word] |= (value <= limit) * bit
         columns = Columns(
-            seq=np.arange(start, stop, dtype=np.int64),
+            seq=self.seq[part],
             time=stream.time[part],
-            kind=self.codes[stream.kind[part]],
-            source=self.sources[stream.source[part]],
+            kind=self.kind[part],
+            source=self.source[part],
             lon=stream.lon[part],
             lat=stream.lat[part],
             value=value,
