@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,21 +185,35 @@ def running(city: Path, data: Path, *options: str) -> Iterator[Node]:
             process.wait()
 
 
-async def watch_stream(url: str, topics: str, seconds: float) -> list[tuple[str, str, Any]]:
-    """(id, event, data) frames of the live stream for a while."""
-    frames: list[tuple[str, str, Any]] = []
+@dataclass(frozen=True)
+class Frame:
+    """One frame of the live stream."""
 
-    async def read() -> None:
-        async with httpx.AsyncClient(timeout=None) as client, client.stream("GET", url, params={"topics": topics}) as answer:
-            fields: dict[str, str] = {}
-            async for line in answer.aiter_lines():
-                if not line and fields.get("data"):
-                    frames.append((fields.get("id", ""), fields.get("event", ""), json.loads(fields["data"])))
-                    fields = {}
-                name, _, value = line.partition(": ")
-                if name in {"id", "event", "data"}:
-                    fields[name] = value
+    id: str
+    event: str
+    data: Any
 
-    with suppress(TimeoutError):
-        await asyncio.wait_for(read(), seconds)
-    return frames
+
+async def frames_of(http: str, topics: str, since: str | None = None) -> AsyncIterator[Frame]:
+    """The live stream of a node, frame by frame, for as long as the caller asks."""
+    query = {"topics": topics} | ({"since": since} if since else {})
+    async with httpx.AsyncClient(timeout=None) as client, client.stream("GET", http + "/api/v1/stream", params=query) as answer:
+        answer.raise_for_status()
+        fields: dict[str, str] = {}
+        async for line in answer.aiter_lines():
+            if not line and fields.get("data"):
+                yield Frame(fields.get("id", ""), fields.get("event", ""), json.loads(fields["data"]))
+                fields = {}
+            name, _, value = line.partition(": ")
+            if name in {"id", "event", "data"}:
+                fields[name] = value
+
+
+async def seen(http: str, topics: str, wanted: Callable[[Frame], bool], since: str | None = None, patience: float = 30.0) -> Frame:
+    """The first frame that is `wanted`."""
+    async with asyncio.timeout(patience):
+        async with contextlib.aclosing(frames_of(http, topics, since)) as frames:
+            async for frame in frames:
+                if wanted(frame):
+                    return frame
+    raise AssertionError("the stream ended")

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.node_world import ROOT, Node, ndjson, reading, running, watch_stream, write_city
+from tests.acceptance.node_world import ROOT, Node, ndjson, reading, running, seen, write_city
 
 pytestmark = pytest.mark.crash
 
@@ -52,8 +52,8 @@ async def test_from_record_to_alert_to_operator(node: Node) -> None:
     assert moved.json()["owner"] == "Duty officer"
     again = httpx.post(f"{node.http}/api/v1/alerts/{alert['id']}/transitions", json={"to": "acknowledged", "by": "Another"})
     assert again.status_code == 409
-    frames = await watch_stream(f"{node.http}/api/v1/stream?since=0.0", "alerts", 2)
-    assert any(event == "alert" and data["id"] == alert["id"] and data["state"] == "acknowledged" for _, event, data in frames)
+    frame = await seen(node.http, "alerts", lambda frame: frame.event == "alert" and frame.data["id"] == alert["id"], since="0.0")
+    assert frame.data["state"] == "acknowledged"
 
 
 def test_the_same_again_is_a_duplicate_and_garbage_waits_in_quarantine(node: Node) -> None:
