@@ -12,15 +12,20 @@ import { startCounts } from './live/counts';
 import { startDetail } from './live/detail';
 import { onKey } from './live/keys';
 import { start } from './live/link';
+import { unacknowledged } from './live/picture';
 import { startReplay } from './live/replay';
 import { status } from './live/store';
 import './live/theme';
 
 effect(() => {
+  const zone = status.value?.city.timezone;
+  if (zone) setZone(zone);
+});
+effect(() => {
   const city = status.value?.city;
   if (!city) return;
-  setZone(city.timezone);
-  document.title = `${city.title} – Tocsin`;
+  const waiting = unacknowledged.value;
+  document.title = `${waiting > 0 ? `(${waiting}) ` : ''}${city.title} – Tocsin`;
 });
 addEventListener('keydown', onKey);
 start();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { circle, distance, edgeArrows, edgePoint } from '../src/model/geo';
+import { circle, distance, edgeArrows, edgePoint, zoomFor } from '../src/model/geo';
 
 const SEATTLE = { lon: -122.3321, lat: 47.6062 };
 
@@ -14,6 +14,24 @@ describe('geometry', () => {
 
   it('agrees with a known distance', () => {
     expect(distance({ lon: 0, lat: 0 }, { lon: 0, lat: 1 })).toBeCloseTo(111_195.08, 1);
+  });
+
+  it('zooms so that what matters fits', () => {
+    expect(zoomFor(null, 47.6, 480)).toBe(14);
+    expect(zoomFor(50, 47.6, 480)).toBe(14.5);
+    expect(zoomFor(5e6, 47.6, 480)).toBe(9);
+    const zoom = zoomFor(2000, 47.6, 480);
+    const pixels = (2 * 2000) / ((78_271.517 * Math.cos((47.6 * Math.PI) / 180)) / 2 ** zoom);
+    expect(pixels).toBeCloseTo(480 / 1.3, 0);
+  });
+
+  it('slides arrows past the buttons, the scale and the legend', () => {
+    const at = (x: number, y: number) => edgeArrows([{ at: { x, y }, what: 0 }], 800, 600)[0];
+    expect(at(-500, -350)?.y).toBeLessThan(44);
+    expect(at(-500, -350)?.x).toBeGreaterThan(60);
+    expect(at(-500, -30)?.y).toBe(190);
+    expect(at(-500, 1000)?.x).toBe(160);
+    expect(at(1300, 1000)?.x).toBe(650);
   });
 
   it('finds the border of the pane in the direction of what is outside', () => {

@@ -1,10 +1,11 @@
 """Turns public outline files into the line-delimited GeoJSON that tippecanoe makes tiles of.
 
     python outlines.py world --countries countries-50m.json --states states-10m.json --out DIR
-    python outlines.py city --blocks blocks.parquet --neighbourhoods hoods.geojson --counties cb_us_county_5m.shp --out DIR
+    python outlines.py city --blocks blocks.parquet --neighbourhoods hoods.geojson --counties cb_us_county_5m.shp \\
+        --county-names counties-10m.json --out DIR
 
 Layers of every basemap tile file, which the console draws when it finds them: `frame` (where this file replaces coarser ones; its
-colour is water), `land` (ground without detail), `city` (ground with detail), `streets` (lines; class `minor` or `major`), `borders` (lines; class `country` or `state`), `places` (points; `name`, `rank`).
+colour is water), `land` (ground without detail), `city` (ground with detail), `streets` (lines; class `minor` or `major`), `borders` (lines; class `country`, `state` or `county`), `places` (points; `name`, `rank`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ import shapely
 from shapely import affinity
 from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
-from topo import Topology
+from topo import Named, Topology
+
+#: Geometry, properties, hints to tippecanoe.
+Feature = tuple[BaseGeometry, dict[str, Any], dict[str, Any]]
 
 #: Degrees of latitude per metre; longitudes are stretched to match before anything is measured.
 METRE = 1 / 111_320
@@ -32,7 +36,7 @@ SLIVER_M = 350.0
 MARGIN = 1.2
 
 
-def write(path: Path, features: Iterable[tuple[BaseGeometry, dict[str, Any], dict[str, Any]]]) -> None:
+def write(path: Path, features: Iterable[Feature]) -> None:
     """(geometry, properties, tippecanoe hints) -> one feature a line."""
     with path.open("w", encoding="utf-8") as out:
         for geometry, properties, hints in features:
@@ -51,7 +55,7 @@ def world(args: argparse.Namespace) -> None:
     borders.append((states.shared_lines("states"), {"class": "state"}, {"minzoom": 3}))
     write(args.out / "world_borders.ndjson", borders)
 
-    def labels() -> Iterator[tuple[BaseGeometry, dict[str, Any], dict[str, Any]]]:
+    def labels() -> Iterator[Feature]:
         for country in countries.shapes("countries"):
             rank = 1 if country.geometry.area > 60 else 2 if country.geometry.area > 8 else 3
             yield country.label_point(), {"name": country.name, "rank": rank}, {"minzoom": rank}
@@ -73,8 +77,10 @@ def city(args: argparse.Namespace) -> None:
     write(args.out / "city_frame.ndjson", [(frame, {}, {})])
     write(args.out / "city_land.ndjson", [(part, {}, {}) for part in shapely.get_parts(land)])
     write(args.out / "city_ground.ndjson", [(part, {}, {}) for part in shapely.get_parts(ground)])
+    write(args.out / "city_borders.ndjson", county_lines(args.counties, frame))
     write(args.out / "city_streets.ndjson", streets(blocks, tracts))
-    write(args.out / "city_places.ndjson", neighbourhood_labels(args.neighbourhoods))
+    names = [*neighbourhood_labels(args.neighbourhoods), *county_labels(args.county_names, frame)]
+    write(args.out / "city_places.ndjson", names)
 
 
 def framed(ground: BaseGeometry) -> BaseGeometry:
@@ -85,12 +91,35 @@ def framed(ground: BaseGeometry) -> BaseGeometry:
 
 def coarse_land(counties: Path, ground: BaseGeometry, frame: BaseGeometry) -> BaseGeometry:
     """County land around the city, without the city itself, its inner water and the coarse coast's overlap with the exact one."""
+    land = shapely.unary_union(counties_in(counties, frame))
+    return as_degrees(opened(as_metric(land.difference(ground), ground).difference(inner_water(ground)), SLIVER_M / 2), ground)
+
+
+def counties_in(counties: Path, frame: BaseGeometry) -> list[BaseGeometry]:
     import shapefile
 
     with shapefile.Reader(shp=counties.open("rb"), shx=counties.with_suffix(".shx").open("rb")) as reader:
         near = [shape(found.__geo_interface__) for found in reader.iterShapes() if box(*found.bbox).intersects(frame)]
-    land = shapely.unary_union([shapely.make_valid(one).intersection(frame) for one in near])
-    return as_degrees(opened(as_metric(land.difference(ground), ground).difference(inner_water(ground)), SLIVER_M / 2), ground)
+    return [shapely.make_valid(one).intersection(frame) for one in near]
+
+
+def county_lines(counties: Path, frame: BaseGeometry) -> Iterator[Feature]:
+    """Lines between two counties; not their coasts."""
+    areas = counties_in(counties, frame)
+    for at, one in enumerate(areas):
+        for other in areas[at + 1 :]:
+            shared = one.boundary.intersection(other.boundary)
+            for line in shapely.get_parts(shared):
+                if line.length > 0:
+                    yield line, {"class": "county"}, {}
+
+
+def county_labels(names: Path, frame: BaseGeometry) -> Iterator[Feature]:
+    for county in Topology(names).shapes("counties"):
+        if county.geometry.intersects(frame):
+            seen = Named(county.name, county.geometry.intersection(frame))
+            if seen.geometry.area > 0.02:
+                yield seen.label_point(), {"name": f"{county.name} County", "rank": 4}, {"maxzoom": 10}
 
 
 def inner_water(ground: BaseGeometry) -> BaseGeometry:
@@ -119,7 +148,7 @@ def cosine(about: BaseGeometry) -> float:
     return math.cos(math.radians(about.centroid.y))
 
 
-def streets(blocks: Any, tracts: list[str]) -> Iterator[tuple[BaseGeometry, dict[str, Any], dict[str, Any]]]:
+def streets(blocks: Any, tracts: list[str]) -> Iterator[Feature]:
     """Block outlines, each once. Lines between census tracts follow main streets and shores: they are `major`."""
     members: dict[str, list[BaseGeometry]] = {}
     for block, tract in zip(blocks, tracts, strict=True):
@@ -132,7 +161,7 @@ def streets(blocks: Any, tracts: list[str]) -> Iterator[tuple[BaseGeometry, dict
         yield line, {"class": "minor"}, {"minzoom": 11}
 
 
-def neighbourhood_labels(path: Path) -> Iterator[tuple[BaseGeometry, dict[str, Any], dict[str, Any]]]:
+def neighbourhood_labels(path: Path) -> Iterator[Feature]:
     for feature in json.loads(path.read_text(encoding="utf-8"))["features"]:
         area = shapely.make_valid(shape(feature["geometry"]))
         rank = 5 if area.area > 4e-4 else 6
@@ -146,7 +175,10 @@ def neighbourhood_labels(path: Path) -> Iterator[tuple[BaseGeometry, dict[str, A
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, run, inputs in (("world", world, ("countries", "states")), ("city", city, ("blocks", "neighbourhoods", "counties"))):
+    for name, run, inputs in (
+        ("world", world, ("countries", "states")),
+        ("city", city, ("blocks", "neighbourhoods", "counties", "county-names")),
+    ):
         command = commands.add_parser(name)
         for one in (*inputs, "out"):
             command.add_argument(f"--{one}", type=Path, required=True)

@@ -53,10 +53,12 @@ class Topology:
         return points
 
     def _area(self, geometry: dict[str, Any]) -> BaseGeometry:
-        polygons = _polygons(geometry)
-        return shapely.make_valid(
-            shapely.MultiPolygon([shapely.Polygon(self._ring(rings[0]), [self._ring(hole) for hole in rings[1:]]) for rings in polygons])
-        )
+        polygons = []
+        for rings in _polygons(geometry):
+            shell, *holes = [self._ring(ring) for ring in rings]
+            if len(shell) >= 4:  # quantisation may shrink an islet to a line
+                polygons.append(shapely.Polygon(shell, [hole for hole in holes if len(hole) >= 4]))
+        return shapely.make_valid(shapely.MultiPolygon(polygons))
 
     def shapes(self, name: str) -> Iterator[Named]:
         for geometry in self._file["objects"][name]["geometries"]:

@@ -60,7 +60,7 @@ def test_axe_finds_nothing(console: Callable[..., Page], theme: str) -> None:
 
 
 def test_axe_finds_nothing_on_the_map_and_on_a_phone(console: Callable[..., Page]) -> None:
-    page = console(middle="map")
+    page = console(middle="map", size=(1000, 640))
     expect(page.locator("[data-camera]")).to_be_attached()
     page.get_by_text("Legend").click()
     assert violations(page) == []

@@ -65,7 +65,7 @@ def test_a_conflict_is_explained_and_changes_nothing(console: Callable[..., Page
 
 
 def test_new_alerts_take_neither_choice_nor_map_nor_the_place_under_the_pointer(console: Callable[..., Page], node: Any) -> None:
-    page = console(middle="map")
+    page = console(middle="map", size=(1000, 640))
     camera = page.locator("[data-camera]")
     expect(camera).to_be_attached()
     before = camera.get_attribute("data-camera")

@@ -36,7 +36,7 @@ def metadata(raw: bytes) -> dict[str, object]:
     ("name", "most", "zooms", "layers"),
     [
         ("world", 2_500_000, (0, 6), {"land", "borders", "places"}),
-        ("seattle", 5_000_000, (8, 14), {"frame", "land", "city", "streets", "places"}),
+        ("seattle", 5_000_000, (8, 14), {"frame", "land", "city", "borders", "streets", "places"}),
     ],
 )
 def test_tile_files_are_small_and_say_nothing_of_the_machine(name: str, most: int, zooms: tuple[int, int], layers: set[str]) -> None:

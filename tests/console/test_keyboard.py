@@ -28,7 +28,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def test_the_main_job_by_keyboard_only(console: Callable[..., Page], node: Any) -> None:
-    page = console(middle="map")
+    page = console(middle="map", size=(1000, 640))
     camera = page.locator("[data-camera]")
     expect(camera).to_be_attached()
     home = camera.get_attribute("data-camera") or ""

@@ -83,7 +83,7 @@ def test_the_map_draws_ground_streets_and_alerts(console: Callable[..., Page]) -
 
 
 def test_layers_are_switched_on_and_kept(console: Callable[..., Page]) -> None:
-    page = console(middle="map")
+    page = console(middle="map", size=(1000, 640))
     expect(page.locator("[data-camera]")).to_be_attached()
     page.get_by_role("button", name="Layers").click()
     with page.expect_response("**/api/v1/layers/fire-stations") as answer:

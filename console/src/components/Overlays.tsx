@@ -2,7 +2,7 @@
 import { useRef } from 'preact/hooks';
 import { dutyGiven, notice, say, undo, waiting } from '../live/actions';
 import { status } from '../live/store';
-import { duty, helpOpen, keysOn } from '../live/view';
+import { duty, helpOpen, keysOn, panes, screen } from '../live/view';
 import { t, type Key } from '../i18n';
 import { Dialog } from './Dialog';
 
@@ -21,7 +21,7 @@ function Notice() {
   return (
     <div aria-live="polite">
       {shown && (
-        <div class={`notice ${shown.kind}`} data-testid="notice">
+        <div class={`notice ${shown.kind}`} data-testid="notice" style={screen.value === 'live' ? { '--above': `${panes.value.timeline}px` } : {}}>
           <span>{shown.text}</span>
           {shown.undo && (
             <button type="button" onClick={() => void undo()}>

@@ -1,7 +1,7 @@
 // The queue: what needs somebody, most urgent first. One listbox, walked with the arrow keys; the list never moves under the pointer.
 import { useEffect, useRef } from 'preact/hooks';
 import { goTo } from '../live/camera';
-import { selectedAlert, shownAlerts, unacknowledged } from '../live/picture';
+import { alertsKnown, allAlerts, newest, selectedAlert, shownAlerts, unacknowledged } from '../live/picture';
 import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold } from '../live/queue';
 import { selected, showResolved } from '../live/view';
 import { moment as atMoment, span, t, word } from '../i18n';
@@ -31,7 +31,7 @@ export function Queue() {
         </button>
       )}
       <div class="rows" onPointerMove={(event) => event.pointerType === 'mouse' && hold()} onPointerLeave={release}>
-        {keys.length === 0 && <p class="empty">{shownAlerts.value.length === 0 ? emptyWords() : t('queue.empty')}</p>}
+        {keys.length === 0 && <p class="empty">{emptyWords()}</p>}
         <div
           id={QUEUE_ID}
           ref={list}
@@ -46,12 +46,19 @@ export function Queue() {
           ))}
         </div>
       </div>
+      <p class="sr" aria-live="polite">
+        {newest.value && t('queue.announce', { rank: newest.value.rank, headline: newest.value.headline })}
+      </p>
       <ResolvedFoot groups={groups} />
     </section>
   );
 }
 
-const emptyWords = (): string => (unacknowledged.value > 0 ? t('queue.emptyFiltered') : t('queue.empty'));
+function emptyWords(): string {
+  if (!alertsKnown.value) return t('queue.loading');
+  const hiddenOnly = shownAlerts.value.length === 0 && allAlerts.value.some((alert) => alert.state !== 'resolved');
+  return hiddenOnly ? t('queue.emptyFiltered') : t('queue.empty');
+}
 
 function onKey(event: KeyboardEvent): void {
   const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9, PageDown: 10, PageUp: -10 }[event.key];

@@ -1,5 +1,6 @@
 // The top of every screen: what is connected, what is wrong, which moment is shown, and the node's clock.
 import { waiting } from '../live/actions';
+import { link } from '../live/link';
 import { moment } from '../live/picture';
 import { counters, feeds, now, status } from '../live/store';
 import { conductor, duty, helpOpen, isLive, returnToLive, screen, SCREENS, theme, THEMES } from '../live/view';
@@ -57,6 +58,13 @@ export function nextTheme(): void {
 }
 
 function Mode() {
+  if (isLive.value && link.value !== 'up') {
+    return (
+      <span class="pill warn" role="status" data-testid="mode">
+        {t('strip.notLive')}
+      </span>
+    );
+  }
   if (isLive.value) {
     return (
       <span class="pill is-live" role="status" data-testid="mode">

@@ -1,5 +1,6 @@
 // Where the map looks. It moves only when someone asks, and every move can be taken back.
 import { computed, signal } from '@preact/signals';
+import { zoomFor } from '../model/geo';
 import type { Alert, Position } from '../model/types';
 import { middle } from './view';
 
@@ -13,7 +14,8 @@ export const wish = signal<{ camera: Camera; serial: number } | null>(null);
 /** Where the map is now; the map writes it. */
 export const here = signal<Camera | null>(null);
 
-const CLOSE_ZOOM = 14;
+/** About the smaller side of the map pane, pixels. */
+const PANE = 480;
 const MOST_BACK = 20;
 const stack = signal<Camera[]>([]);
 export const canGoBack = computed(() => stack.value.length > 0);
@@ -32,7 +34,7 @@ export function lookAt(camera: Camera): void {
 export function goTo(alert: Alert): void {
   if (!alert.position) return;
   middle.value = 'map';
-  lookAt({ centre: alert.position, zoom: Math.max(here.value?.zoom ?? 0, CLOSE_ZOOM) });
+  lookAt({ centre: alert.position, zoom: zoomFor(alert.radiusM, alert.position.lat, PANE) });
 }
 
 export function goBack(): void {

@@ -17,6 +17,25 @@ export const allAlerts = computed<Alert[]>(() => {
   return [...store.alerts.values()];
 });
 
+/** Whether the alerts of this moment have been heard of at all. */
+export const alertsKnown = computed(() => (isLive.value ? store.alertsKnown.value : pastAlerts.value !== null));
+
+/** The newest alert that came after the screen was opened, for those who do not see it come. */
+export const newest = computed<Alert | null>(() => {
+  if (!isLive.value) return null;
+  let found: Alert | null = null;
+  for (const alert of allAlerts.value) {
+    if (alert.state === 'open' && alert.knownAt > opened && alert.knownAt > (found?.knownAt ?? 0)) found = alert;
+  }
+  return found;
+});
+let opened = Number.POSITIVE_INFINITY;
+const stopOpened = store.now.subscribe((at) => {
+  if (at === 0) return;
+  opened = at;
+  queueMicrotask(() => stopOpened());
+});
+
 const knownEvents = computed<Event[]>(() => {
   if (isLive.value) {
     void store.eventsVersion.value;

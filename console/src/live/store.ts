@@ -19,6 +19,8 @@ export const reading = signal<ClockReading | null>(null);
 
 export const alerts = new Map<string, Alert>();
 export const alertsVersion = signal(0);
+/** False until the list of alerts has come: until then an empty queue means nothing. */
+export const alertsKnown = signal(false);
 export const events = new Map<number, Event>();
 export const eventsVersion = signal(0);
 
@@ -64,6 +66,7 @@ export function takeEvents(items: Event[]): void {
 export function takeAlertList(items: Alert[], changedSince: ReadonlySet<string>): void {
   for (const alert of items) if (!changedSince.has(alert.id)) alerts.set(alert.id, alert);
   trimAlerts();
+  alertsKnown.value = true;
   alertsVersion.value += 1;
 }
 

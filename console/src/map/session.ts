@@ -81,6 +81,7 @@ export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close:
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
   map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left');
+  map.on('error', (event) => complain(event.error));
   map.on('click', (event) => click(map, event));
   map.on('move', () => moved(map));
   const stops: (() => void)[] = [];
@@ -96,6 +97,15 @@ export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close:
       map.remove();
     },
   };
+}
+
+const complained = new Set<string>();
+
+/** What the map could not do, once each; not what it gave up because nobody wants it any more. */
+function complain(error: { name?: string; message: string }): void {
+  if (error.name === 'AbortError' || complained.has(error.message)) return;
+  complained.add(error.message);
+  say({ kind: 'refused', text: t('map.failed', { reason: error.message }), undo: null });
 }
 
 function moved(map: MapLibre): void {

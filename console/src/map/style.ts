@@ -80,7 +80,7 @@ function lines(file: TileFile, palette: Palette): LayerSpecification[] {
 /** Rank of a place -> the zooms at which its name is written. */
 const RANK_ZOOMS: [id: string, ranks: number[], min: number, max: number, size: number][] = [
   ['country', [1, 2, 3], 0, 6, 12],
-  ['state', [4], 4, 9, 11],
+  ['state', [4], 4, 10.4, 11],
   ['district', [5], 10, 24, 12],
   ['quarter', [6], 11.2, 24, 11],
 ];

@@ -11,6 +11,15 @@ export function distance(a: Position, b: Position): number {
   return 2 * RADIUS_M * Math.asin(Math.min(1, Math.sqrt(h)));
 }
 
+/** Metres a pixel at zoom 0 on the equator, with tiles of 512 pixels (Web Mercator). */
+const METRES_A_PIXEL = 78_271.517;
+
+/** The zoom at which a circle of `radius` metres fills most of a pane of `pixels`, between a district and a few blocks. */
+export function zoomFor(radius: number | null, lat: number, pixels: number): number {
+  if (!radius) return 14;
+  return Math.min(14.5, Math.max(9, Math.log2((METRES_A_PIXEL * Math.cos(radians(lat)) * pixels) / (2.6 * radius))));
+}
+
 /** A closed ring of points `radius` metres around `centre`, as GeoJSON coordinates. */
 export function circle(centre: Position, radius: number, corners = 64): [number, number][] {
   const angular = radius / RADIUS_M;
