@@ -65,14 +65,12 @@ class Engine:
     predicates: tuple[Expr, ...]
     words: int
 
-    def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:  # noqa: B008
+    def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:
         self.plan = plan
         self._tables = compile_plan(plan)
         self.predicates = self._tables.predicates
         self.words = self._tables.words
-        self._memory = Memory(
-            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness
-        )
+        self._memory = Memory(self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay)
         self._kinds: dict[tuple[str, str | None], int] = {}
         self._sources: dict[tuple[str, str | None], int] = {}
         self._names: list[tuple[str, str | None]] = []

@@ -35,7 +35,7 @@ class Grid:
     """The level tables as the kernels read them. `columns[level.first + row]`: columns of that row."""
 
     levels: NDArray[np.void]
-    columns: NDArray[np.int32]
+    columns: NDArray[np.int64]
 
 
 def great_circle(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
@@ -70,7 +70,7 @@ def make_grid() -> Grid:
         level["first"], level["rows"] = first, len(counts)
         columns.append(counts)
         first += len(counts)
-    return Grid(levels, np.concatenate(columns).astype(np.int32))
+    return Grid(levels, np.concatenate(columns).astype(np.int64))
 
 
 def _columns(size: float) -> NDArray[np.float64]:

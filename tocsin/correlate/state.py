@@ -50,15 +50,16 @@ def _blank(name: str, n: int) -> Table:
 class Memory:
     """Owns the arrays of one engine. `m` is the directory the kernels take: address and length of every table."""
 
-    def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int) -> None:
+    def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int) -> None:
         self.tables = tables
         self.ring_max = 1 << max(ring_max, ring)
         self.m: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
         self._arrays: dict[str, Table] = {}
         meta = np.zeros(layout.META_SIZE, np.int64)
         meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
-        meta[[layout.CLOCK, layout.WATERMARK, layout.TOP_TIME]] = layout.LONG_AGO
-        meta[layout.LATENESS], meta[layout.WIDEST], meta[layout.WORDS] = lateness, tables.widest, tables.words
+        meta[[layout.CLOCK, layout.WATERMARK, layout.HORIZON, layout.TOP_TIME]] = layout.LONG_AGO
+        meta[layout.LATENESS], meta[layout.DELAY] = lateness, delay
+        meta[layout.WIDEST], meta[layout.WORDS] = tables.widest, tables.words
         self.meta: NDArray[np.int64] = meta
         self._row = {"kept_bits": tables.words, "pending_bits": tables.words, "evidence": layout.EVIDENCE}
         self.put("meta", meta)
@@ -179,7 +180,7 @@ class Memory:
     def _grow_standing(self) -> None:
         """Forgets facts that ended before anything that may still come; doubles the table when many are left."""
         facts = self.use(layout.STANDING, "facts")
-        self.replace_facts(facts[facts["until"] > self.meta[layout.CLOCK] - self.meta[layout.LATENESS]])
+        self.replace_facts(facts[facts["until"] > self.meta[layout.HORIZON]])
         if self._tight(layout.STANDING, "facts"):
             self._lengthen(("facts",), 2 * len(self._arrays["facts"]))
 

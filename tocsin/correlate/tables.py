@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Builder:
     roles: dict[int, list[_Role]] = field(default_factory=dict)
     series: dict[tuple[int, int], list[tuple[Any, ...]]] = field(default_factory=dict)
     links: list[tuple[int, int, int, int]] = field(default_factory=list)
+    stages: list[tuple[float, int, int]] = field(default_factory=list)
     sets: dict[tuple[int, int], list[tuple[float, int, int]]] = field(default_factory=dict)
     watches: list[tuple[int, int, bool]] = field(default_factory=list)
     declared: list[tuple[int, str, bool]] = field(default_factory=list)
@@ -164,7 +166,8 @@ class Builder:
         selectors = (when.first, *(step.of for step in when.then))
         if len(selectors) > layout.STEPS_MAX:
             raise Fatal(f"a sequence has {len(selectors)} steps; at most {layout.STEPS_MAX} are possible")
-        row.update(step=len(self.links), steps=len(selectors))
+        row.update(step=len(self.links), steps=len(selectors), stage=len(self.stages), overlap=int(_overlap(selectors)))
+        self.stages += [(threshold(selector), self.predicate(selector), self.channel(selector)) for selector in selectors]
         ahead = sum(step.max_gap for step in when.then)
         for before, step in zip(selectors, when.then, strict=False):
             back = self.search(before, step.within, ahead, False)
@@ -176,15 +179,18 @@ class Builder:
     def _absence(self, index: int, row: dict[str, Any], when: Absence) -> None:
         row.update(window=when.during, search=self.search(when.expected, when.within, when.during, False))
         row["fired"] = self.fired(when.within, when.during)
-        self.sets.setdefault((self.channel(when.after), when.during), []).append(
-            (threshold(when.after), index, self.predicate(when.after))
-        )
+        self.sets.setdefault((self.channel(when.after), when.during), []).append((threshold(when.after), index, self.predicate(when.after)))
         self.role(when.expected, layout.EXPECTED, index)
 
 
 def threshold(selector: Selector) -> float:
     """The lowest value that passes; -inf when the value does not matter (events without one have -inf too)."""
     return NO_THRESHOLD if selector.at_least is None else selector.at_least
+
+
+def _overlap(selectors: tuple[Selector, ...]) -> bool:
+    """Whether one event may pass two of the selectors."""
+    return any(covers(a.kind, b.kind) or covers(b.kind, a.kind) for a, b in combinations(selectors, 2))
 
 
 def table(dtype: np.dtype[np.void], rows: Iterable[tuple[Any, ...]]) -> Table:
@@ -211,7 +217,8 @@ class Tables:
 
     def of_kinds(self, kinds: Iterable[tuple[str, str | None]]) -> dict[str, Table]:
         """The tables that say who listens to which (kind, dimension)."""
-        rows, listens = [], []
+        rows: list[tuple[int, int, float, float]] = []
+        listens: list[int] = []
         member = []
         for kind, dimension in kinds:
             first = len(listens)
@@ -224,7 +231,7 @@ class Tables:
             self.widest = max(self.widest, sum(int(self.load[c]) for c in mine))
         return {
             "kinds": np.array(rows, layout.KIND),
-            "listens": np.array(listens or [0], np.int32),
+            "listens": np.array(listens or [0], np.int64),
             "member": np.concatenate(member or [np.zeros(1, bool)]).astype(np.uint8),
         }
 
@@ -262,6 +269,7 @@ def _freeze(b: Builder) -> Tables:
         "searches": _searches(b, place),
         "rules": _rules(b),
         "links": table(layout.LINK, b.links),
+        "stages": table(layout.STAGE, b.stages),
         "sets": sets,
         "set_rules": set_rules,
         "watches": table(layout.WATCH, b.watches),
@@ -288,7 +296,8 @@ def _freeze(b: Builder) -> Tables:
 
 
 def _lanes(b: Builder, order: list[int], words: int) -> tuple[Table, Table, Table]:
-    rows, ranks = [], []
+    rows = []
+    ranks: list[float] = []
     bits = np.zeros((max(len(order), 1), words), np.uint64)
     for at, lane in enumerate(b.lanes[i] for i in order):
         first = len(ranks)
@@ -316,7 +325,8 @@ def _rules(b: Builder) -> Table:
 
 def _series(b: Builder) -> tuple[Table, Table, list[tuple[int, int, bool]]]:
     """Series and tracks, and per channel which series an event of it belongs to: (channel, series, own)."""
-    series, tracks, hears = [], [], []
+    series, hears = [], []
+    tracks: list[tuple[Any, ...]] = []
     for position, ((own, off), rows) in enumerate(b.series.items()):
         first = len(tracks)
         tracks += sorted(rows, key=lambda row: (row[0], row[-1]))
@@ -328,7 +338,8 @@ def _series(b: Builder) -> tuple[Table, Table, list[tuple[int, int, bool]]]:
 
 
 def _sets(b: Builder) -> tuple[Table, Table]:
-    sets, rules = [], []
+    sets = []
+    rules: list[tuple[float, int, int]] = []
     for (_, during), members in b.sets.items():
         first = len(rules)
         rules += sorted(members)
@@ -338,16 +349,15 @@ def _sets(b: Builder) -> tuple[Table, Table]:
 
 def _actives(b: Builder) -> list[tuple[int, float, int, int, int]]:
     """(channel, threshold, valid for, predicate, list), by channel."""
-    rows = [
-        (b.channel(of), threshold(of), valid_for, b.predicate(of), position) for (of, valid_for), position in b.actives.items()
-    ]
+    rows = [(b.channel(of), threshold(of), valid_for, b.predicate(of), position) for (of, valid_for), position in b.actives.items()]
     return sorted(rows)
 
 
 def _channels(
     b: Builder, lanes: Table, hears: list[tuple[int, int, bool]], actives: list[tuple[int, float, int, int, int]]
 ) -> tuple[Table, Table]:
-    rows, roles = [], []
+    rows = []
+    roles: list[tuple[float, int, int, int, int]] = []
     of_lane = [int(c) for c in lanes["channel"]] if b.lanes else []
     for c in range(len(b.channels)):
         first = len(roles)

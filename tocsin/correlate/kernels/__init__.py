@@ -34,4 +34,4 @@ def cache_folder() -> Path:
     return base / f"kernels-{source_hash()}"
 
 
-numba.config.CACHE_DIR = str(cache_folder())
+numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # set from the environment at import

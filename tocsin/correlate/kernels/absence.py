@@ -8,20 +8,40 @@ in a lane of its own until no B can be late enough to matter; a B that arrives a
 
 from __future__ import annotations
 
-from numba import njit
-
 from .alerts import fire, take_back
 from .layout import (
-    AFTER_ROLE, ANCHOR, DEAD, FIRED, PENDING_FREE, PENDING_LIVE, PENDING_TOP, T_BITS, T_FOUND, T_HOT, T_META, T_MORE, T_PENDING,
-    T_PENDING_BITS, T_RULES, T_SEARCHES, T_SET_RULES, T_SETS, WATERMARK, WORDS, Event, Spot,
+    AFTER_ROLE,
+    ANCHOR,
+    DEAD,
+    FIRED,
+    ONE,
+    PENDING_FREE,
+    PENDING_LIVE,
+    PENDING_TOP,
+    T_BITS,
+    T_FOUND,
+    T_HOT,
+    T_META,
+    T_MORE,
+    T_PENDING,
+    T_PENDING_BITS,
+    T_RULES,
+    T_SEARCHES,
+    T_SET_RULES,
+    T_SETS,
+    WATERMARK,
+    WORDS,
+    ZERO,
+    Event,
+    Spot,
 )  # fmt: skip
-from .memory import view
+from .memory import kernel, part, view
 from .recent import holds, store, unlink
 from .search import begin, exists, seek
 from .timers import set_timer
 
 
-@njit(cache=True)
+@part
 def due_to(m, event, deadlines):
     """Whether the event starts the clock of at least one rule of the set."""
     s = view(m, T_SETS)[deadlines]
@@ -34,7 +54,7 @@ def due_to(m, event, deadlines):
     return False
 
 
-@njit(cache=True)
+@part
 def expect(m, event, deadlines):
     """An A arrives: remember it until its deadline."""
     meta, table, bits, kept = view(m, T_META), view(m, T_PENDING), view(m, T_BITS), view(m, T_PENDING_BITS)
@@ -56,7 +76,7 @@ def expect(m, event, deadlines):
     set_timer(m, event.time + view(m, T_SETS)[deadlines].window, event.seq, deadlines, at)
 
 
-@njit(cache=True)
+@part
 def decide(m, at):
     """The deadline of a pending entry has passed: fires the rules whose B is not known."""
     meta, p = view(m, T_META), view(m, T_PENDING)[at]
@@ -75,7 +95,7 @@ def decide(m, at):
     meta[PENDING_FREE] = at
 
 
-@njit(cache=True)
+@part
 def decide_rule(m, rule, event):
     """One rule at its deadline."""
     r = view(m, T_RULES)[rule]
@@ -84,17 +104,17 @@ def decide_rule(m, rule, event):
         return
     f = view(m, T_FOUND)[0]
     f.seq, f.source, f.role = event.seq, event.source, AFTER_ROLE
-    number, slot = fire(m, rule, event.seq, deadline, event.source, event.spot, 1)
+    number, slot = fire(m, rule, event.seq, deadline, event.source, event.spot, ONE)
     if number < 0:
         return
     lane = view(m, T_SEARCHES)[r.fired].lane
-    kept = store(m, lane, event, 0, view(m, T_PENDING_BITS))
+    kept = store(m, lane, event, ZERO, view(m, T_PENDING_BITS))
     view(m, T_MORE)[kept].group = number
     view(m, T_MORE)[kept].slot = slot
     view(m, T_META)[FIRED] += 1
 
 
-@njit(cache=True)
+@kernel
 def arrived(m, rule, event):
     """A B arrives. Only one that the watermark has passed can belong to a fired absence."""
     if event.time > view(m, T_META)[WATERMARK] or view(m, T_META)[FIRED] == 0:

@@ -8,20 +8,20 @@ joins the rule's group of placeless matches.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .cells import apart, cell_of, cover, mix
 from .layout import (
-    CLOCK,
     EVIDENCE,
     GROUPS_FREE,
     GROUPS_LIVE,
     GROUPS_TOP,
+    HORIZON,
     JOIN,
-    LATENESS,
     LONG_AGO,
     MATCHES,
+    NONE,
     NUMBER,
+    ONE,
     PUSH,
     RAISE,
     RETRACT,
@@ -40,12 +40,13 @@ from .layout import (
     T_OUT_SAID,
     T_RULES,
     T_UNLESS,
+    ZERO,
     Spot,
 )
-from .memory import view
+from .memory import kernel, part, view
 
 
-@njit(cache=True)
+@part
 def suppressed(m, rule, spot, time):
     """Whether a fact of the rule's `unless` is active at `time` and near `spot` (valid_until is exclusive)."""
     r, unless, facts = view(m, T_RULES)[rule], view(m, T_UNLESS), view(m, T_FACTS)
@@ -59,20 +60,19 @@ def suppressed(m, rule, spot, time):
     return False
 
 
-@njit(cache=True)
+@kernel
 def bucket(rule, source, cell, mask):
     """Chain of a group: by rule, by source when thinned by source, by cell when thinned by place (-1 otherwise)."""
     return mix(((np.int64(rule) * 1_000_003 + source + 1) << 24) ^ (cell + 1), mask)
 
 
-@njit(cache=True)
+@kernel
 def over(m, group):
-    """Whether no match that may still come can join a group."""
-    meta = view(m, T_META)
-    return group.newest + view(m, T_RULES)[group.rule].hold + meta[LATENESS] < meta[CLOCK]
+    """Whether no match that may still come can join a group: none will be of a time before the horizon."""
+    return group.newest + view(m, T_RULES)[group.rule].hold < view(m, T_META)[HORIZON]
 
 
-@njit(cache=True)
+@kernel
 def free_group(m, at):
     """Gives the place of a group back."""
     meta, group = view(m, T_META), view(m, T_GROUPS)[at]
@@ -82,7 +82,7 @@ def free_group(m, at):
     meta[GROUPS_LIVE] -= 1
 
 
-@njit(cache=True)
+@kernel
 def look(m, rule, source, cell, spot, time, best, nearest):
     """The nearest open group of one chain if it beats `best` at `nearest`; frees groups that nothing can join any more."""
     groups, heads, r = view(m, T_GROUPS), view(m, T_GROUP_HEADS), view(m, T_RULES)[rule]
@@ -90,7 +90,7 @@ def look(m, rule, source, cell, spot, time, best, nearest):
     before, at = -1, np.int64(heads[head])
     while at >= 0:
         g = groups[at]
-        after = np.int64(g.next)
+        after = g.next
         if over(m, g):
             if before < 0:
                 heads[head] = after
@@ -109,21 +109,21 @@ def look(m, rule, source, cell, spot, time, best, nearest):
     return best, nearest
 
 
-@njit(cache=True)
+@part
 def open_group(m, rule, source, spot, time):
     """The group a match joins, -1 when it opens a new one."""
     r, cells = view(m, T_RULES)[rule], view(m, T_CELLS)
-    by = source if r.by_source else np.int64(-1)
-    best, nearest = np.int64(-1), np.inf
+    by = source if r.by_source else NONE
+    best, nearest = NONE, np.inf
     if not (r.placed and spot.known):
-        best, nearest = look(m, rule, by, np.int64(-1), spot, time, best, nearest)
+        best, nearest = look(m, rule, by, NONE, spot, time, best, nearest)
         return best
     for i in range(cover(m, r.place_level, spot, r.place_angle)):
         best, nearest = look(m, rule, by, cells[i], spot, time, best, nearest)
     return best
 
 
-@njit(cache=True)
+@part
 def new_group(m, rule, source, spot):
     """Opens a group; the caller has seen to the room."""
     meta, groups, r = view(m, T_META), view(m, T_GROUPS), view(m, T_RULES)[rule]
@@ -143,11 +143,11 @@ def new_group(m, rule, source, spot):
     return at
 
 
-@njit(cache=True)
+@kernel
 def hang(m, at):
     """Puts a group into its chain."""
     g, heads = view(m, T_GROUPS)[at], view(m, T_GROUP_HEADS)
-    cell = np.int64(-1)
+    cell = NONE
     if g.placed:
         cell = cell_of(m, view(m, T_RULES)[g.rule].place_level, Spot(g.x, g.y, g.z, True))
     head = bucket(g.rule, g.source, cell, len(heads) - 1)
@@ -155,7 +155,7 @@ def hang(m, at):
     heads[head] = at
 
 
-@njit(cache=True)
+@kernel
 def rehang(m):
     """Builds all chains of groups again, without those that are over."""
     meta, groups, heads = view(m, T_META), view(m, T_GROUPS), view(m, T_GROUP_HEADS)
@@ -170,7 +170,7 @@ def rehang(m):
             free_group(m, at)
 
 
-@njit(cache=True)
+@kernel
 def say(m, what, rule, group, seq, time, source, count):
     """Appends an output row; its evidence is what is told after this and before the next row."""
     meta = view(m, T_META)
@@ -182,7 +182,7 @@ def say(m, what, rule, group, seq, time, source, count):
     return at
 
 
-@njit(cache=True)
+@kernel
 def tell(m, row, seq, role):
     """Adds one piece of evidence to the last row."""
     meta = view(m, T_META)
@@ -192,7 +192,7 @@ def tell(m, row, seq, role):
     view(m, T_OUT_ROWS)[row].said = meta[SAID]
 
 
-@njit(cache=True)
+@part
 def tell_new(m, row, group, n):
     """Adds those of the n found events to the row that the group has not told before, up to the limit of evidence."""
     g, found, known = view(m, T_GROUPS)[group], view(m, T_FOUND), view(m, T_EVIDENCE)
@@ -211,7 +211,7 @@ def tell_new(m, row, group, n):
             tell(m, row, found[i].seq, found[i].role)
 
 
-@njit(cache=True)
+@part
 def join(m, rule, group, seq, time, source, n):
     """A match joins a group. Once the group has all the evidence it keeps, one row a push stands for all joins."""
     meta, g = view(m, T_META), view(m, T_GROUPS)[group]
@@ -229,22 +229,22 @@ def join(m, rule, group, seq, time, source, n):
         g.push, g.row = meta[PUSH], at
 
 
-@njit(cache=True)
+@kernel
 def fire(m, rule, seq, time, source, spot, n):
     """A match: the first n found events are its evidence, the anchor first. Returns (number of its alert, slot of its group
     or -1), or (-1, -1) when a fact suppresses it."""
     meta, r, found = view(m, T_META), view(m, T_RULES)[rule], view(m, T_FOUND)
     if r.unless < r.unless_end and spot.known and suppressed(m, rule, spot, time):
         meta[SUPPRESSED] += 1
-        return np.int64(-1), np.int64(-1)
+        return NONE, NONE
     meta[MATCHES] += 1
     if r.thinned == 0:
         number = meta[NUMBER]
         meta[NUMBER] = number + 1
-        row = say(m, RAISE, rule, number, seq, time, source, 1)
+        row = say(m, RAISE, rule, number, seq, time, source, ONE)
         for i in range(min(n, EVIDENCE)):
             tell(m, row, found[i].seq, found[i].role)
-        return number, np.int64(-1)
+        return number, NONE
     group = open_group(m, rule, source, spot, time)
     if group < 0:
         group = new_group(m, rule, source, spot)
@@ -252,7 +252,7 @@ def fire(m, rule, seq, time, source, spot, n):
     return view(m, T_GROUPS)[group].number, group
 
 
-@njit(cache=True)
+@kernel
 def take_back(m, rule, number, slot, seq, time, source, role):
     """A match no longer holds. The alert falls with its last match; nothing joins it any more."""
     if slot >= 0 and view(m, T_GROUPS)[slot].number == number:
@@ -261,5 +261,5 @@ def take_back(m, rule, number, slot, seq, time, source, role):
         if g.live > 0:
             return
         g.newest = LONG_AGO
-    row = say(m, RETRACT, rule, number, seq, time, source, 0)
+    row = say(m, RETRACT, rule, number, seq, time, source, ZERO)
     tell(m, row, seq, role)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from .layout import T_CELLS, T_COLUMNS, T_LEVELS, Spot
-from .memory import view
+from .memory import kernel, view
 
 RADIANS = math.pi / 180
 TURN = 1 / (2 * math.pi)
@@ -19,7 +18,7 @@ WIDER = 1 + 1e-9
 MARGIN = 1e-11  # radians, 0.06 mm
 
 
-@njit(cache=True)
+@kernel
 def locate(lon, lat):
     """Degrees -> the place. NaN, infinite and impossible coordinates are unknown places."""
     if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
@@ -28,20 +27,20 @@ def locate(lon, lat):
     return Spot(across * math.cos(lon * RADIANS), across * math.sin(lon * RADIANS), math.sin(lat * RADIANS), True)
 
 
-@njit(cache=True)
+@kernel
 def row_of(rows, latitude):
     """The row of a latitude in radians."""
     row = np.int64(math.floor((latitude / math.pi + 0.5) * rows))
     return min(max(row, 0), rows - 1)
 
 
-@njit(cache=True)
+@kernel
 def turn_of(spot):
     """Longitude as a fraction of a turn in [0, 1), from the antimeridian eastward."""
     return math.atan2(spot.y, spot.x) * TURN + 0.5
 
 
-@njit(cache=True)
+@kernel
 def cell_of(m, level, spot):
     """The cell a place lies in, as `row << COLUMN_BITS | column`."""
     grid = view(m, T_LEVELS)[level]
@@ -51,7 +50,7 @@ def cell_of(m, level, spot):
     return row << COLUMN_BITS | column % count
 
 
-@njit(cache=True)
+@kernel
 def cover(m, level, spot, angle):
     """Writes the cells that a circle of `angle` radians around `spot` touches into the table of cells; returns how many."""
     cells, columns, grid = view(m, T_CELLS), view(m, T_COLUMNS), view(m, T_LEVELS)[level]
@@ -79,7 +78,7 @@ def cover(m, level, spot, angle):
     return n
 
 
-@njit(cache=True)
+@kernel
 def apart(entry, spot):
     """Squared chord between a stored entry and a place."""
     dx = entry.x - spot.x
@@ -88,7 +87,7 @@ def apart(entry, spot):
     return dx * dx + dy * dy + dz * dz
 
 
-@njit(cache=True)
+@kernel
 def mix(key, mask):
     """A well spread slot for a 64-bit key (the finaliser of splitmix64)."""
     h = np.uint64(key)

@@ -8,26 +8,26 @@ that opens an alert of a thinned rule shows every source of the window, up to th
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
 from .alerts import fire
-from .layout import GIVEN_UP, MEMBER, NEVER, T_FOUND, T_HOT, T_META, T_MORE, T_PATH, T_RULES
+from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_FOUND, T_HOT, T_META, T_MORE, T_PATH, T_RULES
 from .match import found_anchor
-from .memory import view
+from .memory import kernel, part, view
 from .search import again, begin, next_time, seek
 
 #: Searches one anchor may cost a `min_gap` rule before it is given up and counted.
 PATIENCE = 20_000
 
 
-@njit(cache=True)
+@kernel
 def add(m, n, at, source):
     """Appends an entry of the recent store to the found evidence."""
     f = view(m, T_FOUND)[n]
     f.seq, f.at, f.source, f.role = view(m, T_MORE)[at].seq, at, source, MEMBER
 
 
-@njit(cache=True)
+@kernel
 def has_source(m, n, source):
     """Whether one of the n found events is of this source."""
     for i in range(n):
@@ -36,19 +36,19 @@ def has_source(m, n, source):
     return False
 
 
-@njit(cache=True)
+@kernel
 def gather(m, search, lo, hi, spot, sources, events):
     """Collects what lies in the window until there are `sources` sources and `events` events, both including the anchor.
     Returns how many were found, 0 when it is not enough."""
     hot = view(m, T_HOT)
     counting = events > sources
-    n, distinct, total = 1, 1, 1
+    n, distinct, total = ONE, ONE, ONE
     again(m)
     while distinct < sources or total < events:
         at = seek(m, search, lo, hi, spot)
         if at < 0:
             return 0
-        source = hot[at].source
+        source = np.int64(hot[at].source)
         total += 1
         fresh = not has_source(m, n, source)
         if fresh:
@@ -59,10 +59,10 @@ def gather(m, search, lo, hi, spot, sources, events):
     return n
 
 
-@njit(cache=True)
+@part
 def latest_other(m, search, lo, hi, anchor, gap, spot, n, before_time, before_at):
     """The newest entry in [lo, hi] of a source not found yet, `gap` away from the anchor and older than the bound."""
-    best, best_time = -1, lo - 1
+    best, best_time = NONE, lo - 1
     again(m)
     while True:
         at = seek(m, search, lo, hi, spot)
@@ -71,22 +71,22 @@ def latest_other(m, search, lo, hi, anchor, gap, spot, n, before_time, before_at
         time = view(m, T_HOT)[at].time
         if time < best_time or (time == best_time and at < best) or abs(time - anchor) < gap:
             continue
-        if (time < before_time or (time == before_time and at < before_at)) and not has_source(m, n, view(m, T_HOT)[at].source):
+        if (time < before_time or (time == before_time and at < before_at)) and not has_source(m, n, np.int64(view(m, T_HOT)[at].source)):
             best, best_time = at, time
 
 
-@njit(cache=True)
+@kernel
 def spaced(m, search, lo, hi, anchor, spot, sources, gap):
     """Looks for `sources` distinct sources in the window whose events are pairwise `gap` apart, trying the newest first and
     going back where that fails. Returns how many were found, 0 when there is no such set."""
     hot, path = view(m, T_HOT), view(m, T_PATH)
-    n, patience = 1, PATIENCE
+    n, patience = ONE, PATIENCE
     path[1].time, path[1].at = NEVER, 0
     while 0 < n < sources:
         top = hi
         if n > 1:
             top = min(hi, hot[view(m, T_FOUND)[n - 1].at].time - gap)
-        at = -1
+        at = NONE
         if top >= lo:
             at = latest_other(m, search, lo, top, anchor, gap, spot, n, path[n].time, path[n].at)
         patience -= 1
@@ -97,13 +97,13 @@ def spaced(m, search, lo, hi, anchor, spot, sources, gap):
             n -= 1
             continue
         path[n].time, path[n].at = hot[at].time, at
-        add(m, n, at, hot[at].source)
+        add(m, n, at, np.int64(hot[at].source))
         n += 1
         path[n].time, path[n].at = NEVER, 0
     return n
 
 
-@njit(cache=True)
+@part
 def more_events(m, search, lo, hi, spot, n, events):
     """Adds events of the window to n found ones until there are `events`; 0 when there are not."""
     again(m)
@@ -115,12 +115,12 @@ def more_events(m, search, lo, hi, spot, n, events):
         for i in range(1, n):
             known = known or view(m, T_FOUND)[i].at == at
         if not known:
-            add(m, n, at, view(m, T_HOT)[at].source)
+            add(m, n, at, np.int64(view(m, T_HOT)[at].source))
             n += 1
     return n
 
 
-@njit(cache=True)
+@kernel
 def window_holds(m, rule, lo, hi, event):
     """Whether the condition holds in the window [lo, hi]; the number of found events if so, else 0."""
     r = view(m, T_RULES)[rule]
@@ -132,7 +132,7 @@ def window_holds(m, rule, lo, hi, event):
     return n
 
 
-@njit(cache=True)
+@part
 def slide(m, rule, event):
     """Tries windows that end at an event later than the anchor. Returns (how many were found or 0, end of the window)."""
     r = view(m, T_RULES)[rule]
@@ -149,7 +149,7 @@ def slide(m, rule, event):
             return n, end
 
 
-@njit(cache=True)
+@kernel
 def cluster(m, rule, event):
     """An event that passes the selector of a cluster rule arrives."""
     r = view(m, T_RULES)[rule]

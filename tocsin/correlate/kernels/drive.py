@@ -7,28 +7,90 @@ the name of that table; the engine makes it larger and calls again where they st
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .absence import arrived, decide, expect
 from .alerts import fire
 from .cells import locate
 from .cluster import cluster
 from .layout import (
-    AFTER, BAD_CODE, CLOCK, CLUSTER, DONE, EVIDENCE, EXPECTED, FIRED, FULL_GROUPS, FULL_OUT, FULL_PENDING, FULL_RECENT, FULL_RUNS,
-    FULL_STANDING, FULL_TRACKS, GROUPS_LIVE, HEARD, LATENESS, PENDING_LIVE, PLAIN, ROWS, RUNS_LIVE, SAID, STANDING, STEP, STORED,
-    T_ACTIVES, T_BITS, T_CHANNELS, T_FACT_HEADS, T_FACTS, T_GROUPS, T_HEAP, T_HEARS, T_HOT, T_KIND, T_KINDS, T_LAT, T_LISTENS, T_LON,
-    T_META, T_OUT_ROWS, T_OUT_SAID, T_PENDING, T_ROLES, T_RUNS, T_SEQ, T_SOURCE, T_SOURCES, T_TIME, T_TRACK_STATES, T_TRACK_WORDS,
-    T_UNTIL, T_WATCHED, T_WATCHES, TIMERS, TOO_LATE, TRACK_WORDS, TRACKED, WATCHED, WATERMARK, WIDEST, WORDS, Event, Spot,
+    AFTER,
+    BAD_CODE,
+    CLOCK,
+    CLUSTER,
+    DELAY,
+    DONE,
+    EVIDENCE,
+    EXPECTED,
+    FIRED,
+    FULL_GROUPS,
+    FULL_OUT,
+    FULL_PENDING,
+    FULL_RECENT,
+    FULL_RUNS,
+    FULL_STANDING,
+    FULL_TRACKS,
+    GROUPS_LIVE,
+    HEARD,
+    HORIZON,
+    LATENESS,
+    ONE,
+    PENDING_LIVE,
+    PLAIN,
+    ROWS,
+    RUNS_LIVE,
+    SAID,
+    STANDING,
+    STEP,
+    STORED,
+    T_ACTIVES,
+    T_BITS,
+    T_CHANNELS,
+    T_FACT_HEADS,
+    T_FACTS,
+    T_GROUPS,
+    T_HEAP,
+    T_HEARS,
+    T_HOT,
+    T_KIND,
+    T_KINDS,
+    T_LAT,
+    T_LISTENS,
+    T_LON,
+    T_META,
+    T_OUT_ROWS,
+    T_OUT_SAID,
+    T_PENDING,
+    T_ROLES,
+    T_RUNS,
+    T_SEQ,
+    T_SOURCE,
+    T_SOURCES,
+    T_TIME,
+    T_TRACK_STATES,
+    T_TRACK_WORDS,
+    T_UNTIL,
+    T_WATCHED,
+    T_WATCHES,
+    TIMERS,
+    TOO_LATE,
+    TRACK_WORDS,
+    TRACKED,
+    WATCHED,
+    WATERMARK,
+    WIDEST,
+    WORDS,
+    Event,
+    Spot,
 )  # fmt: skip
 from .match import found_anchor, sample
-from .memory import view
+from .memory import kernel, part, view
 from .recent import holds, rank_of, store, wanted
 from .sequence import sequence
 from .silence import declare, heard, rang
 from .timers import drop_first
 
 
-@njit(cache=True)
+@kernel
 def room(m):
     """How many events (or deadlines) surely fit, and which table is full when none does.
 
@@ -55,13 +117,13 @@ def room(m):
     return free, full
 
 
-@njit(cache=True)
+@part
 def play(m, event, role):
     """One role of an event whose threshold and predicate it passes."""
     what = role.what
     if what == PLAIN:
         found_anchor(m, event.seq, event.source)
-        fire(m, role.rule, event.seq, event.time, event.source, event.spot, 1)
+        fire(m, role.rule, event.seq, event.time, event.source, event.spot, ONE)
     elif what == HEARD:
         hear(m, role.detail, event)
     elif not event.spot.known:
@@ -76,7 +138,7 @@ def play(m, event, role):
         arrived(m, role.rule, event)
 
 
-@njit(cache=True)
+@part
 def hear(m, watch, event):
     """An event of a watched kind: who spoke is its source or its feed; an event that names no source is heard of nobody."""
     if event.source < 0:
@@ -85,12 +147,12 @@ def hear(m, watch, event):
     told = event.source < len(sources)  # codes that `Engine.source_code` did not give are sources of no known feed
     if view(m, T_WATCHES)[watch].by_feed:
         if told and sources[event.source].feed >= 0:
-            heard(m, watch, np.int64(sources[event.source].feed), event)
+            heard(m, watch, sources[event.source].feed, event)
     elif not told or sources[event.source].named:
         heard(m, watch, event.source, event)
 
 
-@njit(cache=True)
+@part
 def evaluate(m, event, channel):
     """All roles of a channel, by rising threshold."""
     c, hears, roles = view(m, T_CHANNELS)[channel], view(m, T_HEARS), view(m, T_ROLES)
@@ -105,7 +167,7 @@ def evaluate(m, event, channel):
             play(m, event, role)
 
 
-@njit(cache=True)
+@part
 def keep(m, event, channel):
     """Stores an event where later ones may look for it."""
     c, bits, actives = view(m, T_CHANNELS)[channel], view(m, T_BITS), view(m, T_ACTIVES)
@@ -121,7 +183,7 @@ def keep(m, event, channel):
             stand(m, active, event, view(m, T_UNTIL)[event.row])
 
 
-@njit(cache=True)
+@part
 def stand(m, active, event, valid_until):
     """A fact that an `unless: active` may look at: valid until its end (exclusive), or for a span (inclusive)."""
     meta, heads = view(m, T_META), view(m, T_FACT_HEADS)
@@ -135,7 +197,7 @@ def stand(m, active, event, valid_until):
     heads[active.list] = at
 
 
-@njit(cache=True)
+@part
 def take(m, row, value):
     """One event: every role first, then it is stored, so that it never matches itself."""
     kind, listens = view(m, T_KINDS)[view(m, T_KIND)[row]], view(m, T_LISTENS)
@@ -150,7 +212,7 @@ def take(m, row, value):
             keep(m, event, listens[i])
 
 
-@njit(cache=True)
+@part
 def valid(m, kind, source):
     """Whether all codes can be looked up."""
     kinds, bad = len(view(m, T_KINDS)), 0
@@ -159,18 +221,20 @@ def valid(m, kind, source):
     return bad == 0
 
 
-@njit(cache=True)
-def open_batch(m, seq, time, kind, source, lon, lat, value, bits, until):
+@part
+def open_batch(m, seq, time, kind, source, lon, lat, bits, until):
     """Enters the columns of a batch into the directory."""
-    m[2 * T_SEQ], m[2 * T_TIME], m[2 * T_KIND], m[2 * T_SOURCE] = seq.ctypes.data, time.ctypes.data, kind.ctypes.data, source.ctypes.data
-    m[2 * T_LON], m[2 * T_LAT], m[2 * T_BITS], m[2 * T_UNTIL] = lon.ctypes.data, lat.ctypes.data, bits.ctypes.data, until.ctypes.data
+    m[2 * T_SEQ], m[2 * T_TIME] = seq.ctypes.data, time.ctypes.data
+    m[2 * T_KIND], m[2 * T_SOURCE] = kind.ctypes.data, source.ctypes.data
+    m[2 * T_LON], m[2 * T_LAT] = lon.ctypes.data, lat.ctypes.data
+    m[2 * T_BITS], m[2 * T_UNTIL] = bits.ctypes.data, until.ctypes.data
 
 
-@njit(cache=True)
+@kernel
 def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
     """Events of a batch (columns.py) from `row` on. Returns (row it stopped before, full table or DONE or BAD_CODE)."""
     meta, kinds = view(m, T_META), view(m, T_KINDS)
-    open_batch(m, seq, time, kind, source, lon, lat, value, bits, until)
+    open_batch(m, seq, time, kind, source, lon, lat, bits, until)
     if row == 0 and not valid(m, kind, source):
         return row, BAD_CODE
     oldest = meta[CLOCK] - meta[LATENESS]
@@ -194,24 +258,27 @@ def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
     return row, DONE
 
 
-@njit(cache=True)
+@kernel
 def advance(m):
     """Decides every deadline up to the watermark. Returns the full table or DONE."""
     meta, heap = view(m, T_META), view(m, T_HEAP)
+    earliest = meta[CLOCK] - max(meta[LATENESS], meta[DELAY])
     while meta[TIMERS] > 0 and heap[0].deadline <= meta[WATERMARK]:
         free, full = room(m)
         if free <= 0:
             return full
         deadline, first, at = heap[0].deadline, heap[0].first, heap[0].at
         drop_first(m)
+        meta[HORIZON] = min(deadline, earliest)
         if first >= 0:
             decide(m, at)
         else:
             rang(m, at, deadline)
+    meta[HORIZON] = earliest
     return DONE
 
 
-@njit(cache=True)
+@kernel
 def start_watches(m, watches, subjects, clock):
     """Starts the declared subjects of watches at the first clock."""
     for i in range(len(watches)):

@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-NEVER = np.iinfo(np.int64).max
-LONG_AGO = np.iinfo(np.int64).min // 2
+NEVER = np.int64(np.iinfo(np.int64).max)
+LONG_AGO = np.int64(np.iinfo(np.int64).min // 2)
 EVIDENCE = 64  # as firing.EVIDENCE_MAX
 STEPS_MAX = 20  # firing roles 10 to 29
 
 # ---- what a role does with an event that passes its selector
 PLAIN, CLUSTER, STEP, AFTER, EXPECTED, HEARD = range(6)
+# ---- numbers that kernels hand on are int64 like everything they compute; a bare literal would compile a function again
+NONE, ZERO, ONE = np.int64(-1), np.int64(0), np.int64(1)
 # ---- what an output row says, and the roles of evidence (firing.py)
-RAISE, JOIN, RETRACT = range(3)
-ANCHOR, MEMBER, FIRST_STEP, AFTER_ROLE = 0, 1, 10, 30
+RAISE, JOIN, RETRACT = np.int64(0), np.int64(1), np.int64(2)
+ANCHOR, MEMBER, FIRST_STEP, AFTER_ROLE = np.int64(0), np.int64(1), 10, np.int64(30)
 # ---- states of an entry in the recent store
 LIVE, SHADOW, DEAD = range(3)
 # ---- why a kernel returns before it is done: which table has no room for one more event; a code that was never given
@@ -27,14 +29,14 @@ DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, 
 
 # ---- the numbers in `meta`: the clock, how full the tables are, and counters
 (
-    CLOCK, WATERMARK, LATENESS, WIDEST, WORDS, PUSH, NUMBER, STAMP,
+    CLOCK, WATERMARK, HORIZON, LATENESS, DELAY, WIDEST, WORDS, PUSH, NUMBER, STAMP,
     STORED, TOP_TIME, FIRED,
     ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
     TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(36)  # fmt: skip
+) = range(38)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -44,57 +46,56 @@ def _record(spec: str) -> np.dtype:
 
 I1, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i4", "i8", "f8", "u8"))
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
-KIND = _record("first:i4 last:i4 low:f8 near:f8")
-CHANNEL = _record("role:i4 role_end:i4 hears:i4 hears_end:i4 lane:i4 lane_end:i4 active:i4 active_end:i4")
-ROLE = _record("threshold:f8 what:i4 rule:i4 predicate:i4 detail:i4")
-HEARS = _record("series:i4 own:i4")
-SERIES = _record("channel:i4 off_channel:i4 track:i4 track_end:i4")
-TRACK = _record("on:f8 off:f8 on_predicate:i4 off_predicate:i4 samples:i4 rule:i4")
-LANE = _record("keep:i8 rank:i4 rank_end:i4 level:i4 coalesce:i4 open:i4 channel:i4")
-SEARCH = _record("limit:f8 angle:f8 lane:i8 rank:i4 predicate:i4 level:i4")
+KIND = _record("first:i8 last:i8 low:f8 near:f8")
+CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
+ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
+HEARS = _record("series:i8 own:i8")
+SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8")
+TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
+LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 channel:i8")
+SEARCH = _record("limit:f8 angle:f8 lane:i8 rank:i8 predicate:i8 level:i8")
 RULE = _record(
-    "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 search:i4 sources:i4 events:i4 step:i4 steps:i4 unless:i4 unless_end:i4"
-    " thinned:i4 placed:i4 place_level:i4 by_source:i4 fired:i4"
+    "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
+    " thinned:i8 placed:i8 place_level:i8 by_source:i8 fired:i8"
 )
-LINK = _record("min_gap:i8 max_gap:i8 back:i4 ahead:i4")
-DEADLINE_SET = _record("window:i8 threshold:f8 first:i4 last:i4")
-DEADLINE_RULE = _record("threshold:f8 rule:i4 predicate:i4")
-WATCH = _record("window:i8 rule:i4 by_feed:i4")
-ACTIVE = _record("threshold:f8 valid_for:i8 predicate:i4 list:i4")
-UNLESS = _record("limit:f8 list:i4")
+LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
+STAGE = _record("threshold:f8 predicate:i8 channel:i8")
+DEADLINE_SET = _record("window:i8 threshold:f8 first:i8 last:i8")
+DEADLINE_RULE = _record("threshold:f8 rule:i8 predicate:i8")
+WATCH = _record("window:i8 rule:i8 by_feed:i8")
+ACTIVE = _record("threshold:f8 valid_for:i8 predicate:i8 list:i8")
+UNLESS = _record("limit:f8 list:i8")
 LEVEL = _record("first:i8 rows:i8")
-SOURCE = _record("feed:i4 named:i4")
+SOURCE = _record("feed:i8 named:i8")
 # ---- the state
 RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lane:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"
-RECENT_MORE = _record("seq:i8 bound:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i4 slot:i4")
+RECENT_MORE = _record("seq:i8 bound:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
 HEAD = _record("main:i4 shadow:i4")
 CELL = _record("key:i8 at:i8")
-GROUP = _record(
-    "number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i4 source:i4 kept:i4 live:i4 next:i4 placed:i4"
-)
-TRACK_STATE = _record("last:i8 words:i4 active:i4")
+GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")
+TRACK_STATE = _record("last:i8 words:i8 active:i8")
 TIMER = _record("deadline:i8 first:i8 second:i8 at:i8")
-PENDING = _record("seq:i8 time:i8 value:f8 x:f8 y:f8 z:f8 source:i4 set:i4 next:i4 alive:i4")
-WATCH_STATE = _record("first:i4 last:i4")
+PENDING = _record("seq:i8 time:i8 value:f8 x:f8 y:f8 z:f8 source:i8 set:i8 next:i8 alive:i8")
+WATCH_STATE = _record("first:i8 last:i8")
 RUN = _record(
-    "start:i8 end:i8 seq:i8 group:i8 x:f8 y:f8 z:f8 slot:i4 prev:i4 next:i4 owner:i4 timers:i4 alive:i4 placed:i4 watch:i4 subject:i4"
+    "start:i8 end:i8 seq:i8 group:i8 x:f8 y:f8 z:f8 slot:i8 prev:i8 next:i8 owner:i8 timers:i8 alive:i8 placed:i8 watch:i8 subject:i8"
 )
-FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i4 next:i4")
+FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output and working memory
-ROW = _record("group:i8 anchor:i8 time:i8 count:i8 said:i8 rule:i4 source:i4 what:i4")
+ROW = _record("group:i8 anchor:i8 time:i8 count:i8 said:i8 rule:i8 source:i8 what:i8")
 SAYING = _record("seq:i8 role:i8")
-FOUND = _record("seq:i8 at:i4 source:i4 role:i4")
-PATH = _record("time:i8 at:i4 taint:i4")
+FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
+PATH = _record("time:i8 at:i8 taint:i8")
 
 # ---- every table, in the order of the directory that the kernels get (`memory.py`)
 TABLES = (
     ("meta", I8),
-    ("kinds", KIND), ("listens", I4), ("member", I1), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
-    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK),
+    ("kinds", KIND), ("listens", I8), ("member", I1), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
+    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
-    ("levels", LEVEL), ("columns", I4), ("sources", SOURCE),
-    ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("value", F8), ("bits", U8), ("until", I8),
+    ("levels", LEVEL), ("columns", I8), ("sources", SOURCE),
+    ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("bits", U8), ("until", I8),
     ("hot", RECENT), ("more", RECENT_MORE), ("kept_bits", U8), ("heads", HEAD), ("latest", CELL),
     ("groups", GROUP), ("group_heads", I4), ("evidence", I8),
     ("track_table", CELL), ("track_states", TRACK_STATE), ("track_words", I4),
@@ -107,10 +108,10 @@ TABLES = (
 (
     T_META,
     T_KINDS, T_LISTENS, T_MEMBER, T_CHANNELS, T_ROLES, T_HEARS, T_SERIES,
-    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_RULES, T_LINKS,
+    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_RULES, T_LINKS, T_STAGES,
     T_SETS, T_SET_RULES, T_WATCHES, T_ACTIVES, T_UNLESS,
     T_LEVELS, T_COLUMNS, T_SOURCES,
-    T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_VALUE, T_BITS, T_UNTIL,
+    T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_BITS, T_UNTIL,
     T_HOT, T_MORE, T_KEPT_BITS, T_HEADS, T_LATEST,
     T_GROUPS, T_GROUP_HEADS, T_EVIDENCE,
     T_TRACK_TABLE, T_TRACK_STATES, T_TRACK_WORDS,

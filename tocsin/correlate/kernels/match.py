@@ -9,13 +9,13 @@ the value reaches are looked at.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .alerts import fire
 from .cells import locate, mix
 from .layout import (
     ANCHOR,
     LONG_AGO,
+    ONE,
     STALE,
     T_BITS,
     T_CHANNELS,
@@ -34,21 +34,21 @@ from .layout import (
     TRACKED,
     WORDS,
 )
-from .memory import view
+from .memory import kernel, part, view
 from .recent import holds
 
 ON = 1 << 30  # the bit of a state word that says the rule is on; the rest counts samples in a row
 NO_UNTIL = -2  # instead of the predicate of `until`
 
 
-@njit(cache=True)
+@kernel
 def found_anchor(m, seq, source):
     """Makes the anchor the first and only evidence."""
     f = view(m, T_FOUND)[0]
     f.seq, f.source, f.role, f.at = seq, source, ANCHOR, -1
 
 
-@njit(cache=True)
+@kernel
 def slot_of(table, key):
     """Where a key is or belongs in an open-addressing table (-1 marks a free place; the table is at most half full)."""
     mask = len(table) - 1
@@ -58,7 +58,7 @@ def slot_of(table, key):
     return slot
 
 
-@njit(cache=True)
+@kernel
 def refill(old, new):
     """Puts the keys of a table into a larger, empty one."""
     for i in range(len(old)):
@@ -67,7 +67,7 @@ def refill(old, new):
             new[slot].key, new[slot].at = old[i].key, old[i].at
 
 
-@njit(cache=True)
+@part
 def track_of(m, source, series):
     """The state of a (source, series), made when it is not there yet."""
     table, meta = view(m, T_TRACK_TABLE), view(m, T_META)
@@ -83,7 +83,7 @@ def track_of(m, source, series):
     return at
 
 
-@njit(cache=True)
+@part
 def wake(m, at, count):
     """Gives a state its words: none are kept until a rule leaves rest for the first time."""
     t, words, meta = view(m, T_TRACK_STATES)[at], view(m, T_TRACK_WORDS), view(m, T_META)
@@ -92,10 +92,10 @@ def wake(m, at, count):
         meta[TRACK_WORDS] += count
         for i in range(t.words, t.words + count):
             words[i] = 0
-    return np.int64(t.words)
+    return t.words
 
 
-@njit(cache=True)
+@part
 def after_sample(m, track, event, word, own, until):
     """The new state word of a rule after a sample of its own channel (`own`), of its `until` channel (`until`) or of both,
     and whether the rule turned on."""
@@ -114,14 +114,14 @@ def after_sample(m, track, event, word, own, until):
     return np.int64(0) if word - ON >= track.samples else word, False
 
 
-@njit(cache=True)
+@kernel
 def sample(m, event, series, own):
     """A sample for all rules of a series."""
     s, tracks = view(m, T_SERIES)[series], view(m, T_TRACKS)
     member = view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS))
     if not own and view(m, T_MEMBER)[member + s.channel] != 0:
         return  # seen through the rule's own channel
-    at = track_of(m, event.source, np.int64(series))
+    at = track_of(m, event.source, series)
     t = view(m, T_TRACK_STATES)[at]
     if event.time < t.last:
         view(m, T_META)[STALE] += 1
@@ -146,9 +146,9 @@ def sample(m, event, series, own):
     t.active = active
 
 
-@njit(cache=True)
+@part
 def fire_sample(m, event, rule):
     """A match whose place was not needed before it fired."""
     found_anchor(m, event.seq, event.source)
     spot = locate(view(m, T_LON)[event.row], view(m, T_LAT)[event.row])
-    fire(m, rule, event.seq, event.time, event.source, spot, 1)
+    fire(m, rule, event.seq, event.time, event.source, spot, ONE)

@@ -8,13 +8,19 @@ and writes the directory again whenever one of them is replaced.
 
 from __future__ import annotations
 
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
 from .layout import TABLES
+
+#: A compiled function, kept in the cache on disk.
+kernel = njit(cache=True)
+#: A stretch of exactly one kernel, written apart so that it can be read: the compiler puts it back where it is called. Functions of
+#: their own cost time at the first start, because every caller is optimised together with all it calls.
+part = njit(cache=True, inline="always")
 
 
 @intrinsic(prefer_literal=True)

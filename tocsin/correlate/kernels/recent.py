@@ -15,7 +15,6 @@ window, because everything further back was dominated inside that window.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .cells import CELL_BITS, cell_of, mix
 from .layout import (
@@ -44,16 +43,16 @@ from .layout import (
     TOP_TIME,
     WORDS,
 )
-from .memory import view
+from .memory import kernel, part, view
 
 
-@njit(cache=True)
+@kernel
 def holds(bits, row, words, predicate):
     """Whether an event passed a predicate; -1 asks for none."""
     return predicate < 0 or (bits[row * words + (predicate >> 6)] >> np.uint64(predicate & 63)) & np.uint64(1) != 0
 
 
-@njit(cache=True)
+@kernel
 def link(m, at):
     """Puts an entry at the head of its chain."""
     hot, heads = view(m, T_HOT), view(m, T_HEADS)
@@ -66,11 +65,11 @@ def link(m, at):
     heads[head].main = at
 
 
-@njit(cache=True)
+@kernel
 def unlink(m, at):
     """Takes a live entry out of its main chain."""
     hot, heads = view(m, T_HOT), view(m, T_HEADS)
-    older, newer = hot[at].older, hot[at].newer
+    older, newer = np.int64(hot[at].older), np.int64(hot[at].newer)
     if newer >= 0:
         hot[newer].older = older
     else:
@@ -79,7 +78,7 @@ def unlink(m, at):
         hot[older].newer = newer
 
 
-@njit(cache=True)
+@kernel
 def overshadow(m, at, by):
     """Moves a live entry to the shadow chain: the entry `by` dominates it."""
     hot, more, heads = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS)
@@ -94,13 +93,13 @@ def overshadow(m, at, by):
     heads[head].shadow = at
 
 
-@njit(cache=True)
+@kernel
 def newest_key(lane, source):
     """The key of a (lane, source) in the table of newest entries."""
-    return np.int64(lane) << 32 | np.int64(source + 1)
+    return lane << 32 | source + 1
 
 
-@njit(cache=True)
+@kernel
 def newest_slot(latest, key):
     """Where the newest entry of a (lane, source) is or belongs; the table is at most half full."""
     mask = len(latest) - 1
@@ -110,7 +109,7 @@ def newest_slot(latest, key):
     return slot
 
 
-@njit(cache=True)
+@part
 def dominates(m, new, old):
     """Whether `new` makes `old` superfluous, lane and source being the same."""
     a, b = view(m, T_HOT)[new], view(m, T_HOT)[old]
@@ -123,11 +122,11 @@ def dominates(m, new, old):
     return True
 
 
-@njit(cache=True)
+@part
 def coalesce(m, at):
     """Lets a new entry dominate the newest earlier one of its source, and makes it the newest."""
     latest = view(m, T_LATEST)
-    key = newest_key(view(m, T_HOT)[at].lane, view(m, T_HOT)[at].source)
+    key = newest_key(np.int64(view(m, T_HOT)[at].lane), np.int64(view(m, T_HOT)[at].source))
     slot = newest_slot(latest, key)
     if latest[slot].key == key and dominates(m, at, latest[slot].at):
         overshadow(m, latest[slot].at, at)
@@ -136,7 +135,7 @@ def coalesce(m, at):
     latest[slot].at = at
 
 
-@njit(cache=True)
+@kernel
 def store(m, lane, event, rank, bits):
     """Appends an event to a lane; returns its position. `bits[event.row]` are its predicates. The caller has seen to the room."""
     meta, lanes, kept = view(m, T_META), view(m, T_LANES), view(m, T_KEPT_BITS)
@@ -146,7 +145,7 @@ def store(m, lane, event, rank, bits):
     meta[TOP_TIME] = max(meta[TOP_TIME], event.time)
     e = view(m, T_HOT)[at]
     e.time, e.x, e.y, e.z = event.time, event.spot.x, event.spot.y, event.spot.z
-    e.key = np.int64(lane) << CELL_BITS | cell_of(m, lanes[lane].level, event.spot)
+    e.key = lane << CELL_BITS | cell_of(m, lanes[lane].level, event.spot)
     e.rank, e.source, e.lane, e.state = rank, event.source, lane, LIVE
     more = view(m, T_MORE)[at]
     more.seq, more.bound, more.passed, more.shade = event.seq, meta[TOP_TIME], NEVER, LONG_AGO
@@ -161,7 +160,7 @@ def store(m, lane, event, rank, bits):
     return at
 
 
-@njit(cache=True)
+@part
 def rank_of(m, lane, value):
     """How many of the lane's thresholds the value reaches, less one: what a search compares instead of the value."""
     ranks, spec = view(m, T_RANKS), view(m, T_LANES)[lane]
@@ -171,7 +170,7 @@ def rank_of(m, lane, value):
     return n - spec.rank - 1
 
 
-@njit(cache=True)
+@part
 def wanted(m, lane, bits, row):
     """Whether some search of the lane could accept these predicate bits."""
     if view(m, T_LANES)[lane].open:
@@ -183,7 +182,7 @@ def wanted(m, lane, bits, row):
     return False
 
 
-@njit(cache=True)
+@kernel
 def relink(m):
     """Builds all chains and the table of newest entries from the entries alone, as if they arrived again in their order."""
     hot, more, heads, latest = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS), view(m, T_LATEST)
@@ -203,11 +202,12 @@ def relink(m):
         if over >= 0 and hot[over].state == LIVE:
             overshadow(m, over, at)
         if lanes[e.lane].coalesce:
-            slot = newest_slot(latest, newest_key(e.lane, e.source))
-            latest[slot].key, latest[slot].at = newest_key(e.lane, e.source), at
+            key = newest_key(np.int64(e.lane), np.int64(e.source))
+            slot = newest_slot(latest, key)
+            latest[slot].key, latest[slot].at = key, at
 
 
-@njit(cache=True)
+@kernel
 def compact(m, moved, drop):
     """Forgets entries that no window can reach any more, and the oldest `drop` entries even if one could (counted).
 
@@ -243,7 +243,7 @@ def compact(m, moved, drop):
     return n
 
 
-@njit(cache=True)
+@kernel
 def bury(m, seqs):
     """Kills the entries of withdrawn events (`seqs` ascending); what only they dominated counts again."""
     meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
 
 from .cells import CELL_BITS, apart, cover, mix
-from .layout import NEVER, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
-from .memory import view
+from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
+from .memory import kernel, part, view
 from .recent import holds
 
 CELL, AT, CHAIN, COUNT = range(4)  # the cursor: cell, position, chain, how many cells
 MAIN, ASIDE = 0, 1
 
 
-@njit(cache=True)
+@kernel
 def again(m):
     """Starts the same search again."""
     cursor = view(m, T_CURSOR)
@@ -22,7 +22,7 @@ def again(m):
     cursor[CHAIN] = ASIDE
 
 
-@njit(cache=True)
+@kernel
 def begin(m, search, spot):
     """Starts a search around `spot`."""
     s = view(m, T_SEARCHES)[search]
@@ -30,7 +30,7 @@ def begin(m, search, spot):
     again(m)
 
 
-@njit(cache=True)
+@kernel
 def accepts(m, s, at, spot):
     """Whether an entry of the right lane and time passes the search's threshold, distance and predicate."""
     e = view(m, T_HOT)[at]
@@ -41,7 +41,7 @@ def accepts(m, s, at, spot):
     )
 
 
-@njit(cache=True)
+@part
 def walk_main(m, s, key, at, lo, hi, spot):
     """The next accepted entry of a main chain from `at` on. Entries are in arrival order, so the walk ends only where no
     earlier arrival can be as new as `lo` (`bound` is the newest event time stored up to then)."""
@@ -61,7 +61,7 @@ def walk_main(m, s, key, at, lo, hi, spot):
     return at
 
 
-@njit(cache=True)
+@part
 def walk_shadow(m, s, key, at, lo, hi, spot):
     """The next accepted entry of a shadow chain: only those whose dominating entry lies after the window."""
     hot, more = view(m, T_HOT), view(m, T_MORE)
@@ -79,7 +79,7 @@ def walk_shadow(m, s, key, at, lo, hi, spot):
     return at
 
 
-@njit(cache=True)
+@kernel
 def seek(m, search, lo, hi, spot):
     """The next entry of the search begun, with event time in [lo, hi]; -1 at the end.
 
@@ -98,7 +98,7 @@ def seek(m, search, lo, hi, spot):
                 at = walk_shadow(m, s, lane | cells[cell], at, lo, hi, spot)
             if at >= 0:
                 cursor[CELL], cursor[AT], cursor[CHAIN] = cell, view(m, T_HOT)[at].older, chain
-                return at
+                return np.int64(at)
         if chain == MAIN:
             chain = ASIDE
             at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
@@ -106,19 +106,19 @@ def seek(m, search, lo, hi, spot):
         cell += 1
         if cell >= cursor[COUNT]:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
-            return -1
+            return NONE
         chain = MAIN
         at = heads[mix(lane | cells[cell], len(heads) - 1)].main
 
 
-@njit(cache=True)
+@part
 def exists(m, search, lo, hi, spot):
     """Whether anything is there."""
     begin(m, search, spot)
     return seek(m, search, lo, hi, spot) >= 0
 
 
-@njit(cache=True)
+@part
 def next_time(m, search, after, hi, spot):
     """The earliest event time in (after, hi] that the search begun finds, NEVER when there is none."""
     again(m)

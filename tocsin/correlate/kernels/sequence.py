@@ -3,22 +3,45 @@
 The arriving event stands for one step; the others are looked for outward from it - first the steps before, then those after -
 each time the newest event (event time, then journal order) from which the chain can be completed. That chain is the
 evidence. An event that turned out to lead nowhere at a step is remembered for the rest of the search (`dead`), so the work
-grows with the number of links, not of chains. No event stands for two steps.
+grows with the number of links, not of chains. No event stands for two steps, and an
+event that completes chains as several steps fires once, as the latest of them.
 """
 
 from __future__ import annotations
 
-from numba import njit
-
 from .alerts import fire
-from .layout import FIRST_STEP, LONG_AGO, NEVER, STAMP, T_DEAD, T_FOUND, T_HOT, T_LINKS, T_META, T_MORE, T_PATH, T_RULES, Spot
-from .memory import view
+from .layout import (
+    FIRST_STEP,
+    LONG_AGO,
+    NEVER,
+    NONE,
+    ONE,
+    STAMP,
+    T_BITS,
+    T_CHANNELS,
+    T_DEAD,
+    T_FOUND,
+    T_HOT,
+    T_KIND,
+    T_LINKS,
+    T_MEMBER,
+    T_META,
+    T_MORE,
+    T_PATH,
+    T_RULES,
+    T_STAGES,
+    WORDS,
+    ZERO,
+    Spot,
+)
+from .memory import kernel, part, view
+from .recent import holds
 from .search import begin, seek
 
 STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
 
 
-@njit(cache=True)
+@part
 def used(m, seq, own, depth):
     """Whether an event already stands for another step of the path."""
     if seq == own:
@@ -29,14 +52,14 @@ def used(m, seq, own, depth):
     return False
 
 
-@njit(cache=True)
+@part
 def is_dead(m, at, step):
     """Whether an entry was found to lead nowhere as this step."""
     mark = view(m, T_DEAD)[at]
     return mark >> STEP_BITS == view(m, T_META)[STAMP] and (mark >> step) & 1 == 1
 
 
-@njit(cache=True)
+@part
 def bury_step(m, at, step):
     """Remembers that an entry leads nowhere as this step."""
     mark = view(m, T_DEAD)[at]
@@ -45,12 +68,12 @@ def bury_step(m, at, step):
     view(m, T_DEAD)[at] = mark | 1 << step
 
 
-@njit(cache=True)
+@part
 def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at):
     """The newest entry in [lo, hi] older than the bound that may stand for `step`, and whether one was passed over only
     because it already stands for another step."""
     hot = view(m, T_HOT)
-    best, best_time, taint = -1, LONG_AGO, 0
+    best, best_time, taint = NONE, LONG_AGO, ZERO
     begin(m, search, spot)
     while True:
         at = seek(m, search, lo, hi, spot)
@@ -67,13 +90,13 @@ def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at)
         best, best_time = at, time
 
 
-@njit(cache=True)
+@kernel
 def step_at(depth, here):
     """The step that is looked for at a depth of the search, when the arriving event stands for step `here`."""
     return here - 1 - depth if depth < here else depth + 1
 
 
-@njit(cache=True)
+@part
 def extend(m, rule, here, event, depth):
     """Looks for the next candidate at a depth; its position or -1, and the taint."""
     path, hot = view(m, T_PATH), view(m, T_HOT)
@@ -92,11 +115,11 @@ def extend(m, rule, here, event, depth):
     return best_link(m, search, step, lo, hi, spot, event.seq, depth, path[depth].time, path[depth].at)
 
 
-@njit(cache=True)
+@kernel
 def complete(m, rule, here, event):
     """Searches a chain; True with the positions in `scratch.path` when there is one."""
     path = view(m, T_PATH)
-    depth, last = 0, view(m, T_RULES)[rule].steps - 1
+    depth, last = ZERO, view(m, T_RULES)[rule].steps - 1
     view(m, T_META)[STAMP] += 1
     path[0].time, path[0].at, path[0].taint = NEVER, 0, 0
     while depth < last:
@@ -118,15 +141,28 @@ def complete(m, rule, here, event):
     return True
 
 
-@njit(cache=True)
+@part
+def fits(m, rule, step, event):
+    """Whether the event passes the selector of a step."""
+    stage = view(m, T_STAGES)[view(m, T_RULES)[rule].stage + step]
+    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + stage.channel]
+    passed = member != 0 and event.value >= stage.threshold
+    return passed and holds(view(m, T_BITS), event.row, view(m, T_META)[WORDS], stage.predicate)
+
+
+@kernel
 def sequence(m, rule, here, event):
     """An event that passes the selector of step `here` of a sequence arrives."""
+    found, last = view(m, T_FOUND), view(m, T_RULES)[rule].steps - 1
     if not complete(m, rule, here, event):
         return
-    found = view(m, T_FOUND)
-    last = view(m, T_RULES)[rule].steps - 1
+    if view(m, T_RULES)[rule].overlap != 0:
+        for step in range(last, here, -1):  # one match an anchor: as the latest step it completes
+            if fits(m, rule, step, event) and complete(m, rule, step, event):
+                return
+        complete(m, rule, here, event)
     found[0].seq, found[0].source, found[0].role = event.seq, event.source, FIRST_STEP + here
-    n = 1
+    n = ONE
     for step in range(last, -1, -1):  # newest step first, after the anchor
         if step == here:
             continue

@@ -8,20 +8,32 @@ Runs older than lateness are forgotten.
 
 from __future__ import annotations
 
-from numba import njit
-
 from .alerts import fire, take_back
 from .layout import (
-    ANCHOR, LATENESS, RUNS_FREE, RUNS_LIVE, RUNS_TOP, T_META, T_RUNS, T_WATCH_TABLE, T_WATCHED, T_WATCHES, WATCHED, Spot,
+    ANCHOR,
+    LATENESS,
+    NONE,
+    ONE,
+    RUNS_FREE,
+    RUNS_LIVE,
+    RUNS_TOP,
+    T_META,
+    T_RUNS,
+    T_WATCH_TABLE,
+    T_WATCHED,
+    T_WATCHES,
+    WATCHED,
+    ZERO,
+    Spot,
 )  # fmt: skip
 from .match import found_anchor, slot_of
-from .memory import view
+from .memory import kernel, part, view
 from .timers import set_timer
 
 UNDECIDED, DECIDED = -1, -2  # instead of an alert's number: the gap after a run is open; it is real, but suppressed
 
 
-@njit(cache=True)
+@kernel
 def watched(m, watch, subject):
     """The state of a (watch, subject), made when it is not there yet."""
     table, meta = view(m, T_WATCH_TABLE), view(m, T_META)
@@ -37,14 +49,14 @@ def watched(m, watch, subject):
     return at
 
 
-@njit(cache=True)
+@kernel
 def voice(run, time, seq, spot):
     """The newest event of a run."""
     run.end, run.seq = time, seq
     run.x, run.y, run.z, run.placed = spot.x, spot.y, spot.z, 1 if spot.known else 0
 
 
-@njit(cache=True)
+@kernel
 def arm(m, at):
     """Sets a timer for the end of the gap that would follow the run as it is now."""
     run = view(m, T_RUNS)[at]
@@ -52,7 +64,7 @@ def arm(m, at):
     set_timer(m, run.end + view(m, T_WATCHES)[run.watch].window, -1 - run.watch, run.subject, at)
 
 
-@njit(cache=True)
+@kernel
 def new_run(m, owner, watch, subject, before, time, seq, spot):
     """Puts a run of one event behind the run `before` (-1: in front of all)."""
     meta, runs = view(m, T_META), view(m, T_RUNS)
@@ -81,7 +93,7 @@ def new_run(m, owner, watch, subject, before, time, seq, spot):
     return at
 
 
-@njit(cache=True)
+@kernel
 def remove_run(m, at):
     """Takes a run out of its list; its place is free again once its timers have run off."""
     runs = view(m, T_RUNS)
@@ -100,7 +112,7 @@ def remove_run(m, at):
         free_run(m, at)
 
 
-@njit(cache=True)
+@kernel
 def free_run(m, at):
     """Gives the place of a run back."""
     view(m, T_RUNS)[at].next = view(m, T_META)[RUNS_FREE]
@@ -108,7 +120,7 @@ def free_run(m, at):
     view(m, T_META)[RUNS_LIVE] -= 1
 
 
-@njit(cache=True)
+@kernel
 def heard(m, watch, subject, event):
     """An event of a watched source or feed."""
     runs = view(m, T_RUNS)
@@ -127,12 +139,13 @@ def heard(m, watch, subject, event):
         merge(m, at, after)
 
 
-@njit(cache=True)
+@part
 def extend(m, at, event):
     """A run goes on; an alert about the gap after it was wrong."""
     run = view(m, T_RUNS)[at]
+    longer = event.time > run.end
     voice(run, event.time, event.seq, event.spot)
-    if run.group == UNDECIDED:
+    if run.group == UNDECIDED or not longer:
         return
     if run.group >= 0:
         take_back(m, view(m, T_WATCHES)[run.watch].rule, run.group, run.slot, event.seq, event.time, event.source, ANCHOR)
@@ -140,7 +153,7 @@ def extend(m, at, event):
     arm(m, at)
 
 
-@njit(cache=True)
+@part
 def merge(m, at, after):
     """The gap between two runs has closed: they go on as the later one."""
     runs = view(m, T_RUNS)
@@ -148,7 +161,7 @@ def merge(m, at, after):
     remove_run(m, at)
 
 
-@njit(cache=True)
+@part
 def rang(m, at, deadline):
     """A timer of a run has run off. Timers are not moved when a run grows: one that comes too early is set again."""
     run = view(m, T_RUNS)[at]
@@ -167,23 +180,23 @@ def rang(m, at, deadline):
         silent(m, at, due)
 
 
-@njit(cache=True)
+@part
 def silent(m, at, deadline):
     """The gap after a run is real. The run is kept until no late event can fall into the gap."""
     run = view(m, T_RUNS)[at]
     found_anchor(m, run.seq, run.subject)
     spot = Spot(run.x, run.y, run.z, run.placed == 1)
     rule = view(m, T_WATCHES)[run.watch].rule
-    number, slot = fire(m, rule, run.seq, deadline, run.subject, spot, 0 if run.seq < 0 else 1)
+    number, slot = fire(m, rule, run.seq, deadline, run.subject, spot, ZERO if run.seq < 0 else ONE)
     run.group = number if number >= 0 else DECIDED
     run.slot = slot
     run.timers += 1
     set_timer(m, deadline + view(m, T_META)[LATENESS], -1 - run.watch, run.subject, at)
 
 
-@njit(cache=True)
+@part
 def declare(m, watch, subject, clock):
     """A subject known beforehand starts now, as if heard."""
     owner = watched(m, watch, subject)
     if view(m, T_WATCHED)[owner].first < 0:
-        new_run(m, owner, watch, subject, -1, clock, -1, Spot(0.0, 0.0, 0.0, False))
+        new_run(m, owner, watch, subject, NONE, clock, NONE, Spot(0.0, 0.0, 0.0, False))

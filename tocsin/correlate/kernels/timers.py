@@ -6,13 +6,11 @@ together. An absence has (seq of its event, set of rules), a silence (-1 - watch
 
 from __future__ import annotations
 
-from numba import njit
-
 from .layout import T_HEAP, T_META, TIMERS
-from .memory import view
+from .memory import kernel, part, view
 
 
-@njit(cache=True)
+@kernel
 def sooner(a, b):
     """Whether timer a comes before timer b."""
     if a.deadline != b.deadline:
@@ -22,13 +20,13 @@ def sooner(a, b):
     return a.second < b.second
 
 
-@njit(cache=True)
+@part
 def put(timer, deadline, first, second, at):
     """Fills a timer."""
     timer.deadline, timer.first, timer.second, timer.at = deadline, first, second, at
 
 
-@njit(cache=True)
+@kernel
 def set_timer(m, deadline, first, second, at):
     """Adds a timer; the caller has seen to the room. The last place of the heap is its working memory."""
     meta, heap = view(m, T_META), view(m, T_HEAP)
@@ -45,7 +43,7 @@ def set_timer(m, deadline, first, second, at):
     heap[i] = heap[new]
 
 
-@njit(cache=True)
+@kernel
 def drop_first(m):
     """Removes the earliest timer."""
     meta, heap = view(m, T_META), view(m, T_HEAP)
