@@ -29,6 +29,7 @@ from .layout import Layout, NodeFile, console_dist
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
+FASTEST = 100_000  # times real time: a second of the wall is more than a day, and nothing can be seen any more
 GIVE_UP = 3  # a process that ends so often before it was ready is broken
 
 
@@ -63,6 +64,8 @@ class Running:
 
 def free_port(wanted: int, option: str) -> int:
     """`wanted` if nobody has it, any free one for 0. Raises Misconfigured naming the option."""
+    if not 0 <= wanted <= 65_535:
+        raise Misconfigured([Problem(option, 0, f"{wanted} is no port; valid is 1 to 65535, or 0 for any free one")])
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -107,10 +110,13 @@ def external(url: str) -> Endpoint:
     """nats://user:password@host:4222 -> Endpoint. Raises Misconfigured."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
-    if parts.scheme not in {"nats", "tls"} or not parts.hostname:
-        raise Misconfigured([Problem("--journal", 0, f"{url!r} is not a NATS address; write nats://user:password@host:4222")])
-    return Endpoint(f"{parts.scheme}://{parts.hostname}:{parts.port or 4222}", parts.username, parts.password)
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in {"nats", "tls"} or not parts.hostname:
+            raise ValueError(url)
+        return Endpoint(f"{parts.scheme}://{parts.hostname}:{parts.port or 4222}", parts.username, parts.password)
+    except ValueError:  # also for a port that is none
+        raise Misconfigured([Problem("--journal", 0, f"{url!r} is not a NATS address; write nats://user:password@host:4222")]) from None
 
 
 @contextlib.asynccontextmanager
@@ -203,6 +209,10 @@ async def until_stopped(seconds: float | None) -> None:
 
 
 def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options:
+    """Raises Misconfigured."""
+    speed = getattr(arguments, "speed", None)
+    if speed is not None and not 0.01 <= speed <= FASTEST:
+        raise Misconfigured([Problem("--speed", 0, f"{speed:g} is no speed; valid is 0.01 to {FASTEST:,}, as in 720")])
     return Options(
         city=city,
         data=data,
@@ -210,7 +220,7 @@ def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options
         ingest_port=INGEST_PORT if arguments.ingest_port is None else arguments.ingest_port,
         mqtt_port=MQTT_PORT if arguments.mqtt_port is None else arguments.mqtt_port,
         journal=getattr(arguments, "journal", None),
-        speed=getattr(arguments, "speed", None),
+        speed=speed,
     )
 
 
