@@ -78,7 +78,7 @@ models = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(models, st.lists(queries, min_size=4, max_size=4), st.integers(1, 7), st.lists(entries, max_size=2))
 def test_paging_while_events_arrive(made, asked, limit, more):
     """Every page is what a list of everything says, and nothing is seen twice or missed."""
@@ -114,7 +114,7 @@ def test_timeline(made, start, length, buckets):
     assert model.recent.timeline(start, start + length, buckets) == counted
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(models, st.data())
 def test_newest_and_get(made, data):
     model = Model(made[0])
@@ -244,7 +244,7 @@ def test_ticks_move_the_clock_and_nothing_else():
     assert recent.timeline(NOON, NOON + 10, 2) == {}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**32))
 def test_readers_while_the_writer_writes(seed):
     """Threads read while entries are added: every answer is one that was right at some moment."""

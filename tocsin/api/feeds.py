@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from tocsin.model.time import format_span
+
 from .doors import Doors, reply
 from .eventjson import Json
 from .models import FeedsOut
@@ -27,7 +29,7 @@ def feeds_json(services: Services) -> list[Json]:
             "title": spec.title,
             "purpose": spec.purpose,
             "owner": spec.owner,
-            "retention": spec.retention,
+            "retention": format_span(spec.retention),
             "sensitivity": spec.sensitivity,
             "transport": spec.transport.name,
             "format": spec.format.name,

@@ -204,12 +204,12 @@ class TransitionIn(Shape):
     revision: Annotated[int | None, Field(ge=0)] = None
 
 
-class FeedOut(BaseModel):
+class FeedOut(Shape):
     name: str
     title: str
     purpose: str
     owner: str
-    retention: Any
+    retention: Annotated[str, Field(description="how long it is kept, like `730 d`")]
     sensitivity: str
     transport: str
     format: str

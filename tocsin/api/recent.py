@@ -21,8 +21,8 @@ from .eventjson import Json
 
 #: A block is full at this many rows; an open one is joined again with what comes next.
 BLOCK_ROWS: Final = 4096
-#: Entries or rows that may wait before they are settled: bounds the work of one settling to a few milliseconds.
-WAITING_ENTRIES: Final = 256
+#: Entries or rows that may wait before they are settled: bounds the work of one settling to a millisecond or two.
+WAITING_ENTRIES: Final = 64
 #: What an entry costs beside its data while it waits: Arrow and Python objects, measured.
 ENTRY_BYTES: Final = 16_384
 #: Seconds of the rate figure, and places in its ring of seconds.
