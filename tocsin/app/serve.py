@@ -125,6 +125,8 @@ def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
 async def follow_events(journal: Journal, recent: RecentEvents) -> None:
     start = max(1, await last_seq(journal) - RECENT_ENTRIES)
     async for entry in read(journal, start):
+        if entry.seq == start > 1:
+            recent.starts_at(entry.ingest)
         recent.add(entry)
 
 
