@@ -256,7 +256,8 @@ async def test_the_place_is_written_only_after_the_records_are_durable(tailing, 
     third, sink = tailing()
     running = asyncio.create_task(third.run(sink))
     append(tmp_path / "calls.ndjson", line("b") + b"\n")
-    await until(lambda: "b" in house.log.ids())
+    await until(lambda: sink.health.received)
+    assert house.log.ids()[-1] == "b"
     running.cancel()
     assert sink.health.received == 1
 

@@ -123,8 +123,16 @@ async def test_what_is_published_while_we_are_away_is_kept_for_us(house, broker,
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_was_not_durable_is_not_acknowledged(house, broker, version):
+async def test_what_was_not_durable_is_not_acknowledged(house, broker, version, monkeypatch):
     """We stop (crash) between receiving and journaling: the broker delivers again."""
+    confirmed = []
+
+    class Watched(mqtt_broker._Client):
+        async def confirm(self, message):
+            await super().confirm(message)
+            confirmed.append(message.payload)
+
+    monkeypatch.setattr(mqtt_broker, "_Client", Watched)
     house.log.hold = asyncio.Event()
     listening = await Listening(house, broker, version).ready()
     await broker.publish(line("a"), line("b"))
@@ -133,12 +141,15 @@ async def test_what_was_not_durable_is_not_acknowledged(house, broker, version):
     house.log.hold.set()
     await until(lambda: not listening.sink._writing)
     house.log.batches.clear()
+    assert confirmed == []
     again = await Listening(house, broker, version).ready()
-    await until(lambda: sorted(house.log.ids()) == ["a", "b"])
+    await until(lambda: len(confirmed) == 2)
+    assert sorted(house.log.ids()) == ["a", "b"]
     await again.stop()
     third = await Listening(house, broker, version).ready()
     await broker.publish(line("last"))
-    await until(lambda: "last" in house.log.ids())
+    await until(lambda: len(confirmed) == 3)
+    assert house.log.ids()[-1] == "last"
     assert third.sink.health.received == 1
     await third.stop()
 
@@ -196,7 +207,7 @@ async def test_messages_without_guarantee_are_shed_and_counted_under_overload(ho
     await broker.publish(line("guaranteed"), qos=1)
     house.log.hold.set()
     await until(lambda: "guaranteed" in house.log.ids())
-    assert health.accepted + health.shed == 1001
+    await until(lambda: health.accepted + health.shed == 1001)
     assert f'shed_messages_total{{feed="stations"}} {health.shed}' in supervisor.metrics()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
