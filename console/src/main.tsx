@@ -7,7 +7,7 @@ import './style/live.css';
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { App } from './app';
-import { setZone } from './i18n';
+import { setZone, t } from './i18n';
 import { startCounts } from './live/counts';
 import { startDetail } from './live/detail';
 import { onKey } from './live/keys';
@@ -16,6 +16,7 @@ import { unacknowledged } from './live/picture';
 import { startReplay } from './live/replay';
 import { status } from './live/store';
 import './live/theme';
+import { middle } from './live/view';
 
 effect(() => {
   const zone = status.value?.city.timezone;
@@ -25,10 +26,11 @@ effect(() => {
   const city = status.value?.city;
   if (!city) return;
   const waiting = unacknowledged.value;
-  document.title = `${waiting > 0 ? `(${waiting}) ` : ''}${city.title} – Tocsin`;
+  document.title = `${waiting > 0 ? `(${waiting}) ` : ''}${city.title} – ${t('app.name')}`;
 });
 addEventListener('keydown', onKey);
 start();
+if (middle.peek() === 'map') void import('./map/MapView'); // on its way while the first answers come
 startReplay();
 startDetail();
 startCounts();
