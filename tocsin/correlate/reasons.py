@@ -111,7 +111,8 @@ def _thing(event: Evidence) -> str:
     text = " ".join((event.text or "").split())
     if not text:
         return words
-    return f"{words}: {text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 1] + '…'}"
+    short = text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 1] + "…"
+    return short if (event.source or event.id) in short else f"{words}: {short}"
 
 
 def _condition(selector: Selector | None) -> str:
