@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clock, fill, kindName, measure, metres, moment, setZone, span, t, zoneOffset } from '../src/i18n';
+import { clock, fill, inCityTime, kindName, measure, metres, moment, setZone, span, t, zoneOffset } from '../src/i18n';
 import { nodeTime, isSilent } from '../src/model/clock';
 import { glyphOf, kindGroup } from '../src/model/kinds';
 import { decodeAlert, decodeEvent, decodeStatus } from '../src/api/decode';
@@ -25,6 +25,7 @@ describe('words', () => {
     expect(clock(T0)).toBe('21:40:00');
     expect(zoneOffset(T0)).toBe(-7 * 3_600_000);
     expect(moment(T0 - 86_400_000, T0)).toBe('Mon, Jul 3, 21:40');
+    expect(inCityTime('fire at 2017-07-05T04:30:00.25Z, then more', T0)).toBe('fire at 21:30:00, then more');
     setZone('Asia/Kolkata');
     expect(zoneOffset(T0)).toBe(5.5 * 3_600_000);
     setZone('Nowhere/Nothing');

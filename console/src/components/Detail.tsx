@@ -3,7 +3,7 @@ import { detail, detailFailure } from '../live/detail';
 import { goTo } from '../live/camera';
 import { moment, selectedAlert } from '../live/picture';
 import { isLive, selected } from '../live/view';
-import { metres, moment as atMoment, span, t, word } from '../i18n';
+import { inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
 import type { Alert, HistoryEntry } from '../model/types';
 import { Actions } from './Actions';
 import { EvidenceTable } from './EvidenceTable';
@@ -124,7 +124,7 @@ function Why({ alert }: { alert: Alert }) {
       {alert.reasons.length > 0 && (
         <ol aria-label={t('detail.reasons')}>
           {alert.reasons.map((reason) => (
-            <li key={reason}>{reason}</li>
+            <li key={reason}>{inCityTime(reason, moment.value)}</li>
           ))}
         </ol>
       )}

@@ -92,6 +92,10 @@ const sameDay = (a: number, b: number): boolean => formats.date.format(a) === fo
 /** City time; with its day when that is not the day of `now`. */
 export const moment = (ms: number, now: number): string => (sameDay(ms, now) ? clock(ms) : `${day(ms)}, ${clockMinute(ms)}`);
 
+/** Instants that a sentence of the node writes in UTC, said in city time. */
+export const inCityTime = (sentence: string, now: number): string =>
+  sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (instant) => moment(Date.parse(instant), now));
+
 /** City time minus UTC at that moment, milliseconds. */
 export function zoneOffset(ms: number): number {
   const name = formats.offset.formatToParts(ms).find((part) => part.type === 'timeZoneName')?.value ?? 'GMT';
