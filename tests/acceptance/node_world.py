@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ city: testville
 title: Testville
 timezone: UTC
 centre: [10.0, 50.0]
+correlation: {delay: 1 s, lateness: 6 h}
 """
 FEED = """
 feed: {name}
@@ -34,8 +35,8 @@ purpose: find fires early
 owner: test
 retention: 1 day
 sensitivity: internal
-transport: {{{transport}: {{}}}}
-format: {{ndjson: {{}}}}
+transport: {transport}
+format: ndjson
 expected_every: 1 h
 {personal}
 mapping:
@@ -69,20 +70,29 @@ alert:
 """
 
 
-def write_city(folder: Path, rules: str = RULES, personal: str = "", feeds: tuple[tuple[str, str], ...] = (("smoke", "webhook"),)) -> Path:
+def smoke_feed(name: str = "smoke", transport: str = "webhook", personal: str = "") -> str:
+    """A feed file of smoke sensors. `personal`: a line of the file."""
+    return FEED.format(name=name, transport=transport, personal=personal)
+
+
+def write_city(folder: Path, rules: str = RULES, feeds: Mapping[str, str] | None = None) -> Path:
+    """`feeds`: name -> text of its file."""
     (folder / "feeds").mkdir(parents=True)
     (folder / "rules").mkdir()
     (folder / "city.yaml").write_text(CITY)
-    for name, transport in feeds:
-        (folder / "feeds" / f"{name}.yaml").write_text(FEED.format(name=name, transport=transport, personal=personal))
+    for name, text in (feeds or {"smoke": smoke_feed()}).items():
+        (folder / "feeds" / f"{name}.yaml").write_text(text)
     (folder / "rules" / "rules.yaml").write_text(rules)
     return folder
 
 
-def reading(number: int, source: str, value: float, east: float = 0.0, at: float | None = None, **more: Any) -> dict[str, Any]:
-    """One record; `east` in metres."""
+METRES_PER_DEGREE = 71_474  # along the parallel of 50 degrees
+
+
+def reading(number: int | str, source: str, value: float, east: float = 0.0, at: float | None = None, **more: Any) -> dict[str, Any]:
+    """One record; `east` in metres, `at` in seconds since 1970."""
     when = time.time() if at is None else at
-    lon = 10.0 + east / 71_474
+    lon = 10.0 + east / METRES_PER_DEGREE
     return {"id": f"r{number}", "s": source, "t": round(when * 1000), "x": lon, "y": 50.0, "v": value} | more
 
 
@@ -106,15 +116,46 @@ class Node:
     ingest: str
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = httpx.get(self.http + path, params=params, timeout=10)
+        answer = httpx.get(self.http + path, params=params, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
-    def post(self, records: bytes, feed: str = "smoke") -> httpx.Response:
-        token = (self.data / "tokens" / feed).read_text().strip()
-        return httpx.post(f"{self.ingest}/feeds/{feed}", content=records, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    def send(self, feed: str, body: bytes, token: str | None = None) -> httpx.Response:
+        """POST to a feed's webhook, once."""
+        secret = (self.data / "tokens" / feed).read_text().strip() if token is None else token
+        return httpx.post(f"{self.ingest}/feeds/{feed}", content=body, headers={"Authorization": f"Bearer {secret}"}, timeout=60)
 
-    def post_until_taken(self, records: bytes, feed: str = "smoke", patience: float = 60.0) -> httpx.Response:
+    def post(self, records: bytes, feed: str = "smoke") -> httpx.Response:
+        return self.send(feed, records)
+
+    def feed(self, name: str) -> dict[str, Any]:
+        """What the node says of a feed."""
+        return next(item for item in self.get("/api/v1/feeds")["items"] if item["name"] == name)
+
+    def eventually(self, what: str, condition: Callable[[], Any], patience: float = 60.0) -> Any:
+        """The first true answer of `condition`; a node that is not there yet is asked again."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                if found := condition():
+                    return found
+            except (httpx.HTTPError, OSError):
+                pass
+            assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+            time.sleep(0.1)
+
+    def alert_near(self, east: float, rule: str = "second-sensor", patience: float = 60.0) -> dict[str, Any]:
+        """The alert of a rule within 500 m of a place; every test has a place of its own."""
+
+        def found() -> Any:
+            lon = 10.0 + east / METRES_PER_DEGREE
+            items = self.get("/api/v1/alerts", rule=rule, limit=1000)["items"]
+            return next((item for item in items if abs(item["lon"] - lon) < 500 / METRES_PER_DEGREE), None)
+
+        alert: dict[str, Any] = self.eventually(f"an alert of {rule} at {east} m", found, patience)
+        return alert
+
+    def post_until_taken(self, records: bytes, feed: str = "smoke", patience: float = 120.0) -> httpx.Response:
         """As a real sender does: again until it is acknowledged."""
         deadline = time.monotonic() + patience
         while True:
@@ -126,6 +167,11 @@ class Node:
                 pass
             assert time.monotonic() < deadline, "never acknowledged"
             time.sleep(0.2)
+
+    def summary(self) -> dict[str, Any]:
+        """What the node printed at its end; it was started with --json."""
+        told: dict[str, Any] = json.loads(self.data.with_name(self.data.name + ".out").read_text().splitlines()[-1])
+        return told
 
     def child(self, name: str) -> int:
         """The pid of a child, by its command line."""
@@ -143,7 +189,7 @@ class Node:
     def kill(self, name: str) -> None:
         os.kill(self.child(name), signal.SIGKILL)
 
-    def alerts(self, wanted: int, patience: float = 30.0, **params: Any) -> list[dict[str, Any]]:
+    def alerts(self, wanted: int, patience: float = 60.0, **params: Any) -> list[dict[str, Any]]:
         """The alerts, once there are at least `wanted`."""
         deadline = time.monotonic() + patience
         while True:
@@ -157,12 +203,32 @@ class Node:
             time.sleep(0.1)
 
 
+def tocsin(*words: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    """One command to its end."""
+    argv = [sys.executable, "-m", "tocsin", *map(str, words)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, **more)
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def replayed(city: Path, data: Path) -> dict[str, Any]:
+    """What a stopped node's journal gives when it is run through the rules again."""
+    done = tocsin("replay", city, "--data", data, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return last_json(done)
+
+
 @contextmanager
-def running(city: Path, data: Path, *options: str) -> Iterator[Node]:
+def running(city: Path, data: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Node]:
     """`tocsin run` on free ports, ready; SIGTERM at the end."""
     http, ingest = free_port(), free_port()
     argv = [sys.executable, "-m", "tocsin", "run", str(city), "--data", str(data), "--port", str(http)]
-    process = subprocess.Popen([*argv, "--ingest-port", str(ingest), "--mqtt-port", "0", *options], cwd=ROOT)
+    argv += ["--ingest-port", str(ingest), "--mqtt-port", "0", *options]
+    with data.with_name(data.name + ".out").open("wb") as out:
+        process = subprocess.Popen(argv, cwd=ROOT, env=os.environ | (env or {}), stdout=out)
     node = Node(process, data, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{ingest}")
     try:
         deadline = time.monotonic() + 300
