@@ -2,19 +2,23 @@
 
 Longitude and latitude are WGS 84 degrees. A polygon with an edge longer than 180 degrees of longitude crosses the antimeridian and is
 cut there (RFC 7946, 3.1.9). Polygons that cross themselves are repaired; overlapping ones are merged, so that a point is in the area
-or not, whichever rule a reader counts crossings by.
+or not, whichever rule a reader counts crossings by (`feeds/repair.py`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from . import wkb
+from .repair import cut, merge, valid
 from .unfit import SAID, Unfit
 
 Position = tuple[float, float]  # lon, lat
@@ -35,6 +39,7 @@ class Place:
 
 
 NOWHERE: Final = Place()
+_WKT: Final = re.compile(r"\s*(?:MULTI)?(?:POINT|LINESTRING|POLYGON)\s*(?:Z|M|ZM)?\s*\([-+0-9.eE,()\s]*\)\s*", re.IGNORECASE)
 
 
 def position(lon: Any, lat: Any) -> Position:
@@ -72,7 +77,7 @@ def place(polygons: Sequence[BaseGeometry], points: Sequence[Position] = ()) -> 
     """Polygons and points -> one place; the first point wins over the area's own representative point."""
     if not polygons:
         return Place(*points[0]) if points else NOWHERE
-    area = _merge(polygons)
+    area = merge(polygons)
     if points:
         return Place(*points[0], shapely.to_wkb(area, byte_order=1))
     inner = area.representative_point()
@@ -80,29 +85,23 @@ def place(polygons: Sequence[BaseGeometry], points: Sequence[Position] = ()) -> 
 
 
 def from_wkt(text: str) -> Place:
-    """Well-known text of a point, polygon or multipolygon -> place. Raises Unfit."""
-    try:
-        return from_shape(shapely.from_wkt(text))
-    except shapely.errors.GEOSException:
-        raise Unfit(text, "a geometry in well-known text, as in POLYGON((lon lat, ...))") from None
+    """Well-known text of a point, line, polygon or several of them -> place. Raises Unfit."""
+    if _WKT.fullmatch(text):  # nothing nested: GEOS reads collections in collections on the machine's stack
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is refused below, in words
+                return from_geojson(shapely.from_wkt(text).__geo_interface__)
+        except shapely.errors.GEOSException:
+            pass
+    raise Unfit(text, "a geometry in well-known text, as in POLYGON((lon lat, ...))")
 
 
 def from_wkb(data: bytes) -> Place:
-    """Well-known binary -> place. Raises Unfit."""
-    try:
-        return from_shape(shapely.from_wkb(data))
-    except (shapely.errors.GEOSException, UnicodeError):
-        raise Unfit(data, "a geometry in well-known binary") from None
-
-
-def from_shape(shape: BaseGeometry | None) -> Place:
-    """A shapely geometry -> place, through the same checks as GeoJSON."""
-    if shape is None or shape.is_empty:
-        raise Unfit(None, "a geometry")
-    found = from_geojson(shape.__geo_interface__)
-    if found.area is None or shape.geom_type != "MultiPolygon":
+    """Well-known binary of the same -> place; a MultiPolygon of one polygon stays one. Raises Unfit."""
+    written = wkb.read(data)
+    found = from_geojson(written)
+    if found.area is None or written["type"] != "MultiPolygon":
         return found
-    return Place(found.lon, found.lat, as_multipolygon(found.area))  # of one polygon it stays one
+    return Place(found.lon, found.lat, as_multipolygon(found.area))
 
 
 def polygon(rings: Iterable[Sequence[Position]]) -> BaseGeometry:
@@ -116,8 +115,8 @@ def polygon(rings: Iterable[Sequence[Position]]) -> BaseGeometry:
         if ring[0] != ring[-1]:
             raise Unfit(ring, "a closed ring: its last position differs from its first")
     if any(_crosses(ring) for ring in shells):
-        return _valid(_cut(shapely.Polygon(_unwrap(shells[0]), [_unwrap(hole, shells[0][0][0]) for hole in shells[1:]])))
-    return _valid(shapely.Polygon(shells[0], shells[1:]))
+        return cut(shapely.Polygon(_unwrap(shells[0]), [_unwrap(hole, shells[0][0][0]) for hole in shells[1:]]))
+    return valid(shapely.Polygon(shells[0], shells[1:]))
 
 
 def circle(lon: float, lat: float, radius_km: float) -> BaseGeometry:
@@ -132,7 +131,7 @@ def circle(lon: float, lat: float, radius_km: float) -> BaseGeometry:
     if abs(turn) > 180:  # a pole lies inside: the ring runs round the Earth and closes over it
         pole = math.copysign(90.0, lat)
         ring = [*ring, (ring[-1][0], pole), (ring[0][0], pole), ring[0]]
-    return _valid(_cut(shapely.Polygon(ring)))
+    return cut(shapely.Polygon(ring))
 
 
 def _destination(lon: float, lat: float, bearing: float, angle: float) -> Position:
@@ -195,41 +194,6 @@ def _unwrap(ring: Sequence[Position], near: float | None = None) -> list[Positio
         before = lon - 360 * round((lon - before) / 360)
         unwrapped.append((before, lat))
     return unwrapped
-
-
-def _cut(shape: BaseGeometry) -> BaseGeometry:
-    """Fold what lies beyond -180..180 back onto the map."""
-    west, _, east, _ = shape.bounds
-    if west >= -180 and east <= 180:
-        return shape
-    whole = shapely.make_valid(shape)
-    turns = range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1)
-    parts = [
-        shapely.transform(whole & shapely.box(360 * k - 180, -90, 360 * k + 180, 90), lambda xy, k=k: xy - [360 * k, 0]) for k in turns
-    ]
-    return shapely.union_all([part for part in parts if not part.is_empty])
-
-
-def _valid(shape: BaseGeometry) -> BaseGeometry:
-    """Repaired where it crosses itself; only what has a surface is kept."""
-    if shape.geom_type in ("Polygon", "MultiPolygon") and shape.is_valid and not shape.is_empty:
-        return shape
-    repaired = shapely.make_valid(shape)
-    surfaces = [part for part in shapely.get_parts(repaired, return_index=False) if part.area > 0]
-    surfaces = [deep for part in surfaces for deep in shapely.get_parts(part) if deep.geom_type == "Polygon"]
-    if not surfaces:
-        raise Unfit([], "an area: it has no surface")
-    return surfaces[0] if len(surfaces) == 1 else shapely.union_all(surfaces)
-
-
-def _merge(polygons: Sequence[BaseGeometry]) -> BaseGeometry:
-    """One Polygon as it is; several as one valid MultiPolygon."""
-    if len(polygons) == 1:
-        return polygons[0]
-    together = shapely.MultiPolygon([part for shape in polygons for part in shapely.get_parts(shape)])
-    if together.is_valid:
-        return together
-    return shapely.union_all(polygons)
 
 
 def as_multipolygon(area: bytes) -> bytes:

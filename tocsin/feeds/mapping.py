@@ -81,12 +81,10 @@ class Field:
 
     def value(self, record: Any) -> Any:
         """The canonical value, or None. Raises Unfit."""
-        if self.fixed:
-            return self.default
         if self.path:
             return self.finish(paths.resolve(record, self.path))
         if self.parts:
-            return self.finish(self.fill([paths.resolve(record, path) for path in self.reads()]))
+            return self.finish(self.fill([paths.resolve(record, part) for part in self.parts if part.__class__ is tuple]))
         return self.default
 
     def fill(self, found: list[Any]) -> str | None:
@@ -115,10 +113,9 @@ class Recipe:
     attrs: tuple[Field, ...]
     personal: tuple[paths.Path, ...]
     hash_missing: bool
-
-    @property
-    def columns(self) -> tuple[Field, ...]:
-        return self.fields + self.attrs
+    columns: tuple[Field, ...]  # both, in this order
+    blank: tuple[Any, ...]  # a row with only what is the same in every record
+    live: tuple[tuple[int, Field], ...]  # the other columns and where they stand in a row
 
     @property
     def quote(self) -> bool:
@@ -129,15 +126,15 @@ class Recipe:
         """One record -> one canonical value per column (and `id` first). Personal fields are removed from `record` in place.
         Raises Skippable."""
         self.drop_personal(record)
-        row: list[Any] = []
-        for field in self.columns:
+        row = list(self.blank)
+        for at, field in self.live:
             try:
                 found = field.value(record)
                 if found is None and field.name in REQUIRED:
                     found = self._required(field, record)
             except Unfit as unfit:
                 raise Skippable(unfit.reason(self.quote), field.label) from None
-            row.append(found)
+            row[at] = found
         self._check_place(row)
         return row
 
@@ -210,7 +207,10 @@ def _compile(spec: FeedSpec, mapping: Mapping[str, FieldMap], flat: bool, found:
         for path in field.reads()
         if any(path[: len(one)] == one for one in personal)
     )
-    return Recipe(spec, fields, attrs, personal, "id" not in spec.mapping)
+    columns = fields + attrs
+    blank = tuple(field.default if field.fixed else None for field in columns)
+    live = tuple((at, field) for at, field in enumerate(columns) if not field.fixed)
+    return Recipe(spec, fields, attrs, personal, "id" not in spec.mapping, columns, blank, live)
 
 
 def _with_unit(mapping: Mapping[str, FieldMap], found: list[str]) -> dict[str, FieldMap]:

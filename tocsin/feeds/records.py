@@ -13,6 +13,7 @@ from tocsin.kernel.fault import Skippable
 from . import columns, mapping
 from .contract import Decoded, Reject
 from .mapping import Recipe
+from .repair import effort
 from .typed import TypedReader
 
 #: A message of more records is refused as a whole, so that garbage cannot become millions of rejects at once.
@@ -91,12 +92,13 @@ def _carefully(recipe: Recipe, records: Records, which: Iterable[int]) -> tuple[
     rows: list[list[Any]] = []
     index: list[int] = []
     rejects: list[Reject] = []
-    for number in which:
-        try:
-            rows.append(recipe.row(records.load(number)))
-            index.append(number)
-        except (Skippable, RecursionError) as fault:
-            rejects.append(_reject(records, number, fault))
+    with effort():
+        for number in which:
+            try:
+                rows.append(recipe.row(records.load(number)))
+                index.append(number)
+            except (Skippable, RecursionError) as fault:
+                rejects.append(_reject(records, number, fault))
     return rows, index, rejects
 
 

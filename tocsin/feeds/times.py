@@ -78,6 +78,7 @@ def problems(formats: Sequence[str], zone: str | None) -> list[str]:
         for name in formats
         if name != "iso" and name not in EPOCH_SCALE and "%" not in name
     ]
+    found += [f"{name!r}: {fault}" for name in formats if "%" in name and (fault := _bad_directive(name))]
     if zone is not None:
         try:
             ZoneInfo(zone)
@@ -86,6 +87,14 @@ def problems(formats: Sequence[str], zone: str | None) -> list[str]:
         if formats and all(name in EPOCH_SCALE for name in formats):
             found.append("zone has no meaning for epoch numbers; they are instants already")
     return found
+
+
+def _bad_directive(name: str) -> str:
+    try:
+        datetime.strptime("", name)  # noqa: DTZ007 - only to see whether the codes exist
+    except ValueError as error:
+        return str(error) if "directive" in str(error) or "stray" in str(error) else ""
+    return ""
 
 
 def _iso_column(texts: pa.Array, zone: str | None) -> pa.Array:

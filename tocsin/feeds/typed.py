@@ -37,7 +37,6 @@ class TypedReader:
     recipe: Recipe
     type: type[msgspec.Struct]
     decoder: msgspec.json.Decoder[Any]
-    array_decoder: msgspec.json.Decoder[Any]
     getters: Mapping[paths.Path, Getter]
 
     def read(self, text: bytes) -> Any:
@@ -89,5 +88,4 @@ def _make(recipe: Recipe) -> TypedReader | None:
     if not isinstance(struct, type):  # the records are lists
         return None
     getters = {path: getter(root, path) for path, _ in reads}
-    array = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
-    return TypedReader(recipe, struct, msgspec.json.Decoder(struct), array, getters)
+    return TypedReader(recipe, struct, msgspec.json.Decoder(struct), getters)

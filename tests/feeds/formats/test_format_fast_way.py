@@ -178,6 +178,15 @@ def test_mutated_bytes(data: st.DataObject) -> None:
     same(ndjson.decode(bytes(body), spec), ndjson.decode_carefully(bytes(body), spec))
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(sorted(SPECS)), found=st.lists(records(), min_size=1, max_size=4))
+def test_a_record_is_the_same_event_alone_and_among_others(name: str, found: list[Any]) -> None:
+    together = ndjson.decode(jsonl(*found), SPECS[name])
+    alone = [ndjson.decode(jsonl(record), SPECS[name]) for record in found]
+    assert together.events.to_pylist() == [event for one in alone for event in one.events.to_pylist()]
+    assert [reject.reason for reject in together.rejects] == [reject.reason for one in alone for reject in one.rejects]
+
+
 def test_one_bad_line_does_not_change_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the bad line goes the careful way."""
     spec: FeedSpec = SPECS["plain"]

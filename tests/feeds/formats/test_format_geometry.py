@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+import struct
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.feeds import geometry
+from tocsin.feeds import geometry, repair, wkb
 from tocsin.feeds.geometry import from_geojson
 from tocsin.feeds.unfit import Unfit
 
@@ -150,12 +152,95 @@ def test_wkt_and_wkb_are_checked_like_geojson() -> None:
     text = "POLYGON((0.5 0.5, 1.5 0.5, 1.5 1.5, 0.5 1.5, 0.5 0.5))"
     place = geometry.from_wkt(text)
     assert place == geometry.from_wkb(place.area or b"") == from_geojson({"type": "Polygon", "coordinates": [SQUARE]})
-    for bad in ("POLYGON((0 0, 1 1", "", "POINT EMPTY", "POINT(1 200)", "POLYGON((0 0, 1 1, 1 0, 0 0, 5 nan))"):
+    for bad in (
+        "POLYGON((0 0, 1 1",
+        "",
+        "POINT(1 200)",
+        "POLYGON((0 0, 1 1, 1 0, 0 0, 5 nan))",
+        "POINT(1e999 1)",
+        "CIRCULARSTRING(0 0, 1 1, 2 0)",
+    ):
         with pytest.raises(Unfit):
             geometry.from_wkt(bad)
-    for raw in (b"", b"\x01\x03\x00\x00\x00\xff\xff\xff\xff", b"garbage", shapely.to_wkb(shapely.Point(math.nan, 1))):
+    for raw in (b"", b"\x01\x03\x00\x00\x00\xff\xff\xff\xff", b"garbage", (place.area or b"") + b"\x00", (place.area or b"")[:-1]):
         with pytest.raises(Unfit):
             geometry.from_wkb(raw)
+
+
+SHAPES = [
+    shapely.Point(1, 2), shapely.Point(1, 2, 3), shapely.LineString([(1, 1), (2, 2)]), shapely.box(1, 1, 2, 2).difference(shapely.box(1.2, 1.2, 1.5, 1.5)),
+    shapely.MultiPoint([(1, 2), (3, 4)]), shapely.MultiLineString([[(1, 1), (2, 2)], [(3, 3), (4, 4)]]),
+    shapely.MultiPolygon([shapely.box(1, 1, 2, 2), shapely.box(3, 3, 4, 4)]), shapely.Point(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=[shape.geom_type for shape in SHAPES])
+@pytest.mark.parametrize(
+    ("order", "flavour", "srid"), [(1, "iso", False), (0, "iso", False), (1, "extended", True), (0, "extended", False)]
+)
+def test_binary_is_read_as_geos_writes_it(shape: Any, order: int, flavour: Any, srid: bool) -> None:
+    data = shapely.to_wkb(shapely.set_srid(shape, 4326), byte_order=order, flavor=flavour, include_srid=srid)
+    assert wkb.read(data) == json.loads(shapely.to_geojson(shapely.force_2d(shape)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_mutated_binary_is_read_or_refused(data: st.DataObject) -> None:
+    raw = bytearray(shapely.to_wkb(data.draw(st.sampled_from(SHAPES)), byte_order=data.draw(st.integers(0, 1))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, min(len(raw) - 1, 40)))] = data.draw(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 7, 10, 127, 128, 255]))
+    kinds = set()
+    try:
+        kinds.add(type(geometry.from_wkb(bytes(raw))))
+    except Unfit:
+        kinds.add(geometry.Place)
+    assert kinds == {geometry.Place}
+
+
+def test_geometries_nested_a_million_deep_do_not_end_the_process() -> None:
+    for code in (7, 6):
+        with pytest.raises(Unfit):
+            geometry.from_wkb(struct.pack("<BII", 1, code, 1) * 1_000_000)
+    with pytest.raises(Unfit):
+        geometry.from_wkt("GEOMETRYCOLLECTION(" * 300_000 + "POINT(1 1)" + ")" * 300_000)
+    with pytest.raises(Unfit):
+        geometry.from_wkt("POLYGON(" + "(" * 300_000 + ")" * 300_000 + ")")
+
+
+def star(corners: int, seed: int) -> list[list[float]]:
+    """A ring that crosses itself everywhere."""
+    dice = random.Random(seed)
+    ring = [[dice.random() * 10, dice.random() * 10] for _ in range(corners)]
+    return [*ring, ring[0]]
+
+
+def test_an_area_is_repaired_only_within_a_bound_of_work() -> None:
+    """GEOS needs minutes for a polygon of 500 corners like this one, and the square of that for twice as many."""
+    assert shape_of(from_geojson({"type": "Polygon", "coordinates": [star(60, 1)]})).is_valid
+    for corners in (600, 20_000):
+        with pytest.raises(Unfit, match="too often"):
+            from_geojson({"type": "Polygon", "coordinates": [star(corners, 1)]})
+    crowd = [[[[5 * x + a, 5 * y + b] for x, y in SQUARE]] for a, b in (star(1000, 2))]
+    with pytest.raises(Unfit, match="too often"):
+        from_geojson({"type": "MultiPolygon", "coordinates": crowd})
+
+
+def test_the_bound_counts_for_a_whole_message() -> None:
+    bad = 0
+    with repair.effort():
+        for seed in range(40):
+            try:
+                from_geojson({"type": "Polygon", "coordinates": [star(100, seed)]})
+            except Unfit:
+                bad += 1
+    assert 0 < bad < 40
+    assert shape_of(from_geojson({"type": "Polygon", "coordinates": [star(100, 39)]})).is_valid
+
+
+def test_counting_stops_early() -> None:
+    shape = shapely.Polygon(star(5000, 3))
+    assert 1000 < repair.near_pairs([shape], 1000) < 200_000
+    assert repair.near_pairs([shapely.box(0, 0, 1, 1)], 1000) <= 4
 
 
 @settings(max_examples=150, deadline=None)

@@ -142,6 +142,15 @@ def test_csv_bad_options(options: dict[str, Any], word: str) -> None:
             use(feed("csv", CALLS, options))
 
 
+def test_csv_personal_columns_are_nowhere_but_in_the_row_itself() -> None:
+    spec = feed("csv", {name: one for name, one in CALLS.items() if name != "id"}, personal=("caller.phone", "name"))
+    body = b"at,text,caller.phone,name\n2025-12-15T21:05:00Z,x,%s,Jane\n"
+    first, second = (csv_rows.decode(body % phone, spec) for phone in (b"5550123", b"5550124"))
+    assert first.events.to_pylist() == second.events.to_pylist()
+    shifted = csv_rows.decode(b"at,text,caller.phone,name\n5550123,x,y,z\n", spec)
+    assert "5550123" not in shifted.rejects[0].reason
+
+
 def test_csv_without_rows_is_no_event() -> None:
     for body in (b"", b"\n \n", b"id,at,text", b"id,at,text\n"):
         assert rows(body).events.num_rows == 0

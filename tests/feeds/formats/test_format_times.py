@@ -114,7 +114,14 @@ def test_a_column_that_needs_a_closer_look_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("formats", "zone", "word"),
-    [(("epoch",), None, "epoch"), ((), "Mars/Olympus", "zone"), ((), "../etc", "zone"), (("epoch_s",), PACIFIC, "meaning")],
+    [
+        (("epoch",), None, "epoch"),
+        (("%d.%m.%Q",), None, "bad directive"),
+        (("%d %",), None, "stray"),
+        ((), "Mars/Olympus", "zone"),
+        ((), "../etc", "zone"),
+        (("epoch_s",), PACIFIC, "meaning"),
+    ],
 )
 def test_what_is_wrong_with_a_declaration(formats: tuple[str, ...], zone: str | None, word: str) -> None:
     assert any(word in message for message in times.problems(formats, zone))

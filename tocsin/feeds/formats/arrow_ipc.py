@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from tocsin.feeds import mapping, paths, records, vectors
 from tocsin.feeds.contract import Decoded
 from tocsin.feeds.mapping import EVENT_TYPES, Field
+from tocsin.feeds.repair import effort
 from tocsin.kernel.fault import Skippable
 from tocsin.model.feed import FeedSpec, FieldMap
 
@@ -45,7 +46,8 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     if recipe.personal:  # the careful way removes them first
         return records.decode(recipe, rows)
     found = {path: rows.column(path) for field in recipe.columns for path in field.reads()}
-    made, bad = vectors.build(recipe, len(rows), lambda field: _found(field, found))
+    with effort():
+        made, bad = vectors.build(recipe, len(rows), lambda field: _found(field, found))
     every = np.arange(len(rows))
     return records.decode_columns(recipe, rows, made, every[~bad], every, len(rows))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +39,7 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     if reader is None:
         return records.decode(recipe, Elements(text, path))
     found = Elements(text, path)
-    read = _read_at_once(reader, text) if not path else None
+    read = _read_at_once(reader, text, path)
     if read is None:
         read = [reader.read(element) for element in found.cut]
     return records.decode_typed(recipe, reader, found, read)
@@ -91,10 +92,21 @@ class Elements:
         return record
 
 
-def _read_at_once(reader: TypedReader, text: bytes) -> list[Any] | None:
+def _read_at_once(reader: TypedReader, text: bytes, path: paths.Path) -> list[Any] | None:
     try:
         text.isascii() or text.decode()
-        read: list[Any] = reader.array_decoder.decode(text)
+        found = _whole_message(reader.type, path).decode(text)
+        for _ in path:
+            found = found.inner
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return read
+    return list(found)
+
+
+@lru_cache(maxsize=1024)
+def _whole_message(record: type[msgspec.Struct], path: paths.Path) -> msgspec.json.Decoder[Any]:
+    """A decoder for the array of records inside its envelope; one that fits nothing when the path leads through a list."""
+    shape: Any = list[record]  # type: ignore[valid-type]
+    for segment in reversed(path):
+        shape = msgspec.defstruct("Envelope", [("inner", shape)], rename={"inner": segment})
+    return msgspec.json.Decoder(shape)
