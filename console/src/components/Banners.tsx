@@ -21,10 +21,10 @@ function Exercise() {
   if (found?.mode !== 'exercise') return null;
   const { title, end } = found.exercise ?? { title: found.city.title, end: 0 };
   return (
-    <div class="banner exercise" role="note" data-testid="exercise">
+    <section class="banner exercise" aria-label={t('banner.exercise')} data-testid="exercise">
       <b>{t('banner.exercise')}</b>
       <span>{t('banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
-    </div>
+    </section>
   );
 }
 
