@@ -70,7 +70,7 @@ def test_cut_off_at_every_byte(name: str) -> None:
             assert set(decoded.events["id"].to_pylist()) <= known  # half a record never becomes another one
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_mutated(data: st.DataObject) -> None:
     spec, sample = SAMPLES[data.draw(st.sampled_from(sorted(SAMPLES)))]
