@@ -169,3 +169,22 @@ async def test_a_reader_goes_on_after_a_kill_without_gap_or_double(tmp_path):
             await asyncio.sleep(0.01)
         follower.cancel()
         assert seen == list(range(1, 62))
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.05, 0.15])
+async def test_everything_can_be_closed_while_the_server_is_away(tmp_path, pause):
+    """The client library swallows a cancellation that comes while it is connecting."""
+    async with world(tmp_path) as (server, journal, writer):
+        watcher = asyncio.create_task(server.watch())
+        reader = asyncio.create_task(anext(read(journal, 1)))
+        appender = asyncio.create_task(writer.append("f", batch(1), 1))
+        await appender
+        await murder(server)
+        watcher.cancel()
+        reader.cancel()
+        await asyncio.sleep(pause)
+        async with asyncio.timeout(10):
+            await asyncio.gather(watcher, reader, return_exceptions=True)
+            await journal.close()
+            await server.stop()

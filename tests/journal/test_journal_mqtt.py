@@ -117,7 +117,6 @@ async def test_the_inbox_hands_out_each_publish_once_and_forgets_what_is_confirm
 
 async def test_what_is_not_confirmed_is_handed_out_again(tmp_path, monkeypatch):
     monkeypatch.setattr("tocsin.journal.mqtt.ACK_WAIT", 0.5)
-    monkeypatch.setattr("tocsin.journal.inbox.ACK_WAIT", 0.5)
     async with world(tmp_path, mqtt_port=0, feeds=["gauges"]) as (server, journal, _writer):
         async with device(server, "gauges") as client:
             await client.publish("in/gauges/x", b"once", qos=1)
@@ -173,10 +172,13 @@ async def murder_when(server, seconds):
 
 async def publish_until_dead(server, number):
     """Publishes number, number + 1, ...; returns the first number not acknowledged."""
+    client = device(server)
     try:
-        async with device(server) as client:
+        async with client:
             while True:
                 await client.publish("in/gauges/x", str(number), qos=1, timeout=2)
                 number += 1
     except aiomqtt.MqttError:
+        if client._disconnected.done():
+            client._disconnected.exception()  # told to nobody else, asyncio would complain
         return number

@@ -177,6 +177,19 @@ async def test_reading_from_beyond_the_end_waits_for_it(tmp_path):
         await reader.aclose()
 
 
+async def test_large_entries_arrive_within_the_limit_of_one_request(tmp_path, monkeypatch):
+    """Requests end early when they reach their limit in bytes; the consumer lives on."""
+    monkeypatch.setattr("tocsin.journal.consumer.MAX_BYTES", 9 << 20)
+    big = batch(4)
+    big = big.set_column(big.schema.get_field_index("area"), "area", pa.array([b"x" * 900_000] * 4, pa.binary()))
+    async with world(tmp_path) as (_, journal, writer):
+        for i in range(12):
+            await writer.append("f", big, 1)
+            await writer.append("f", batch(1, start=i), 1)
+        assert [entry.count for entry in await entries(journal)] == [4, 1] * 12
+        assert journal.counters.reopened == 0
+
+
 async def test_an_end_in_the_future_is_waited_for(tmp_path):
     async with world(tmp_path) as (_, journal, writer):
         await writer.append("f", batch(1), 1)
@@ -197,6 +210,7 @@ async def test_thousands_of_entries_arrive_complete_and_in_order(tmp_path):
     async with world(tmp_path) as (_, journal, writer):
         await asyncio.gather(*(writer.append(f"f{i}", one, 1) for i in range(1200)))
         assert [entry.seq for entry in await entries(journal)] == list(range(1, 1201))
+        assert journal.counters.reopened == 0
 
 
 async def test_a_wrong_checksum_count_or_header_is_reported_and_skipped(tmp_path):

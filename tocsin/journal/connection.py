@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ from .epoch import HighWater, Rewind, Watchman
 from .link import Link, Lost
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 ACK_SECONDS = 5.0
 #: JetStream error codes that mean "no room": memory, account, storage, stream maxima.
 FULL = {10002, 10023, 10028, 10047, 10120}
@@ -60,6 +61,7 @@ class Counters:
     damaged: int = 0
     rewinds: int = 0
     missing: int = 0
+    reopened: int = 0
 
 
 @dataclass(slots=True)
@@ -74,7 +76,10 @@ class Journal:
     #: Run on every new link before callers get through, in order; a failure closes the link and tries again.
     checks: list[Callable[[Link], Awaitable[None]]] = field(default_factory=list)
     epochs: dict[str, int] = field(default_factory=dict)
+    #: Highest stream sequence seen: at the last connect, or acknowledged since.
+    last: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    _closing: bool = False
     _link: Link | None = None
     _up: asyncio.Event = field(default_factory=asyncio.Event)
     _keeper: asyncio.Task[None] | None = None
@@ -98,7 +103,7 @@ class Journal:
     async def _keep(self) -> None:
         """Reconnects for ever. Ends only by `close`, or by a fault that no retry can cure."""
         backoff = Backoff(base=0.05, cap=2.0)
-        while True:
+        while not self._closing:
             link = await self._try_open()
             if link is None:
                 await asyncio.sleep(backoff.next())
@@ -135,6 +140,7 @@ class Journal:
             if self.high_water is not None and stream != streams.INBOX:
                 found = await Watchman(link, stream, self.high_water, self._rewound).inspect(found)
             self.epochs[stream] = found.epoch
+            self.last[stream] = max(self.last.get(stream, 0), found.last)
         for check in self.checks:
             await check(link)
         for subject, call, queue in self._subscribed:
@@ -192,8 +198,10 @@ class Journal:
         ack = Ack(int(answer["seq"]), bool(answer.get("duplicate", False)))
         self.counters.published += 1
         self.counters.duplicates += ack.duplicate
+        stream = str(answer["stream"])
+        self.last[stream] = max(self.last.get(stream, 0), ack.seq)
         if self.high_water is not None:
-            await self.high_water.cover(str(answer["stream"]), ack.seq)
+            await self.high_water.cover(stream, ack.seq)
         return ack
 
     async def subscribe(self, subject: str, call: Callable[..., Awaitable[None]], queue: str = "") -> None:
@@ -217,17 +225,28 @@ class Journal:
             self._up.clear()
             await self._link.close()
 
+    async def ask(self, question: Callable[[Link], Awaitable[T]], patience: float = 10.0) -> T:
+        """The answer to a question that changes nothing, asked again on the next link when this one goes. Raises Retriable."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while True:
+            link = await self.ready(deadline - loop.time())
+            try:
+                return await question(link)
+            except (Lost, Retriable, streams.ApiRefused) as error:
+                if loop.time() >= deadline or isinstance(error, streams.ApiRefused):
+                    raise Retriable(f"the journal does not answer: {error}") from None
+                await asyncio.sleep(0.05)
+
     async def state(self, stream: str = streams.EVENTS) -> streams.StreamState:
         """Raises Retriable when the journal is away."""
-        try:
-            found = await streams.state(await self.ready(), stream)
-        except (Lost, streams.ApiRefused) as error:
-            raise Retriable(f"the journal does not answer: {error}") from None
+        found = await self.ask(lambda link: streams.state(link, stream))
         if found is None:
             raise Fatal(f"stream {stream} does not exist any more")
         return found
 
     async def close(self) -> None:
+        self._closing = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)

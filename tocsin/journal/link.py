@@ -22,6 +22,7 @@ from tocsin.kernel.fault import Misconfigured, Problem
 from .endpoint import Endpoint
 
 PENDING_BYTES = 256 << 20
+REFUSED = (nats.errors.AuthorizationError, nats.errors.InvalidUserCredentialsError)
 
 
 class Lost(ConnectionError):
@@ -59,6 +60,7 @@ class Link:
         """Connects. Raises Lost when the server cannot be reached, Misconfigured when it refuses the credentials."""
         client = Client()
         link = cls(client)
+        cancelled_before = _cancellations()
         try:
             await client.connect(
                 servers=endpoint.servers,
@@ -76,12 +78,18 @@ class Link:
                 max_outstanding_pings=3,
                 pending_size=64 << 20,
             )
-        except (nats.errors.AuthorizationError, nats.errors.InvalidUserCredentialsError) as error:
-            raise Misconfigured([Problem(endpoint.url, 0, f"the NATS server refuses our credentials ({error})")]) from None
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            if "authorization" in str(error).lower():
+            await client.close()
+            _demand_not_cancelled(cancelled_before)
+            if isinstance(error, REFUSED) or "authorization" in str(error).lower():
                 raise Misconfigured([Problem(endpoint.url, 0, f"the NATS server refuses our credentials ({error})")]) from None
             raise Lost(f"cannot reach {endpoint.url}: {link.trouble or error or type(error).__name__}") from None
+        except BaseException:
+            await client.close()
+            raise
+        if _cancellations() > cancelled_before:
+            await client.close()
+        _demand_not_cancelled(cancelled_before)
         link.max_payload = client.max_payload
         await client.subscribe(f"{link._inbox}.*", cb=link._answered, pending_bytes_limit=PENDING_BYTES)
         return link
@@ -144,6 +152,17 @@ class Link:
     async def close(self) -> None:
         await self.client.close()
         self.closed.set()
+
+
+def _demand_not_cancelled(before: int) -> None:
+    """The library's `connect` can swallow a cancellation; the task would then never end."""
+    if _cancellations() > before:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def _reply(message: Msg) -> Reply:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from tocsin.kernel.fault import Fatal
 
@@ -59,13 +60,11 @@ async def keep_feeds(link: Link, feeds: Iterable[str]) -> None:
         await keep_feed(link, feed)
 
 
-async def keep_feed(link: Link, feed: str) -> str | None:
-    """The moment (RFC 3339) since which the feed's acknowledged publishes are kept; None when the server speaks no MQTT."""
-    name = PREFIX + subject_token(feed)
-    subject = f"$MQTT.msgs.in.{subject_token(feed)}.>"
-    config = {
-        "durable_name": name,
-        "name": name,
+def durable(feed: str, subject: str) -> dict[str, Any]:
+    """The consumer of a feed's messages on `subject`: what is not confirmed within `ACK_WAIT` is delivered again, for ever."""
+    return {
+        "durable_name": PREFIX + subject_token(feed),
+        "name": PREFIX + subject_token(feed),
         "filter_subject": subject,
         "deliver_policy": "all",
         "ack_policy": "explicit",
@@ -73,6 +72,13 @@ async def keep_feed(link: Link, feed: str) -> str | None:
         "max_ack_pending": MAX_PENDING,
         "max_deliver": -1,
     }
+
+
+async def keep_feed(link: Link, feed: str) -> str | None:
+    """The moment (RFC 3339) since which the feed's acknowledged publishes are kept; None when the server speaks no MQTT."""
+    subject = f"$MQTT.msgs.in.{subject_token(feed)}.>"
+    config = durable(feed, subject)
+    name = config["durable_name"]
     try:
         info = await api(link, f"CONSUMER.CREATE.{MQTT_STREAM}.{name}.{subject}", {"stream_name": MQTT_STREAM, "config": config})
     except ApiRefused as refused:

@@ -15,7 +15,7 @@ from . import streams
 from .connection import Journal
 from .encode import Entry, decode
 from .epoch import LOST_SUBJECTS
-from .link import Lost, Reply
+from .link import Reply
 from .pull import Gap, Raw, pull
 
 log = logging.getLogger(__name__)
@@ -144,11 +144,8 @@ async def _first_since(journal: Journal, moment: datetime) -> int | None:
 
 async def _direct(journal: Journal, stream: str, body: dict[str, object]) -> Reply | None:
     """A stored message from the stream itself, without a consumer; None when there is none."""
-    link = await journal.ready()
-    try:
-        reply = await link.request(f"$JS.API.DIRECT.GET.{stream}", orjson.dumps(body))
-    except Lost as error:
-        raise Retriable(f"the journal does not answer: {error}") from None
+    request = orjson.dumps(body)
+    reply = await journal.ask(lambda link: link.request(f"$JS.API.DIRECT.GET.{stream}", request))
     if reply.headers.get("Status") == "404":
         return None
     if "Nats-Sequence" not in reply.headers:

@@ -85,7 +85,6 @@ class EventWriter:
         self.patience = patience
         self._lanes: dict[str, Lane] = {}
         self._doubts = Doubts(on_settled)
-        self._last = 0
         self._closing = False
         journal.checks.append(self._doubts.settle)
 
@@ -121,7 +120,6 @@ class EventWriter:
         now = self.clock.now()
         headers = entry_headers(b"", now, 0, 0, secrets.token_hex(12))
         ack = await self.journal.append("tick", b"", headers, self.patience)
-        self._last = max(self._last, ack.seq)
         return ack.seq
 
     async def close(self) -> None:
@@ -252,9 +250,7 @@ class EventWriter:
             raise Skippable(f"an entry of {len(payload):,} bytes; the journal takes {link.max_payload:,}", where=f"feed {feed}")
         headers = entry_headers(payload, ingest, wall, len(batch), secrets.token_hex(12))
         subject = f"ev.{self.region}.{subject_token(feed)}"
-        if not self._last:
-            self._last = (await self.journal.state(EVENTS)).last
-        after = self._last
+        after = self.journal.last.get(EVENTS, 0)
         try:
             ack: Ack = await self.journal.append(subject, payload, headers, self.patience)
         except Unsettled as unsettled:
@@ -262,5 +258,4 @@ class EventWriter:
                 self._doubts.open.append(Doubt(feed, subject, payload, headers, stamped, after))
                 await self.journal.reconnect()
             raise
-        self._last = max(self._last, ack.seq)
         return ack.seq
