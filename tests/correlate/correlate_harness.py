@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from oracle import Fact, Oracle, Said, holds
 
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What
 from tocsin.model.plan import AlertSpec, Operator, Per, Plan, RulePlan, Silence
 from tocsin.model.predicate import Selector
-
-from oracle import Fact, Oracle, Said, holds
 
 TINY = Sizes(ring=3, heads=1, sources=2, pending=2)
 SECOND = 1_000_000
@@ -136,7 +135,8 @@ def by_rule(rows: list[tuple]) -> Iterator[tuple[str, list[tuple]]]:
     for key in sorted({row[0] for row in rows}):
         mine: list[tuple] = []
         for (what, _), same in itertools.groupby((row for row in rows if row[0] == key), key=lambda row: row[1:3]):
-            mine += sorted(same) if what == "RETRACT" else same
+            run = list(same)
+            mine += sorted(run) if what == "RETRACT" else run
         yield key, mine
 
 

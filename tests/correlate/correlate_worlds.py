@@ -106,9 +106,7 @@ def some_match(random: Random) -> Match:
 
 def some_cluster(random: Random) -> Cluster:
     gap = random.choice((0, 0, 0, 2, 6)) * SECOND
-    return Cluster(
-        some_selector(random), some_radius(random), some_span(random), random.randint(1, 4), random.choice((1, 1, 3, 5)), gap
-    )
+    return Cluster(some_selector(random), some_radius(random), some_span(random), random.randint(1, 4), random.choice((1, 1, 3, 5)), gap)
 
 
 def some_sequence(random: Random) -> Chain:

@@ -171,9 +171,7 @@ class Oracle:
         due = sorted((p for p in state.pending if p[0] <= watermark), key=lambda p: (p[0], p[1].seq))
         state.pending = [p for p in state.pending if p[0] > watermark]
         for deadline, a in due:
-            if any(
-                a.time < b.time <= deadline and passes(when.expected, b) and near(a, b, when.within) for b in self.known
-            ):
+            if any(a.time < b.time <= deadline and passes(when.expected, b) and near(a, b, when.within) for b in self.known):
                 continue
             group = self.fire(index, rule, a, deadline, (a.seq,))
             if group is not None:
@@ -190,9 +188,7 @@ class Oracle:
                     due.append((start + when.during, subject, start))
         for deadline, subject, start in sorted(due):
             last = [fact for fact in state.heard[subject] if fact.time == start][-1]
-            state.gaps[subject, start] = self.fire(
-                index, rule, replace(last, code=subject), deadline, () if last.seq < 0 else (last.seq,)
-            )
+            state.gaps[subject, start] = self.fire(index, rule, replace(last, code=subject), deadline, () if last.seq < 0 else (last.seq,))
 
     # ---- an event
     def arrive(self, index: int, rule: RulePlan, fact: Fact) -> None:

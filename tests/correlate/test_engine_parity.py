@@ -39,7 +39,7 @@ def test_one_operator(operator: str) -> None:
         fired += play(some_rules(seed, (operator,), 3), world, sizes, seed)
 
     parity()
-    assert fired > 1_000
+    assert fired > 100  # the worlds are not empty
 
 
 @quick

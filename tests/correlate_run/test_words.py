@@ -92,7 +92,9 @@ def test_a_line_for_each_event() -> None:
     )
     assert line(replace(SMOKE, value=3.5, unit="1", distance_m=None), SMOKY) == "smoke S-31 at 3.5 (>= 150 ug/m3), 27 s before"
     wordy = Selector("call", text=f"call where text in ({', '.join(['x'] * 40)})")
-    assert line(replace(CALL, text="Trash fire by F17"), wordy) == "Trash fire by F17, at 2017-07-14T02:40:00Z", "who spoke is not said twice"
+    assert line(replace(CALL, text="Trash fire by F17"), wordy) == "Trash fire by F17, at 2017-07-14T02:40:00Z", (
+        "who spoke is not said twice"
+    )
     assert line(CALL, wordy) == "fire F17: Trash fire, at 2017-07-14T02:40:00Z"
     assert line(replace(SMOKE, distance_m=None, gap_us=None), None) == "smoke S-31 at 182 ug/m3"
     where = Selector("call.fire", where=None, text='call.fire where attrs.type == "A" and severity >= severe')

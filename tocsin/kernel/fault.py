@@ -1,10 +1,10 @@
 """Faults by what the caller must do.
 
-    TocsinError
-      Misconfigured   fix the file: where, what was found, what would be valid
-      Retriable       try again, after `after` seconds if given
-      Skippable       this one record is bad; go on with the rest
-      Fatal           stop: going on would lose or falsify data
+TocsinError
+  Misconfigured   fix the file: where, what was found, what would be valid
+  Retriable       try again, after `after` seconds if given
+  Skippable       this one record is bad; go on with the rest
+  Fatal           stop: going on would lose or falsify data
 """
 
 from __future__ import annotations
