@@ -140,7 +140,7 @@ async def test_a_sequence_without_one_of_its_steps_is_retracted() -> None:
     stream = await told(plan(call_then_smoke()), journal)
     assert stream.alerts[0].reasons[1:] == (
         "smoke S-1 at 160 ug/m3 (>= 150 ug/m3), at 2017-07-14T02:41:00Z",
-        "fire F1: call.fire F1, 100 m away, 1 min before",
+        "call.fire F1, 100 m away, 1 min before",
     )
     stream = await told(plan(call_then_smoke()), journal.add(70, [call("x", 70, action=int(Action.CANCEL), refers_to="F1@0")]))
     assert stream.alerts[-1].status == "retracted"
