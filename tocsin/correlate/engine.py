@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -70,7 +70,9 @@ class Engine:
         self._tables = compile_plan(plan)
         self.predicates = self._tables.predicates
         self.words = self._tables.words
-        self._memory = Memory(self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay)
+        self._memory = Memory(
+            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay
+        )
         self._kinds: dict[tuple[str, str | None], int] = {}
         self._sources: dict[tuple[str, str | None], int] = {}
         self._names: list[tuple[str, str | None]] = []
@@ -260,14 +262,13 @@ class Engine:
             self._memory.grow(full)
 
     def _start(self, clock: int) -> None:
-        while len(self._declared) >= len(self._memory["runs"]):
-            self._memory.grow(layout.FULL_RUNS)
-        while len(self._declared) >= len(self._memory["heap"]):
-            self._memory.grow(layout.FULL_PENDING)
+        self._memory.reserve_runs(len(self._declared))
         watches, subjects = (np.ascontiguousarray(column) for column in self._declared.T)
         start_watches(self._memory.m, watches, subjects, clock)
 
     def _firings(self) -> Firings:
+        if self._memory.meta[layout.ROWS] == 0:
+            return _NOTHING
         rows = self._memory.use(layout.ROWS, "out_rows")
         said = self._memory.use(layout.SAID, "out_said")
         return Firings(
@@ -282,6 +283,18 @@ class Engine:
             evidence=said["seq"].copy(),
             role=said["role"].astype(np.int8),
         )
+
+
+def _nothing() -> Firings:
+    """No firings. The arrays are shared, so they cannot be written."""
+    types = {"rule": np.int32, "what": np.int8, "source": np.int32, "role": np.int8}
+    arrays = {f.name: np.zeros(int(f.name == "offset"), types.get(f.name, np.int64)) for f in fields(Firings)}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return Firings(**arrays)
+
+
+_NOTHING: Final = _nothing()
 
 
 def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:

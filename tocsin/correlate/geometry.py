@@ -60,6 +60,13 @@ def chord_limit(radius: float) -> float:
     return (chord * (1 + SLACK) + GRAIN) ** 2
 
 
+def search_angle(radius: float) -> tuple[float, float]:
+    """(angle, sine of it) of the circle whose cells are looked through, radians: a little more than the radius, so that rounding
+    never loses a cell. From a right angle on the sine is 2: every longitude."""
+    angle = radius / RADIUS * (1 + SLACK) + 1e-11
+    return min(angle, math.pi), math.sin(angle) if angle < math.pi / 2 else 2.0
+
+
 def make_grid() -> Grid:
     """Builds the tables of all levels."""
     levels = np.zeros(len(SIZES), LEVEL)

@@ -24,14 +24,12 @@ _KEPT: dict[str, int | None] = {
     "kept_bits": layout.STORED,
     "groups": layout.GROUPS_TOP,
     "evidence": layout.GROUPS_TOP,
-    "track_table": None,
-    "track_states": layout.TRACKED,
+    "track_states": None,
     "track_words": layout.TRACK_WORDS,
     "heap": layout.TIMERS,
     "pending": layout.PENDING_TOP,
     "pending_bits": layout.PENDING_TOP,
-    "watch_table": None,
-    "watched": layout.WATCHED,
+    "watched": None,
     "runs": layout.RUNS_TOP,
     "facts": layout.STANDING,
 }
@@ -48,32 +46,34 @@ def _blank(name: str, n: int) -> Table:
 
 
 class Memory:
-    """Owns the arrays of one engine. `m` is the directory the kernels take: address and length of every table."""
+    """Owns the arrays of one engine. `m` is the address of the directory: address and length of every table."""
 
     def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int) -> None:
         self.tables = tables
         self.ring_max = 1 << max(ring_max, ring)
-        self.m: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
+        self._directory: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
+        self.m = self._directory.ctypes.data
         self._arrays: dict[str, Table] = {}
         meta = np.zeros(layout.META_SIZE, np.int64)
         meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
         meta[[layout.CLOCK, layout.WATERMARK, layout.HORIZON, layout.TOP_TIME]] = layout.LONG_AGO
         meta[layout.LATENESS], meta[layout.DELAY] = lateness, delay
-        meta[layout.WIDEST], meta[layout.WORDS] = tables.widest, tables.words
+        meta[layout.WIDEST], meta[layout.TALK], meta[layout.WORDS] = tables.widest, tables.talk, tables.words
         self.meta: NDArray[np.int64] = meta
         self._row = {"kept_bits": tables.words, "pending_bits": tables.words, "evidence": layout.EVIDENCE}
+        self.put("directory", self._directory)
         self.put("meta", meta)
         for name, array in (tables.arrays | tables.of_kinds(())).items():
             self.put(name, array)
         n, half, waiting = 1 << ring, 1 << sources, 1 << pending
         self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 2 * n, "dead": n})
         self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
-        self._make({"track_table": 2 * half, "track_states": half, "track_words": half})
+        self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 2 * waiting, "pending": waiting, "pending_bits": waiting})
-        self._make({"watch_table": 2 * half, "watched": half, "runs": half})
+        self._make({"watched": 2 * half, "runs": half})
         self._make({"facts": 256, "fact_heads": tables.lists, "out_rows": 4096, "out_said": 4096, "sources": 1})
-        self._make({"cells": 1024, "cursor": 4, "found": tables.found + 2, "path": tables.found + 2})
-        for name in ("heads", "latest", "group_heads", "track_table", "watch_table", "fact_heads"):
+        self._make({"cells": 1024, "cursor": 5, "found": tables.found + 2, "path": tables.found + 2})
+        for name in ("heads", "latest", "group_heads", "track_states", "watched", "fact_heads"):
             self._wipe(name)
 
     def __getitem__(self, name: str) -> Table:
@@ -85,7 +85,7 @@ class Memory:
             raise TypeError(f"table {name} is {array.dtype}, expected contiguous {_DTYPES[name]}")
         number = _NUMBERS[name]
         self._arrays[name] = array
-        self.m[2 * number], self.m[2 * number + 1] = array.ctypes.data, len(array)
+        self._directory[2 * number], self._directory[2 * number + 1] = array.ctypes.data, len(array)
 
     def use(self, at: int, name: str) -> Table:
         """The part of a table that is in use, given the `meta` number that counts its rows."""
@@ -113,9 +113,9 @@ class Memory:
         self._wipe(name)
         refill(old, self._arrays[name])
 
-    def _tight(self, used: int, name: str) -> bool:
-        """Whether a table is so full that it should be doubled."""
-        return 2 * (int(self.meta[used]) + int(self.meta[layout.WIDEST])) > len(self._arrays[name])
+    def _tight(self, used: int, name: str, times: int = 2) -> bool:
+        """Whether a table is so full that it should be doubled: its length is less than `times` what is in use."""
+        return times * (int(self.meta[used]) + int(self.meta[layout.WIDEST])) > len(self._arrays[name])
 
     def grow(self, full: int) -> None:
         """Makes room in the table a kernel named."""
@@ -148,8 +148,10 @@ class Memory:
         relink(self.m)
 
     def _grow_out(self) -> None:
-        self._lengthen(("out_rows",), 2 * len(self._arrays["out_rows"]))
-        self._lengthen(("out_said",), 4 * len(self._arrays["out_said"]))
+        batch = 64 * int(self.meta[layout.WIDEST])
+        rows = 2 * len(self._arrays["out_rows"]) + batch
+        self._lengthen(("out_rows",), rows)
+        self._lengthen(("out_said",), 2 * len(self._arrays["out_said"]) + batch * int(self.meta[layout.TALK]))
 
     def _grow_groups(self) -> None:
         rehang(self.m)
@@ -165,17 +167,23 @@ class Memory:
         self._lengthen(("heap",), 2 * len(self._arrays["heap"]))
 
     def _grow_tracks(self) -> None:
-        if self._tight(layout.TRACKED, "track_states"):
-            size = 2 * len(self._arrays["track_states"])
-            self._lengthen(("track_states",), size)
-            self._rekey("track_table", 2 * size)
+        if self._tight(layout.TRACKED, "track_states", 4):
+            self._rekey("track_states", 2 * len(self._arrays["track_states"]))
         if self._tight(layout.TRACK_WORDS, "track_words"):
             self._lengthen(("track_words",), 2 * len(self._arrays["track_words"]))
 
     def _grow_runs(self) -> None:
-        size = 2 * len(self._arrays["runs"])
-        self._lengthen(("watched", "runs"), size)
-        self._rekey("watch_table", 2 * size)
+        if self._tight(layout.RUNS_LIVE, "runs"):
+            self._lengthen(("runs",), 2 * len(self._arrays["runs"]))
+        if self._tight(layout.WATCHED, "watched", 4):
+            self._rekey("watched", 2 * len(self._arrays["watched"]))
+
+    def reserve_runs(self, n: int) -> None:
+        """Makes room for n more runs with their states and timers."""
+        self._lengthen(("runs",), len(self._arrays["runs"]) + n)
+        self._lengthen(("heap",), len(self._arrays["heap"]) + n)
+        while 4 * (n + int(self.meta[layout.WATCHED])) > len(self._arrays["watched"]):
+            self._rekey("watched", 2 * len(self._arrays["watched"]))
 
     def _grow_standing(self) -> None:
         """Forgets facts that ended before anything that may still come; doubles the table when many are left."""
@@ -223,10 +231,8 @@ class Memory:
 
     def _even_out(self) -> None:
         """After a load: tables that go together get one length, and chains are built."""
-        for names in (("watched", "runs"), ("groups", "evidence"), ("pending", "pending_bits")):
+        for names in (("groups", "evidence"), ("pending", "pending_bits")):
             self._lengthen(names, max(len(self._arrays[name]) // self._row.get(name, 1) for name in names))
-        self._rekey("watch_table", max(2 * len(self._arrays["runs"]), len(self._arrays["watch_table"])))
-        self._rekey("track_table", max(2 * len(self._arrays["track_states"]), len(self._arrays["track_table"])))
         self._make({"group_heads": 2 * len(self._arrays["groups"])})
         rehang(self.m)
         self.replace_facts(self.use(layout.STANDING, "facts").copy())

@@ -142,7 +142,8 @@ class Builder:
         if per is not None:
             row.update(thinned=1, hold=per.hold, by_source=int(per.by_source))
             if per.place is not None:
-                row.update(placed=1, place=geometry.chord_limit(per.place), place_angle=per.place / geometry.RADIUS)
+                row.update(placed=1, place=geometry.chord_limit(per.place))
+                row["place_angle"], row["place_reach"] = geometry.search_angle(per.place)
                 row["place_level"] = geometry.level_of(per.place)
         return row
 
@@ -209,7 +210,8 @@ class Tables:
     channels: tuple[tuple[str, str | None], ...]
     declared: tuple[tuple[int, str, bool], ...]
     lists: int  # lists of standing facts
-    found: int  # most evidence one match can need
+    found: int  # most events a match is looked for with
+    talk: int  # most evidence one firing can bring
     widest: int
     low: Table  # per channel: lowest value that matters, and that needs a place
     near: Table
@@ -278,11 +280,13 @@ def _freeze(b: Builder) -> Tables:
         "levels": grid.levels,
         "columns": grid.columns,
     }
-    found = max((max(int(r.get("sources", 1)), 1) + int(r.get("events", 1)) for r in b.rules), default=2)
+    found = max((int(r.get("sources", 1)) + int(r.get("events", 1)) for r in b.rules), default=2)
+    talk = max((max(int(r.get("sources", 0)) + int(r.get("events", 0)), int(r.get("steps", 1))) for r in b.rules), default=1)
     low, near, load = _extent(b, lanes, ranks, hears, actives)
     return Tables(
         arrays=arrays,
         predicates=tuple(b.predicates),
+        talk=min(talk, layout.EVIDENCE),
         words=words,
         channels=tuple(b.channels),
         declared=tuple(b.declared),
@@ -314,7 +318,7 @@ def _searches(b: Builder, place: dict[int, int]) -> Table:
         lane = b.lanes[s.lane]
         rank = sorted(lane.thresholds).index(s.threshold)
         limit = geometry.chord_limit(s.radius)
-        rows.append((limit, min(s.radius / geometry.RADIUS, math.pi / 2), place[s.lane], rank, s.predicate, lane.level))
+        rows.append((limit, *geometry.search_angle(s.radius), place[s.lane], rank, s.predicate, lane.level))
     return table(layout.SEARCH, rows)
 
 

@@ -9,6 +9,7 @@ in a lane of its own until no B can be late enough to matter; a B that arrives a
 from __future__ import annotations
 
 from .alerts import fire, take_back
+from .cells import spot_at
 from .layout import (
     AFTER_ROLE,
     ANCHOR,
@@ -33,7 +34,6 @@ from .layout import (
     WORDS,
     ZERO,
     Event,
-    Spot,
 )  # fmt: skip
 from .memory import kernel, part, view
 from .recent import holds, store, unlink
@@ -81,7 +81,7 @@ def decide(m, at):
     """The deadline of a pending entry has passed: fires the rules whose B is not known."""
     meta, p = view(m, T_META), view(m, T_PENDING)[at]
     if p.alive:
-        event = Event(p.seq, p.time, p.source, p.value, Spot(p.x, p.y, p.z, True), at)
+        event = Event(p.seq, p.time, p.source, p.value, spot_at(p.x, p.y, p.z), at)
         s = view(m, T_SETS)[p.set]
         for i in range(s.first, s.last):
             r = view(m, T_SET_RULES)[i]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import apart, cell_of, cover, mix
+from .cells import apart, cell_of, cover, mix, spot_at
 from .layout import (
     EVIDENCE,
     GROUPS_FREE,
@@ -41,7 +41,6 @@ from .layout import (
     T_RULES,
     T_UNLESS,
     ZERO,
-    Spot,
 )
 from .memory import kernel, part, view
 
@@ -118,7 +117,7 @@ def open_group(m, rule, source, spot, time):
     if not (r.placed and spot.known):
         best, nearest = look(m, rule, by, NONE, spot, time, best, nearest)
         return best
-    for i in range(cover(m, r.place_level, spot, r.place_angle)):
+    for i in range(cover(m, r.place_level, spot, r.place_angle, r.place_reach)):
         best, nearest = look(m, rule, by, cells[i], spot, time, best, nearest)
     return best
 
@@ -149,7 +148,7 @@ def hang(m, at):
     g, heads = view(m, T_GROUPS)[at], view(m, T_GROUP_HEADS)
     cell = NONE
     if g.placed:
-        cell = cell_of(m, view(m, T_RULES)[g.rule].place_level, Spot(g.x, g.y, g.z, True))
+        cell = cell_of(m, view(m, T_RULES)[g.rule].place_level, spot_at(g.x, g.y, g.z))
     head = bucket(g.rule, g.source, cell, len(heads) - 1)
     g.next = heads[head]
     heads[head] = at

@@ -7,24 +7,33 @@ import math
 import numpy as np
 
 from .layout import T_CELLS, T_COLUMNS, T_LEVELS, Spot
-from .memory import kernel, view
+from .memory import kernel, part, view
 
 RADIANS = math.pi / 180
 TURN = 1 / (2 * math.pi)
 COLUMN_BITS = 20
 CELL_BITS = 40  # row and column; the lane stands above them
-#: Circles are taken this much larger when cells are listed, so that rounding never loses a cell.
-WIDER = 1 + 1e-9
-MARGIN = 1e-11  # radians, 0.06 mm
+MARGIN = 1e-12  # of a turn: rounding never loses a cell
+
+
+NOWHERE = Spot(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
 
 
 @kernel
 def locate(lon, lat):
     """Degrees -> the place. NaN, infinite and impossible coordinates are unknown places."""
     if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
-        return Spot(0.0, 0.0, 0.0, False)
-    across = math.cos(lat * RADIANS)
-    return Spot(across * math.cos(lon * RADIANS), across * math.sin(lon * RADIANS), math.sin(lat * RADIANS), True)
+        return NOWHERE
+    across, turn = math.cos(lat * RADIANS), lon / 360 + 0.5
+    x, y, z = across * math.cos(lon * RADIANS), across * math.sin(lon * RADIANS), math.sin(lat * RADIANS)
+    return Spot(x, y, z, across, lat * RADIANS, turn - math.floor(turn), True)
+
+
+@kernel
+def spot_at(x, y, z):
+    """Unit vector -> the place."""
+    across, turn = math.sqrt(x * x + y * y), math.atan2(y, x) * TURN + 0.5
+    return Spot(x, y, z, across, math.atan2(z, across), turn - math.floor(turn), True)
 
 
 @kernel
@@ -35,46 +44,50 @@ def row_of(rows, latitude):
 
 
 @kernel
-def turn_of(spot):
-    """Longitude as a fraction of a turn in [0, 1), from the antimeridian eastward."""
-    return math.atan2(spot.y, spot.x) * TURN + 0.5
-
-
-@kernel
 def cell_of(m, level, spot):
     """The cell a place lies in, as `row << COLUMN_BITS | column`."""
     grid = view(m, T_LEVELS)[level]
-    row = row_of(grid.rows, math.atan2(spot.z, math.sqrt(spot.x * spot.x + spot.y * spot.y)))
+    row = row_of(grid.rows, spot.latitude)
     count = view(m, T_COLUMNS)[grid.first + row]
-    column = np.int64(math.floor(turn_of(spot) * count))
-    return row << COLUMN_BITS | column % count
+    return row << COLUMN_BITS | np.int64(spot.turn * count) % count
+
+
+@part
+def half_width(spot, reach):
+    """Half of the width in longitude of a circle whose angle has the sine `reach`, as a fraction of a turn. A circle over the pole
+    has every longitude."""
+    if reach >= spot.across:
+        return 1.0
+    s = reach / spot.across
+    return (s * (1 + s * s) if s < 0.1 else math.asin(s)) * TURN + MARGIN  # asin(s) < s + s^3
 
 
 @kernel
-def cover(m, level, spot, angle):
-    """Writes the cells that a circle of `angle` radians around `spot` touches into the table of cells; returns how many."""
+def cover(m, level, spot, angle, reach):
+    """Writes the cells that a circle around `spot` touches into the table of cells, its own cell first; returns how many.
+
+    `angle`: radians, a little more than the radius; `reach`: its sine, 2 at a right angle and beyond.
+    """
     cells, columns, grid = view(m, T_CELLS), view(m, T_COLUMNS), view(m, T_LEVELS)[level]
-    if grid.rows == 1:
-        cells[0] = 0
-        return 1
-    angle = angle * WIDER + MARGIN
-    across = math.sqrt(spot.x * spot.x + spot.y * spot.y)
-    latitude = math.atan2(spot.z, across)
-    reach = math.sin(angle)
-    half = 1.0  # half the circle's width as a fraction of a turn; a circle over the pole has every longitude
-    if reach < across:
-        half = math.asin(reach / across) * TURN + 1e-12
-    middle = turn_of(spot)
-    n = 0
-    for row in range(row_of(grid.rows, latitude - angle), row_of(grid.rows, latitude + angle) + 1):
+    own = cell_of(m, level, spot)
+    cells[0] = own
+    n = 1
+    half = half_width(spot, reach)
+    for row in range(row_of(grid.rows, spot.latitude - angle), row_of(grid.rows, spot.latitude + angle) + 1):
         count = columns[grid.first + row]
-        first = np.int64(math.floor((middle - half) * count))
-        last = np.int64(math.floor((middle + half) * count))
+        first = np.int64(math.floor((spot.turn - half) * count))
+        last = np.int64(math.floor((spot.turn + half) * count))
         if last - first + 1 >= count:
-            first, last = np.int64(0), np.int64(count - 1)
+            first, last = np.int64(0), count - 1
         for column in range(first, last + 1):
-            cells[n] = row << COLUMN_BITS | column % count
-            n += 1
+            if column < 0:
+                column += count
+            elif column >= count:
+                column -= count
+            cell = row << COLUMN_BITS | column
+            if cell != own:
+                cells[n] = cell
+                n += 1
     return n
 
 
@@ -89,8 +102,6 @@ def apart(entry, spot):
 
 @kernel
 def mix(key, mask):
-    """A well spread slot for a 64-bit key (the finaliser of splitmix64)."""
-    h = np.uint64(key)
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.int64((h ^ (h >> np.uint64(31))) & np.uint64(mask))
+    """A well spread slot for a 64-bit key: the upper half of a product, which every bit of the key reaches, over the lower."""
+    h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))

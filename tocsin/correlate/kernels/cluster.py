@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from .alerts import fire
-from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_FOUND, T_HOT, T_META, T_MORE, T_PATH, T_RULES
+from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CURSOR, T_FOUND, T_HOT, T_META, T_MORE, T_PATH, T_RULES
 from .match import found_anchor
 from .memory import kernel, part, view
-from .search import again, begin, next_time, seek
+from .search import LATER, again, begin, next_time, seek
 
 #: Searches one anchor may cost a `min_gap` rule before it is given up and counted.
 PATIENCE = 20_000
@@ -157,7 +157,7 @@ def cluster(m, rule, event):
     begin(m, r.search, event.spot)
     end = event.time
     n = window_holds(m, rule, end - r.window, end, event)
-    if n == 0:
+    if n == 0 and view(m, T_CURSOR)[LATER] != 0:
         n, end = slide(m, rule, event)
     if n > 0:
         fire(m, rule, event.seq, event.time, event.source, event.spot, n)

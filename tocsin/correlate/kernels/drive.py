@@ -10,7 +10,7 @@ import numpy as np
 
 from .absence import arrived, decide, expect
 from .alerts import fire
-from .cells import locate
+from .cells import NOWHERE, locate
 from .cluster import cluster
 from .layout import (
     AFTER,
@@ -19,7 +19,6 @@ from .layout import (
     CLUSTER,
     DELAY,
     DONE,
-    EVIDENCE,
     EXPECTED,
     FIRED,
     FULL_GROUPS,
@@ -45,6 +44,7 @@ from .layout import (
     T_ACTIVES,
     T_BITS,
     T_CHANNELS,
+    T_DIRECTORY,
     T_FACT_HEADS,
     T_FACTS,
     T_GROUPS,
@@ -71,6 +71,7 @@ from .layout import (
     T_UNTIL,
     T_WATCHED,
     T_WATCHES,
+    TALK,
     TIMERS,
     TOO_LATE,
     TRACK_WORDS,
@@ -80,7 +81,6 @@ from .layout import (
     WIDEST,
     WORDS,
     Event,
-    Spot,
 )  # fmt: skip
 from .match import found_anchor, sample
 from .memory import kernel, part, view
@@ -92,29 +92,27 @@ from .timers import drop_first
 
 @kernel
 def room(m):
-    """How many events (or deadlines) surely fit, and which table is full when none does.
+    """How many events (or deadlines) surely fit, and which table is full when there are fewer than a few.
 
-    WIDEST bounds what one event can add to any table; a late event may also take back every fired absence.
+    WIDEST bounds what one event can add to any table; an event may also take back every fired absence, each only once.
     """
     meta = view(m, T_META)
-    each = meta[WIDEST]
-    rows = each + meta[FIRED]
-    free, full = (len(view(m, T_HOT)) - meta[STORED]) // each, FULL_RECENT
+    free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
     for n, table in (
-        ((len(view(m, T_OUT_ROWS)) - meta[ROWS]) // rows, FULL_OUT),
-        ((len(view(m, T_OUT_SAID)) - meta[SAID]) // (rows * EVIDENCE), FULL_OUT),
-        ((len(view(m, T_GROUPS)) - meta[GROUPS_LIVE]) // each, FULL_GROUPS),
-        ((len(view(m, T_PENDING)) - meta[PENDING_LIVE]) // each, FULL_PENDING),
-        ((len(view(m, T_HEAP)) - 1 - meta[TIMERS]) // (3 * each), FULL_PENDING),
-        ((len(view(m, T_TRACK_STATES)) - meta[TRACKED]) // each, FULL_TRACKS),
-        ((len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS]) // each, FULL_TRACKS),
-        ((len(view(m, T_RUNS)) - meta[RUNS_LIVE]) // each, FULL_RUNS),
-        ((len(view(m, T_WATCHED)) - meta[WATCHED]) // each, FULL_RUNS),
-        ((len(view(m, T_FACTS)) - meta[STANDING]) // each, FULL_STANDING),
+        (len(view(m, T_OUT_ROWS)) - meta[ROWS] - meta[FIRED], FULL_OUT),
+        ((len(view(m, T_OUT_SAID)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
+        (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
+        (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
+        ((len(view(m, T_HEAP)) - 1 - meta[TIMERS]) // 4, FULL_PENDING),
+        (len(view(m, T_TRACK_STATES)) // 2 - meta[TRACKED], FULL_TRACKS),
+        (len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS], FULL_TRACKS),
+        (len(view(m, T_RUNS)) - meta[RUNS_LIVE], FULL_RUNS),
+        (len(view(m, T_WATCHED)) // 2 - meta[WATCHED], FULL_RUNS),
+        (len(view(m, T_FACTS)) - meta[STANDING], FULL_STANDING),
     ):
         if n < free:
             free, full = n, table
-    return free, full
+    return free // meta[WIDEST], full
 
 
 @part
@@ -201,7 +199,7 @@ def stand(m, active, event, valid_until):
 def take(m, row, value):
     """One event: every role first, then it is stored, so that it never matches itself."""
     kind, listens = view(m, T_KINDS)[view(m, T_KIND)[row]], view(m, T_LISTENS)
-    spot = Spot(0.0, 0.0, 0.0, False)
+    spot = NOWHERE
     if value >= kind.near:
         spot = locate(view(m, T_LON)[row], view(m, T_LAT)[row])
     event = Event(view(m, T_SEQ)[row], view(m, T_TIME)[row], np.int64(view(m, T_SOURCE)[row]), value, spot, row)
@@ -224,10 +222,11 @@ def valid(m, kind, source):
 @part
 def open_batch(m, seq, time, kind, source, lon, lat, bits, until):
     """Enters the columns of a batch into the directory."""
-    m[2 * T_SEQ], m[2 * T_TIME] = seq.ctypes.data, time.ctypes.data
-    m[2 * T_KIND], m[2 * T_SOURCE] = kind.ctypes.data, source.ctypes.data
-    m[2 * T_LON], m[2 * T_LAT] = lon.ctypes.data, lat.ctypes.data
-    m[2 * T_BITS], m[2 * T_UNTIL] = bits.ctypes.data, until.ctypes.data
+    directory = view(m, T_DIRECTORY)
+    directory[2 * T_SEQ], directory[2 * T_TIME] = seq.ctypes.data, time.ctypes.data
+    directory[2 * T_KIND], directory[2 * T_SOURCE] = kind.ctypes.data, source.ctypes.data
+    directory[2 * T_LON], directory[2 * T_LAT] = lon.ctypes.data, lat.ctypes.data
+    directory[2 * T_BITS], directory[2 * T_UNTIL] = bits.ctypes.data, until.ctypes.data
 
 
 @kernel

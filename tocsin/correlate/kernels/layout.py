@@ -29,14 +29,14 @@ DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, 
 
 # ---- the numbers in `meta`: the clock, how full the tables are, and counters
 (
-    CLOCK, WATERMARK, HORIZON, LATENESS, DELAY, WIDEST, WORDS, PUSH, NUMBER, STAMP,
+    CLOCK, WATERMARK, HORIZON, LATENESS, DELAY, WIDEST, TALK, WORDS, PUSH, NUMBER, STAMP,
     STORED, TOP_TIME, FIRED,
     ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
     TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(38)  # fmt: skip
+) = range(39)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -53,9 +53,9 @@ HEARS = _record("series:i8 own:i8")
 SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
 LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 channel:i8")
-SEARCH = _record("limit:f8 angle:f8 lane:i8 rank:i8 predicate:i8 level:i8")
+SEARCH = _record("limit:f8 angle:f8 reach:f8 lane:i8 rank:i8 predicate:i8 level:i8")
 RULE = _record(
-    "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
+    "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 place_reach:f8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
     " thinned:i8 placed:i8 place_level:i8 by_source:i8 fired:i8"
 )
 LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
@@ -74,12 +74,12 @@ RECENT_MORE = _record("seq:i8 bound:i8 expires:i8 passed:i8 shade:i8 group:i8 ov
 HEAD = _record("main:i4 shadow:i4")
 CELL = _record("key:i8 at:i8")
 GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")
-TRACK_STATE = _record("last:i8 words:i8 active:i8")
+TRACK_STATE = _record("key:i8 last:i8 words:i8 active:i8")
 TIMER = _record("deadline:i8 first:i8 second:i8 at:i8")
 PENDING = _record("seq:i8 time:i8 value:f8 x:f8 y:f8 z:f8 source:i8 set:i8 next:i8 alive:i8")
-WATCH_STATE = _record("first:i8 last:i8")
+WATCH_STATE = _record("key:i8 first:i8 last:i8")
 RUN = _record(
-    "start:i8 end:i8 seq:i8 group:i8 x:f8 y:f8 z:f8 slot:i8 prev:i8 next:i8 owner:i8 timers:i8 alive:i8 placed:i8 watch:i8 subject:i8"
+    "start:i8 end:i8 seq:i8 group:i8 prev:i8 next:i8 placed:i8 timers:i8 x:f8 y:f8 z:f8 slot:i8 alive:i8 watch:i8 subject:i8 pad:i8"
 )
 FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output and working memory
@@ -90,7 +90,7 @@ PATH = _record("time:i8 at:i8 taint:i8")
 
 # ---- every table, in the order of the directory that the kernels get (`memory.py`)
 TABLES = (
-    ("meta", I8),
+    ("directory", I8), ("meta", I8),
     ("kinds", KIND), ("listens", I8), ("member", I1), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
     ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
@@ -98,15 +98,15 @@ TABLES = (
     ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("bits", U8), ("until", I8),
     ("hot", RECENT), ("more", RECENT_MORE), ("kept_bits", U8), ("heads", HEAD), ("latest", CELL),
     ("groups", GROUP), ("group_heads", I4), ("evidence", I8),
-    ("track_table", CELL), ("track_states", TRACK_STATE), ("track_words", I4),
+    ("track_states", TRACK_STATE), ("track_words", I4),
     ("heap", TIMER), ("pending", PENDING), ("pending_bits", U8),
-    ("watch_table", CELL), ("watched", WATCH_STATE), ("runs", RUN),
+    ("watched", WATCH_STATE), ("runs", RUN),
     ("facts", FACT), ("fact_heads", I4),
     ("out_rows", ROW), ("out_said", SAYING),
     ("cells", I8), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
-    T_META,
+    T_DIRECTORY, T_META,
     T_KINDS, T_LISTENS, T_MEMBER, T_CHANNELS, T_ROLES, T_HEARS, T_SERIES,
     T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_RULES, T_LINKS, T_STAGES,
     T_SETS, T_SET_RULES, T_WATCHES, T_ACTIVES, T_UNLESS,
@@ -114,9 +114,9 @@ TABLES = (
     T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_BITS, T_UNTIL,
     T_HOT, T_MORE, T_KEPT_BITS, T_HEADS, T_LATEST,
     T_GROUPS, T_GROUP_HEADS, T_EVIDENCE,
-    T_TRACK_TABLE, T_TRACK_STATES, T_TRACK_WORDS,
+    T_TRACK_STATES, T_TRACK_WORDS,
     T_HEAP, T_PENDING, T_PENDING_BITS,
-    T_WATCH_TABLE, T_WATCHED, T_RUNS,
+    T_WATCHED, T_RUNS,
     T_FACTS, T_FACT_HEADS,
     T_OUT_ROWS, T_OUT_SAID,
     T_CELLS, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
@@ -124,11 +124,15 @@ TABLES = (
 
 
 class Spot(NamedTuple):
-    """A place. `known` is False when the event has no usable coordinates: it matches no spatial condition."""
+    """A place: unit vector, distance from the axis (cosine of the latitude), latitude in radians, longitude as a fraction of a
+    turn from the antimeridian. `known` is False without usable coordinates: such an event matches no spatial condition."""
 
     x: float
     y: float
     z: float
+    across: float
+    latitude: float
+    turn: float
     known: bool
 
 

@@ -27,7 +27,6 @@ from .layout import (
     T_META,
     T_SERIES,
     T_TRACK_STATES,
-    T_TRACK_TABLE,
     T_TRACK_WORDS,
     T_TRACKS,
     TRACK_WORDS,
@@ -60,26 +59,22 @@ def slot_of(table, key):
 
 @kernel
 def refill(old, new):
-    """Puts the keys of a table into a larger, empty one."""
+    """Puts the records of a table into a larger, empty one."""
     for i in range(len(old)):
         if old[i].key >= 0:
-            slot = slot_of(new, old[i].key)
-            new[slot].key, new[slot].at = old[i].key, old[i].at
+            new[slot_of(new, old[i].key)] = old[i]
 
 
 @part
 def track_of(m, source, series):
     """The state of a (source, series), made when it is not there yet."""
-    table, meta = view(m, T_TRACK_TABLE), view(m, T_META)
+    states = view(m, T_TRACK_STATES)
     key = (source + 1) << 24 | series
-    slot = slot_of(table, key)
-    if table[slot].key == key:
-        return table[slot].at
-    at = meta[TRACKED]
-    meta[TRACKED] = at + 1
-    table[slot].key, table[slot].at = key, at
-    t = view(m, T_TRACK_STATES)[at]
-    t.last, t.words, t.active = LONG_AGO, -1, 0
+    at = slot_of(states, key)
+    t = states[at]
+    if t.key < 0:
+        view(m, T_META)[TRACKED] += 1
+        t.key, t.last, t.words, t.active = key, LONG_AGO, -1, 0
     return at
 
 

@@ -1,9 +1,9 @@
 """How a kernel reaches the tables: one directory of addresses instead of sixty arguments.
 
-`m` is an int64 array with two numbers for each table of `layout.TABLES`: the address of its first record and how many there
-are. `view(m, T_HOT)` is that table as an array. Handing every table to every function as an argument of its own made each call
-copy hundreds of words and the first start compile for two minutes. The engine's `Memory` owns the arrays, keeps them alive
-and writes the directory again whenever one of them is replaced.
+`m` is the address of an int64 array with two numbers for each table of `layout.TABLES`: the address of its first record and how
+many there are. `view(m, T_HOT)` is that table as an array. Handing every table to every function as an argument of its own made
+each call copy hundreds of words, count references in loops, and the first start compile for two minutes. The engine's
+`Memory` owns the arrays, keeps them alive and writes the directory again whenever one of them is replaced.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ part = njit(cache=True, inline="always")
 
 
 @intrinsic(prefer_literal=True)
-def view(_context, directory, table):
+def view(_context, m, table):
     """The table with this constant number, as a one-dimensional array that owns nothing."""
-    if not isinstance(table, types.IntegerLiteral):
+    if not isinstance(table, types.IntegerLiteral) or not isinstance(m, types.Integer):
         return None
     number = table.literal_value
     dtype = TABLES[number][1]
     array_type = types.Array(from_dtype(dtype), 1, "C")
 
-    def codegen(context, builder, signature, arguments):
-        entries = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    def codegen(context, builder, _signature, arguments):
+        entries = builder.inttoptr(arguments[0], context.get_value_type(types.int64).as_pointer())
         address, length = (
             builder.load(cgutils.gep_inbounds(builder, entries, context.get_constant(types.intp, 2 * number + i))) for i in range(2)
         )
@@ -43,4 +43,4 @@ def view(_context, directory, table):
         populate_array(array, data=data, shape=[length], strides=[size], itemsize=size, meminfo=None)
         return array._getvalue()
 
-    return array_type(directory, table), codegen
+    return array_type(types.int64, table), codegen

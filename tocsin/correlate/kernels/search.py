@@ -9,7 +9,7 @@ from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS,
 from .memory import kernel, part, view
 from .recent import holds
 
-CELL, AT, CHAIN, COUNT = range(4)  # the cursor: cell, position, chain, how many cells
+CELL, AT, CHAIN, COUNT, LATER = range(5)  # the cursor: cell, position, chain, how many cells, whether newer entries were passed
 MAIN, ASIDE = 0, 1
 
 
@@ -20,13 +20,14 @@ def again(m):
     cursor[CELL] = -1
     cursor[AT] = -1
     cursor[CHAIN] = ASIDE
+    cursor[LATER] = 0
 
 
 @kernel
 def begin(m, search, spot):
     """Starts a search around `spot`."""
     s = view(m, T_SEARCHES)[search]
-    view(m, T_CURSOR)[COUNT] = cover(m, s.level, spot, s.angle)
+    view(m, T_CURSOR)[COUNT] = cover(m, s.level, spot, s.angle, s.reach)
     again(m)
 
 
@@ -46,7 +47,7 @@ def walk_main(m, s, key, at, lo, hi, spot):
     """The next accepted entry of a main chain from `at` on. Entries are in arrival order, so the walk ends only where no
     earlier arrival can be as new as `lo` (`bound` is the newest event time stored up to then)."""
     hot = view(m, T_HOT)
-    visited = 0
+    visited, later = 0, 0
     while at >= 0:
         e = hot[at]
         visited += 1
@@ -54,9 +55,12 @@ def walk_main(m, s, key, at, lo, hi, spot):
             if view(m, T_MORE)[at].bound < lo:
                 at = -1
                 break
-        elif e.time <= hi and e.key == key and accepts(m, s, at, spot):
+        elif e.time > hi:
+            later = 1
+        elif e.key == key and accepts(m, s, at, spot):
             break
         at = e.older
+    view(m, T_CURSOR)[LATER] |= later
     view(m, T_META)[VISITED] += visited
     return at
 

@@ -10,6 +10,7 @@ event that completes chains as several steps fires once, as the latest of them.
 from __future__ import annotations
 
 from .alerts import fire
+from .cells import spot_at
 from .layout import (
     FIRST_STEP,
     LONG_AGO,
@@ -32,7 +33,6 @@ from .layout import (
     T_STAGES,
     WORDS,
     ZERO,
-    Spot,
 )
 from .memory import kernel, part, view
 from .recent import holds
@@ -76,7 +76,7 @@ def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at)
     best, best_time, taint = NONE, LONG_AGO, ZERO
     begin(m, search, spot)
     while True:
-        at = seek(m, search, lo, hi, spot)
+        at = seek(m, search, max(lo, best_time), hi, spot)
         if at < 0:
             return best, taint
         time = hot[at].time
@@ -104,7 +104,7 @@ def extend(m, rule, here, event, depth):
     time, spot = event.time, event.spot
     if depth != 0 and depth != here:
         e = hot[path[depth - 1].at]
-        time, spot = e.time, Spot(e.x, e.y, e.z, True)
+        time, spot = e.time, spot_at(e.x, e.y, e.z)
     first = view(m, T_RULES)[rule].step
     if step < here:
         link = view(m, T_LINKS)[first + step]

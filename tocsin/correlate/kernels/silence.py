@@ -9,6 +9,7 @@ Runs older than lateness are forgotten.
 from __future__ import annotations
 
 from .alerts import fire, take_back
+from .cells import NOWHERE, spot_at
 from .layout import (
     ANCHOR,
     LATENESS,
@@ -19,12 +20,10 @@ from .layout import (
     RUNS_TOP,
     T_META,
     T_RUNS,
-    T_WATCH_TABLE,
     T_WATCHED,
     T_WATCHES,
     WATCHED,
     ZERO,
-    Spot,
 )  # fmt: skip
 from .match import found_anchor, slot_of
 from .memory import kernel, part, view
@@ -36,16 +35,12 @@ UNDECIDED, DECIDED = -1, -2  # instead of an alert's number: the gap after a run
 @kernel
 def watched(m, watch, subject):
     """The state of a (watch, subject), made when it is not there yet."""
-    table, meta = view(m, T_WATCH_TABLE), view(m, T_META)
+    states = view(m, T_WATCHED)
     key = subject << 24 | watch
-    slot = slot_of(table, key)
-    if table[slot].key == key:
-        return table[slot].at
-    at = meta[WATCHED]
-    meta[WATCHED] = at + 1
-    table[slot].key, table[slot].at = key, at
-    w = view(m, T_WATCHED)[at]
-    w.first, w.last = -1, -1
+    at = slot_of(states, key)
+    if states[at].key < 0:
+        view(m, T_META)[WATCHED] += 1
+        states[at].key, states[at].first, states[at].last = key, -1, -1
     return at
 
 
@@ -53,7 +48,9 @@ def watched(m, watch, subject):
 def voice(run, time, seq, spot):
     """The newest event of a run."""
     run.end, run.seq = time, seq
-    run.x, run.y, run.z, run.placed = spot.x, spot.y, spot.z, 1 if spot.known else 0
+    run.placed = 0
+    if spot.known:
+        run.x, run.y, run.z, run.placed = spot.x, spot.y, spot.z, 1
 
 
 @kernel
@@ -65,7 +62,7 @@ def arm(m, at):
 
 
 @kernel
-def new_run(m, owner, watch, subject, before, time, seq, spot):
+def new_run(m, watch, subject, before, time, seq, spot):
     """Puts a run of one event behind the run `before` (-1: in front of all)."""
     meta, runs = view(m, T_META), view(m, T_RUNS)
     meta[RUNS_LIVE] += 1
@@ -76,10 +73,10 @@ def new_run(m, owner, watch, subject, before, time, seq, spot):
         at = meta[RUNS_TOP]
         meta[RUNS_TOP] = at + 1
     run = runs[at]
-    run.start, run.group, run.slot, run.owner, run.watch, run.subject = time, UNDECIDED, -1, owner, watch, subject
+    run.start, run.group, run.slot, run.watch, run.subject = time, UNDECIDED, -1, watch, subject
     run.timers, run.alive, run.prev = 0, 1, before
     voice(run, time, seq, spot)
-    w = view(m, T_WATCHED)[owner]
+    w = view(m, T_WATCHED)[watched(m, watch, subject)]
     run.next = runs[before].next if before >= 0 else w.first
     if before >= 0:
         runs[before].next = at
@@ -98,7 +95,7 @@ def remove_run(m, at):
     """Takes a run out of its list; its place is free again once its timers have run off."""
     runs = view(m, T_RUNS)
     run = runs[at]
-    w = view(m, T_WATCHED)[run.owner]
+    w = view(m, T_WATCHED)[watched(m, run.watch, run.subject)]
     if run.prev >= 0:
         runs[run.prev].next = run.next
     else:
@@ -124,16 +121,15 @@ def free_run(m, at):
 def heard(m, watch, subject, event):
     """An event of a watched source or feed."""
     runs = view(m, T_RUNS)
-    owner = watched(m, watch, subject)
     window = view(m, T_WATCHES)[watch].window
-    at = view(m, T_WATCHED)[owner].last
+    at = view(m, T_WATCHED)[watched(m, watch, subject)].last
     while at >= 0 and runs[at].start > event.time:
         at = runs[at].prev
     if at >= 0 and event.time - runs[at].end <= window:
         if event.time >= runs[at].end:
             extend(m, at, event)
     else:
-        at = new_run(m, owner, watch, subject, at, event.time, event.seq, event.spot)
+        at = new_run(m, watch, subject, at, event.time, event.seq, event.spot)
     after = runs[at].next
     if after >= 0 and runs[after].start - runs[at].end <= window:
         merge(m, at, after)
@@ -185,7 +181,7 @@ def silent(m, at, deadline):
     """The gap after a run is real. The run is kept until no late event can fall into the gap."""
     run = view(m, T_RUNS)[at]
     found_anchor(m, run.seq, run.subject)
-    spot = Spot(run.x, run.y, run.z, run.placed == 1)
+    spot = spot_at(run.x, run.y, run.z) if run.placed == 1 else NOWHERE
     rule = view(m, T_WATCHES)[run.watch].rule
     number, slot = fire(m, rule, run.seq, deadline, run.subject, spot, ZERO if run.seq < 0 else ONE)
     run.group = number if number >= 0 else DECIDED
@@ -197,6 +193,5 @@ def silent(m, at, deadline):
 @part
 def declare(m, watch, subject, clock):
     """A subject known beforehand starts now, as if heard."""
-    owner = watched(m, watch, subject)
-    if view(m, T_WATCHED)[owner].first < 0:
-        new_run(m, owner, watch, subject, NONE, clock, NONE, Spot(0.0, 0.0, 0.0, False))
+    if view(m, T_WATCHED)[watched(m, watch, subject)].first < 0:
+        new_run(m, watch, subject, NONE, clock, NONE, NOWHERE)
