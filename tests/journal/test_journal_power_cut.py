@@ -5,7 +5,11 @@ synced. The negative control runs the server's own default (sync every two minut
 """
 
 import asyncio
+import os
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from journal_world import batch, entries, ids, world
@@ -42,6 +46,14 @@ def disk(tmp_path):
     built.off()
 
 
+def freeze(pid):
+    """A power cut stops the server in the same moment. Left running, it may get a success from an fsync that raced with the
+    shutdown call (seen: one entry in 2 of 200 cuts), which no power cut can do."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(task.read_text().rsplit(")", 1)[1].split()[0] not in "TD" for task in Path(f"/proc/{pid}/task").glob("*/stat")):
+        time.sleep(0.001)
+
+
 async def publish_until_cut(disk, seconds, acked, start, **options):
     """Publishes from several feeds, cuts the power after a while, kills the server; `acked`: first id -> seq."""
     number = start
@@ -55,6 +67,7 @@ async def publish_until_cut(disk, seconds, acked, start, **options):
 
         tasks = [asyncio.create_task(publish(f"f{i}")) for i in range(4)]
         await asyncio.sleep(seconds)
+        freeze(server.process.pid)
         await asyncio.to_thread(disk.cut)
         server.process.kill()
         for task in tasks:

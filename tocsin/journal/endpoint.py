@@ -33,10 +33,13 @@ class Endpoint:
     store: str | None = None
 
     def disk_words(self) -> str:
-        """`; its disk is full (...)` when that explains why an embedded server is away."""
-        if self.store is None or not Path(self.store).exists():
+        """`; its disk is full (...)` or the like, when that explains why an embedded server is away."""
+        if self.store is None:
             return ""
-        room = os.statvfs(self.store)
+        try:
+            room = os.statvfs(self.store)
+        except OSError as error:
+            return f"; its disk does not answer ({error})"
         free = room.f_bavail * room.f_frsize
         return f"; its disk is full ({free >> 20} MB free below {self.store}): free some space" if free < FULL_BYTES else ""
 
