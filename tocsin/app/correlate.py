@@ -19,7 +19,7 @@ from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.reader import fetch, last_seq, read
-from tocsin.kernel.fault import Fatal
+from tocsin.kernel.fault import Fatal, Retriable
 from tocsin.model.alert import Alert
 from tocsin.model.city import City
 
@@ -74,6 +74,14 @@ async def correlator_for(city: City, journal: Journal, snapshot: Path, exercise:
     )
 
 
+async def behind(journal: Journal, seq: int) -> int | None:
+    """Entries after `seq`; None while the journal is away, which is no reason to end."""
+    try:
+        return max(0, await last_seq(journal) - seq)
+    except Retriable:
+        return None
+
+
 async def report(journal: Journal, correlator: Correlator) -> None:
     """`health.correlate`, once a second."""
     while True:
@@ -83,7 +91,7 @@ async def report(journal: Journal, correlator: Correlator) -> None:
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "last_seq": correlator.seq,
-            "behind": max(0, await last_seq(journal) - correlator.seq) if journal.connected else None,
+            "behind": await behind(journal, correlator.seq),
             "ingest_to_alert_ms": {
                 "p50": None if p50 is None else round(p50 * 1e3, 2),
                 "p99": None if p99 is None else round(p99 * 1e3, 2),
