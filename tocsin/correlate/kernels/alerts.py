@@ -59,6 +59,10 @@ def suppressed(m, rule, spot, time):
     return False
 
 
+#: Squared chords that differ by less are the same distance: micrometres within a city, above the rounding of the vectors.
+TIE = 1e-18
+
+
 @kernel
 def bucket(rule, source, cell, mask):
     """Chain of a group: by rule, by source when thinned by source, by cell when thinned by place (-1 otherwise)."""
@@ -101,7 +105,8 @@ def look(m, rule, source, cell, spot, time, best, nearest):
         if g.rule == rule and g.source == source and time - g.newest <= r.hold and (g.placed != 0) == (cell >= 0):
             away = apart(g, spot) if cell >= 0 else 0.0
             limit = r.place if cell >= 0 else 0.0
-            if away <= limit and (away < nearest or (away == nearest and (best < 0 or g.number > groups[best].number))):
+            closer, as_close = away < nearest - TIE, away <= nearest + TIE
+            if away <= limit and (closer or (as_close and (best < 0 or g.number > groups[best].number))):
                 best, nearest = at, away
         before = at
         at = after
