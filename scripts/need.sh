@@ -36,7 +36,7 @@ test)
   has mosquitto_pub || missing="$missing mosquitto-clients"
   has promtool || missing="$missing prometheus"
   has mkfs.xfs || [ -x /sbin/mkfs.xfs ] || [ -x /usr/sbin/mkfs.xfs ] || missing="$missing xfsprogs"
-  has xmllint || missing="$missing libxml2-utils"
+  has strace || missing="$missing strace"
   [ -z "$missing" ] && exit 0
   if [ "$(id -u)" = 0 ] && has apt-get; then
     echo "Installing what the tests talk to:$missing"

@@ -49,7 +49,8 @@ HEALTH_SECONDS = 1.0
 def endpoint_of(node: NodeFile) -> Endpoint:
     """How a process of this node reaches the journal."""
     embedded = Path(node.data, "nats.conf").exists()
-    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded)
+    store = str(Path(node.data, "journal")) if embedded else None
+    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded, store=store)
 
 
 async def run(node: NodeFile) -> None:

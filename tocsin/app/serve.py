@@ -30,6 +30,7 @@ from tocsin.journal.connection import Journal, connect
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
+from tocsin.journal.streams import ALERTS
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.alert import Transition
@@ -134,8 +135,10 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
     """Applies the alerts stream, many messages in a transaction while catching up, at once when live."""
     pending: asyncio.Queue[tuple[int, str, dict[str, Any]]] = asyncio.Queue(maxsize=4 * BATCH)
 
+    start = store.start(await last_seq(journal, ALERTS))
+
     async def fetch() -> None:
-        async for message in read_alerts(journal, store.position + 1):
+        async for message in read_alerts(journal, start):
             await pending.put(message)
 
     async with asyncio.TaskGroup() as group:
