@@ -35,7 +35,8 @@ def templates(per_body: int, count: int) -> list[bytes]:
         f'{{"id":"{BODY.decode()}-{i}","s":"s{source}","k":"kind.{kind}","t":{TIME.decode()},"x":{lon},"y":{lat},"v":{value}}}'
         for i, (source, kind, lon, lat, value) in enumerate(rows)
     ]
-    return [("\n".join(lines[i * per_body : (i + 1) * per_body]) + "\n").encode() for i in range(count)]
+    probe = f'{{"id":"{BODY.decode()}-p","s":"p","k":"probe","t":{TIME.decode()},"x":-74.0,"y":40.7,"v":1}}'
+    return [("\n".join([*lines[i * per_body : (i + 1) * per_body - 1], probe]) + "\n").encode() for i in range(count)]
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """From firings to alerts: ids, evidence with distances, reasons in words, revisions that a storm cannot multiply.
 
-A raise, a retraction and a return are told at once; matches that join an alert are told at most once a second of journal clock.
+A raise, a retraction and a return are told at once; matches that join an alert are told at most once a second of journal clock,
+less often the older it is (`next_telling`).
 What is told is always computed from the whole case, so that the newest revision does not depend on what was told before.
 """
 
@@ -43,6 +44,12 @@ class Context:
     source_name: Callable[[int], tuple[str, str | None]]
     skew: Callable[[str], int]
     exercise: bool = False
+
+
+def next_telling(case: Case) -> int:
+    """When matches that joined may be told: a tenth of the alert's age after the last telling, between a second and a minute.
+    A count on an old alert may lag a little; a storm must not fill the journal with revisions."""
+    return case.told + min(MINUTE, max(SECOND, (case.told - case.known_at) // 10))
 
 
 class Assembler:
@@ -121,7 +128,7 @@ class Assembler:
         while self._waiting and (everything or self._waiting[0][0] <= clock):
             at, name = heapq.heappop(self._waiting)
             case = self.ledger.cases.get(name)
-            if case is not None and case.pending and at == case.told + SECOND:
+            if case is not None and case.pending and at == next_telling(case):
                 names[name] = None
         return [self.ledger.cases[name] for name in names if name in self.ledger.cases]
 
@@ -171,7 +178,7 @@ class Assembler:
         case.updated = clock
         if not case.pending:
             case.pending = True
-            heapq.heappush(self._waiting, (case.told + SECOND, case.id))
+            heapq.heappush(self._waiting, (next_telling(case), case.id))
 
     def _render(self, case: Case, facts: Facts) -> Alert:
         rule = self._rules[case.rule]
@@ -253,7 +260,7 @@ class Assembler:
         self.orphans = state["orphans"]
         self._urgent.clear()
         self._unsettled.clear()
-        self._waiting = [(case.told + SECOND, case.id) for case in self.ledger.cases.values() if case.pending]
+        self._waiting = [(next_telling(case), case.id) for case in self.ledger.cases.values() if case.pending]
         heapq.heapify(self._waiting)
 
 
