@@ -54,7 +54,7 @@ mapping:
 attrs:
   station: note.station
 """
-HIGH_WATER = """---
+MORE_RULES = """---
 rule: high-water
 title: Water above the quay
 why: The quay stands 300 cm above the datum.
@@ -63,6 +63,15 @@ when:
 alert:
   severity: severe
   headline: "Water at {value} {unit}"
+---
+rule: several-calls
+title: Several calls from one block
+why: Two callers see the same thing.
+when:
+  cluster: {of: call.medical, sources: 2, within: 300 m, during: 10 min}
+alert:
+  severity: severe
+  headline: "{text}"
 """
 
 
@@ -81,7 +90,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         "warnings": WARNINGS,
         "calls": CALLS,
     }
-    city = write_city(folder / "city", RULES + HIGH_WATER, feeds)
+    city = write_city(folder / "city", RULES + MORE_RULES, feeds)
     (city / "panel.log").touch()
     with running(city, folder / "data") as node:
         yield node

@@ -139,7 +139,7 @@ class Node:
             try:
                 if found := condition():
                     return found
-            except (httpx.HTTPError, OSError):
+            except (httpx.HTTPError, OSError, LookupError):
                 pass
             assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
             time.sleep(0.1)

@@ -1,0 +1,77 @@
+"""The disk of a whole node fills up: senders are told to come again, nothing acknowledged is lost, it goes on when there is room."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.node_world import Node, ndjson, reading, replayed, running, write_city
+
+pytestmark = pytest.mark.root
+ROWS = 300
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tocsin-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def pair(number: int) -> bytes:
+    """Two sensors that confirm each other, and enough harmless readings that the batch needs new pages on the disk."""
+    place = 2_000.0 * number
+    harmless = [reading(f"{number}x{row}", f"x{row}", 1, place + 900) for row in range(ROWS)]
+    return ndjson(reading(f"{number}a", "a", 200, place), reading(f"{number}b", "b", 300, place + 50), *harmless)
+
+
+def take_all(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as out:
+        while True:
+            out.write(b"x" * 4096)
+
+
+def refused(node: Node, number: int, taken: list[bytes]) -> httpx.Response:
+    """The first answer that is no acknowledgement. What the disk just had room for is acknowledged still, and `taken`."""
+    for attempt in range(20):
+        body = pair(number + attempt)
+        answer = node.post(body)
+        if answer.status_code != 202:
+            return answer
+        taken.append(body)
+    raise AssertionError("the disk never filled")
+
+
+def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_path: Path) -> None:
+    city, data = write_city(tmp_path / "city"), small_disk / "data"
+    with running(city, data) as node:
+        taken = [pair(number) for number in range(3)]
+        for body in taken:
+            assert node.post(body).status_code == 202
+        for number in range(3):
+            node.alert_near(2_000.0 * number)
+        filler = small_disk / "filler"
+        with pytest.raises(OSError, match="No space"):
+            take_all(filler)
+        answer = refused(node, 100, taken)
+        assert answer.status_code == 503, answer.text
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json()["title"] == "Service unavailable"
+        assert answer.json()["detail"]
+        filler.unlink()
+        for number in range(3, 6):
+            taken.append(pair(number))
+            assert node.post_until_taken(taken[-1]).status_code == 202
+        for number in range(6):
+            node.alert_near(2_000.0 * number, patience=120)
+        node.eventually("ready again", lambda: httpx.get(node.http + "/readyz", timeout=10).status_code == 200)
+        for body in taken:  # known still, so they are still there
+            again = node.post(body).json()
+            assert (again["accepted"], again["duplicates"]) == (0, ROWS + 2)
+    assert replayed(city, data)["equal"]
