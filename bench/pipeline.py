@@ -200,7 +200,7 @@ async def measure(a: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         seen = Seen()
         watcher = asyncio.create_task(watch(node.address, seen))
         await seen.ready.wait()
-        await step(node, seen, 2_000, 3.0)  # first use of everything
+        await step(node, seen, 10_000, a.warm)  # first use of everything; the first alert of each rule
         for wanted in [int(float(r)) for r in a.rates.split(",")]:
             row = await step(node, seen, wanted, a.seconds)
             rows.append({"rules": a.rules, "batch": round(wanted * EVERY), **row})
@@ -244,11 +244,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rates", default="10000,25000,50000,75000,100000,125000,150000", help="events a second to try, rising")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each rate is held")
     parser.add_argument("--rules", type=int, default=1000)
+    parser.add_argument("--warm", type=float, default=20.0, help="seconds of 10,000 events/s before anything is measured")
     parser.add_argument("--quick", action="store_true", help="two rates, 3 seconds each")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     a = parser.parse_args(argv)
     if a.quick:
-        a.rates, a.seconds = "10000,50000", 3.0
+        a.rates, a.seconds, a.warm = "10000,50000", 3.0, 5.0
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         p50, p99 = fdatasync_ms(Path(folder))
         here = machine() | {"fdatasync_p50_ms": round(p50, 2), "fdatasync_p99_ms": round(p99, 2)}

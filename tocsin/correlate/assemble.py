@@ -47,9 +47,9 @@ class Context:
 
 
 def next_telling(case: Case) -> int:
-    """When matches that joined may be told: a tenth of the alert's age after the last telling, between a second and a minute.
-    A count on an old alert may lag a little; a storm must not fill the journal with revisions."""
-    return case.told + min(MINUTE, max(SECOND, (case.told - case.known_at) // 10))
+    """When matches that joined may be told: as long after the last telling as the alert was old then, between a second and half a
+    minute. What joins rarely is told at once; a storm must not fill the journal with revisions."""
+    return case.told + min(MINUTE // 2, max(SECOND, case.told - case.known_at))
 
 
 class Assembler:
