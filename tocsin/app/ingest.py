@@ -135,10 +135,11 @@ def journal_metrics(journal: Journal, process: str) -> str:
         "retries": "Appends that had to be repeated.",
         "reconnects": "Times the connection to the journal went.",
         "damaged_entries": "Entries that could not be read.",
+        "missing_entries": "Sequence numbers without an entry: lost, or left out after a loss.",
         "rewinds": "Times the server had forgotten entries it had acknowledged.",
     }
     counts = journal.counters
-    values = (counts.published, counts.retried, counts.reconnects, counts.damaged, counts.rewinds)
+    values = (counts.published, counts.retried, counts.reconnects, counts.damaged, counts.missing, counts.rewinds)
     lines = []
     for (name, words), value in zip(told.items(), values, strict=True):
         full = f"tocsin_{process}_journal_{name}_total"

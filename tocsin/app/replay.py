@@ -65,6 +65,7 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
         "alerts": len(told),
         "alerts_hash": again_hash,
         "live_alerts_hash": live,
+        "missing": journal.counters.missing + journal.counters.damaged,
         "equal": again_hash == live,
         "cpu_s": round(seconds, 2),
     }
@@ -76,6 +77,8 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(told))
     else:
         verdict = "the same as live" if told["equal"] else f"NOT the same as live ({told['live_alerts_hash']})"
+        if told["missing"]:
+            verdict += "; the journal has lost entries, so what rested on them cannot be found again"
         print(
             f"{told['events']} events of {told['entries']} entries, {told['alerts']} alerts, hash {told['alerts_hash']}: {verdict}",
             file=sys.stderr,
