@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -21,8 +22,8 @@ from .kernels.recent import bury
 from .state import Memory
 from .tables import compile_plan
 
-#: Version of the snapshot's layout; another one is refused.
-SNAPSHOT: Final = 1
+#: Fingerprint of the layout of all tables; a snapshot of another layout is refused.
+SNAPSHOT: Final = hashlib.sha256(repr((layout.TABLES, layout.META_SIZE)).encode()).hexdigest()[:16]
 _NAMED = {
     "matches": layout.MATCHES,
     "stored": layout.ENTRIES,

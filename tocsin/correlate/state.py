@@ -66,7 +66,7 @@ class Memory:
         for name, array in (tables.arrays | tables.of_kinds(())).items():
             self.put(name, array)
         n, half, waiting = 1 << ring, 1 << sources, 1 << pending
-        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 2 * n, "dead": n})
+        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 1 << heads, "dead": n})
         self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 2 * waiting, "pending": waiting, "pending_bits": waiting})
@@ -106,7 +106,7 @@ class Memory:
             made[: len(self._arrays[name])] = self._arrays[name]
             self.put(name, made)
 
-    def _rekey(self, name: str, size: int) -> None:
+    def rekey(self, name: str, size: int) -> None:
         """Puts the keys of an open-addressing table into one of another size."""
         old = self._arrays[name]
         self._make({name: size})
@@ -135,6 +135,8 @@ class Memory:
         size = len(self._arrays["hot"])
         moved = np.empty(size, np.int32)
         left = compact(self.m, moved, 0)
+        if self._room_for_newest():
+            relink(self.m)
         if not self._tight(layout.STORED, "hot"):
             return
         if size < self.ring_max or size < 8 * int(self.meta[layout.WIDEST]):
@@ -142,9 +144,18 @@ class Memory:
         elif left + int(self.meta[layout.WIDEST]) > size - size // 8:
             compact(self.m, moved, left // 4 + 1)
 
+    def _room_for_newest(self) -> bool:
+        """Makes the table of newest entries larger when it should be; the chains must then be built again."""
+        size = old = len(self._arrays["latest"])
+        while 4 * (int(self.meta[layout.NEWEST]) + int(self.meta[layout.WIDEST])) > size:
+            size *= 2
+        if size > old:
+            self._make({"latest": size})
+        return size > old
+
     def _resize_recent(self, size: int) -> None:
         self._lengthen(("hot", "more", "kept_bits"), size)
-        self._make({"heads": max(len(self._arrays["heads"]), size // 2), "latest": 2 * size, "dead": size})
+        self._make({"heads": max(len(self._arrays["heads"]), size // 2), "dead": size})
         relink(self.m)
 
     def _grow_out(self) -> None:
@@ -168,7 +179,7 @@ class Memory:
 
     def _grow_tracks(self) -> None:
         if self._tight(layout.TRACKED, "track_states", 4):
-            self._rekey("track_states", 2 * len(self._arrays["track_states"]))
+            self.rekey("track_states", 2 * len(self._arrays["track_states"]))
         if self._tight(layout.TRACK_WORDS, "track_words"):
             self._lengthen(("track_words",), 2 * len(self._arrays["track_words"]))
 
@@ -176,14 +187,14 @@ class Memory:
         if self._tight(layout.RUNS_LIVE, "runs"):
             self._lengthen(("runs",), 2 * len(self._arrays["runs"]))
         if self._tight(layout.WATCHED, "watched", 4):
-            self._rekey("watched", 2 * len(self._arrays["watched"]))
+            self.rekey("watched", 2 * len(self._arrays["watched"]))
 
     def reserve_runs(self, n: int) -> None:
         """Makes room for n more runs with their states and timers."""
         self._lengthen(("runs",), len(self._arrays["runs"]) + n)
         self._lengthen(("heap",), len(self._arrays["heap"]) + n)
         while 4 * (n + int(self.meta[layout.WATCHED])) > len(self._arrays["watched"]):
-            self._rekey("watched", 2 * len(self._arrays["watched"]))
+            self.rekey("watched", 2 * len(self._arrays["watched"]))
 
     def _grow_standing(self) -> None:
         """Forgets facts that ended before anything that may still come; doubles the table when many are left."""
@@ -236,4 +247,5 @@ class Memory:
         self._make({"group_heads": 2 * len(self._arrays["groups"])})
         rehang(self.m)
         self.replace_facts(self.use(layout.STANDING, "facts").copy())
+        self._room_for_newest()
         self._resize_recent(len(self._arrays["hot"]))

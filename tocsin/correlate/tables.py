@@ -213,13 +213,15 @@ class Tables:
     found: int  # most events a match is looked for with
     talk: int  # most evidence one firing can bring
     widest: int
+    series_of: dict[int, int]  # channel -> its first series, and its first watch by source
+    watch_of: dict[int, int]
     low: Table  # per channel: lowest value that matters, and that needs a place
     near: Table
     load: Table  # per channel: most that one event can add to a table
 
     def of_kinds(self, kinds: Iterable[tuple[str, str | None]]) -> dict[str, Table]:
         """The tables that say who listens to which (kind, dimension)."""
-        rows: list[tuple[int, int, float, float]] = []
+        rows: list[tuple[int, int, float, float, int, int]] = []
         listens: list[int] = []
         member = []
         for kind, dimension in kinds:
@@ -229,7 +231,8 @@ class Tables:
             member.append(np.isin(np.arange(max(len(self.channels), 1)), mine))
             low = min((float(self.low[c]) for c in mine), default=math.inf)
             near = min((float(self.near[c]) for c in mine), default=math.inf)
-            rows.append((first, len(listens), low, near))
+            series, watch = (next((at[c] for c in mine if c in at), -1) for at in (self.series_of, self.watch_of))
+            rows.append((first, len(listens), low, near, series, watch))
             self.widest = max(self.widest, sum(int(self.load[c]) for c in mine))
         return {
             "kinds": np.array(rows, layout.KIND),
@@ -293,6 +296,13 @@ def _freeze(b: Builder) -> Tables:
         lists=max(len(b.actives), 1),
         found=max(found, layout.EVIDENCE) + layout.STEPS_MAX,
         widest=max([4, *(int(s["last"] - s["first"]) for s in sets)]),
+        series_of={channel: position for channel, position, own in reversed(hears) if own},
+        watch_of={
+            channel: role.detail
+            for channel, of in b.roles.items()
+            for role in of
+            if role.what == layout.HEARD and not b.watches[role.detail][2]
+        },
         low=low,
         near=near,
         load=load,
@@ -306,7 +316,8 @@ def _lanes(b: Builder, order: list[int], words: int) -> tuple[Table, Table, Tabl
     for at, lane in enumerate(b.lanes[i] for i in order):
         first = len(ranks)
         ranks += sorted(lane.thresholds)
-        rows.append((lane.keep, first, len(ranks), lane.level, lane.coalesce, -1 in lane.predicates, lane.channel))
+        asks = len(lane.predicates - {-1}) > 0
+        rows.append((lane.keep, first, len(ranks), lane.level, lane.coalesce, -1 in lane.predicates, asks, lane.channel))
         for predicate in lane.predicates - {-1}:
             bits[at, predicate >> 6] |= np.uint64(1 << (predicate & 63))
     return table(layout.LANE, rows), np.array(ranks or [math.inf]), bits

@@ -10,7 +10,7 @@ import numpy as np
 
 from .absence import arrived, decide, expect
 from .alerts import fire
-from .cells import NOWHERE, locate
+from .cells import NOWHERE, locate, mix
 from .cluster import cluster
 from .layout import (
     AFTER,
@@ -32,6 +32,7 @@ from .layout import (
     HEARD,
     HORIZON,
     LATENESS,
+    NEWEST,
     ONE,
     PENDING_LIVE,
     PLAIN,
@@ -54,6 +55,7 @@ from .layout import (
     T_KIND,
     T_KINDS,
     T_LAT,
+    T_LATEST,
     T_LISTENS,
     T_LON,
     T_META,
@@ -82,12 +84,14 @@ from .layout import (
     WORDS,
     Event,
 )  # fmt: skip
-from .match import found_anchor, sample
-from .memory import kernel, part, view
+from .match import found_anchor, sample, slot_of, track_key
+from .memory import kernel, part, prefetch, view
 from .recent import holds, rank_of, store, wanted
 from .sequence import sequence
-from .silence import declare, heard, rang
+from .silence import declare, heard, rang, watch_key
 from .timers import drop_first
+
+AHEAD = 8  # rows: how far ahead the states of sources are fetched
 
 
 @kernel
@@ -99,6 +103,7 @@ def room(m):
     meta = view(m, T_META)
     free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
     for n, table in (
+        (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
         (len(view(m, T_OUT_ROWS)) - meta[ROWS] - meta[FIRED], FULL_OUT),
         ((len(view(m, T_OUT_SAID)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
@@ -229,6 +234,29 @@ def open_batch(m, seq, time, kind, source, lon, lat, bits, until):
     directory[2 * T_BITS], directory[2 * T_UNTIL] = bits.ctypes.data, until.ctypes.data
 
 
+@part
+def fetch(m, kind, source):
+    """Brings the state of a source near that an event some rows on will need."""
+    k = view(m, T_KINDS)[kind]
+    if k.series >= 0:
+        states = view(m, T_TRACK_STATES)
+        prefetch(states, mix(track_key(source, k.series), len(states) - 1))
+    if k.watch >= 0:
+        watched = view(m, T_WATCHED)
+        prefetch(watched, mix(watch_key(source, k.watch), len(watched) - 1))
+
+
+@part
+def fetch_run(m, kind, source):
+    """Brings the newest run of a source near, once its state is."""
+    k = view(m, T_KINDS)[kind]
+    if k.watch >= 0:
+        watched = view(m, T_WATCHED)
+        state = watched[slot_of(watched, watch_key(source, k.watch))]
+        if state.key >= 0:
+            prefetch(view(m, T_RUNS), state.last)
+
+
 @kernel
 def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
     """Events of a batch (columns.py) from `row` on. Returns (row it stopped before, full table or DONE or BAD_CODE)."""
@@ -251,6 +279,9 @@ def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
             free, full = room(m)
             if free <= 0:
                 return row, full
+        if row + AHEAD < len(kind):
+            fetch(m, kind[row + AHEAD], np.int64(source[row + AHEAD]))
+            fetch_run(m, kind[row + AHEAD // 2], np.int64(source[row + AHEAD // 2]))
         take(m, row, v if v == v else -np.inf)
         free -= 1
         row += 1

@@ -30,13 +30,13 @@ DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, 
 # ---- the numbers in `meta`: the clock, how full the tables are, and counters
 (
     CLOCK, WATERMARK, HORIZON, LATENESS, DELAY, WIDEST, TALK, WORDS, PUSH, NUMBER, STAMP,
-    STORED, TOP_TIME, FIRED,
+    STORED, TOP_TIME, NEWEST, FIRED,
     ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
     TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(39)  # fmt: skip
+) = range(40)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -46,13 +46,13 @@ def _record(spec: str) -> np.dtype:
 
 I1, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i4", "i8", "f8", "u8"))
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
-KIND = _record("first:i8 last:i8 low:f8 near:f8")
+KIND = _record("first:i8 last:i8 low:f8 near:f8 series:i8 watch:i8")
 CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
 ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
 HEARS = _record("series:i8 own:i8")
 SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
-LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 channel:i8")
+LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8")
 SEARCH = _record("limit:f8 angle:f8 reach:f8 lane:i8 rank:i8 predicate:i8 level:i8")
 RULE = _record(
     "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 place_reach:f8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
@@ -68,9 +68,9 @@ UNLESS = _record("limit:f8 list:i8")
 LEVEL = _record("first:i8 rows:i8")
 SOURCE = _record("feed:i8 named:i8")
 # ---- the state
-RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lane:i4 state:i4")
+RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lag:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"
-RECENT_MORE = _record("seq:i8 bound:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
+RECENT_MORE = _record("seq:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
 HEAD = _record("main:i4 shadow:i4")
 CELL = _record("key:i8 at:i8")
 GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")

@@ -66,10 +66,16 @@ def refill(old, new):
 
 
 @part
+def track_key(source, series):
+    """The key of a (source, series)."""
+    return (source + 1) << 24 | series
+
+
+@part
 def track_of(m, source, series):
     """The state of a (source, series), made when it is not there yet."""
     states = view(m, T_TRACK_STATES)
-    key = (source + 1) << 24 | series
+    key = track_key(source, series)
     at = slot_of(states, key)
     t = states[at]
     if t.key < 0:

@@ -8,6 +8,7 @@ each call copy hundreds of words, count references in loops, and the first start
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -44,3 +45,19 @@ def view(_context, m, table):
         return array._getvalue()
 
     return array_type(types.int64, table), codegen
+
+
+@intrinsic
+def prefetch(_context, array, _index):
+    """Asks the processor to bring a record of a table near before it is needed. A hint: it may be about any place."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type = signature.args[0]
+        made = context.make_array(array_type)(context, builder, arguments[0])
+        place = cgutils.get_item_pointer(context, builder, array_type, made, [arguments[1]], wraparound=False)
+        i32, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        hint = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32]), "llvm.prefetch.p0i8")
+        builder.call(hint, [builder.bitcast(place, byte), i32(0), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen

@@ -26,6 +26,8 @@ from .layout import (
     LIVE,
     LONG_AGO,
     NEVER,
+    NEWEST,
+    NONE,
     OVERWRITTEN,
     SHADOW,
     STORED,
@@ -44,6 +46,9 @@ from .layout import (
     WORDS,
 )
 from .memory import kernel, part, view
+
+LAG_BITS = 10  # `lag` of an entry: how much newer than it the newest event time stored up to it is, in 1024 µs, rounded up
+LAG_MAX = (1 << 31) - 1  # 25 days and more
 
 
 @kernel
@@ -94,9 +99,9 @@ def overshadow(m, at, by):
 
 
 @kernel
-def newest_key(lane, source):
-    """The key of a (lane, source) in the table of newest entries."""
-    return lane << 32 | source + 1
+def newest_key(entry):
+    """The key of an entry's (lane, source) in the table of newest entries."""
+    return entry.key >> CELL_BITS << 32 | np.int64(entry.source) + 1
 
 
 @kernel
@@ -109,55 +114,82 @@ def newest_slot(latest, key):
     return slot
 
 
+@kernel
+def becomes_newest(m, at):
+    """Makes an entry the newest of its (lane, source) by event time. Returns the one before, -1 when there was none, or `at`
+    itself when the entry is late and changes nothing.
+
+    By event time, because the newest then also is the last to be forgotten: what is coalesced must not depend on when the
+    store was last compacted.
+    """
+    latest, hot = view(m, T_LATEST), view(m, T_HOT)
+    key = newest_key(hot[at])
+    slot = newest_slot(latest, key)
+    before = NONE
+    if latest[slot].key == key:
+        before = latest[slot].at
+        if hot[before].time > hot[at].time:
+            return at
+    else:
+        view(m, T_META)[NEWEST] += 1
+    latest[slot].key, latest[slot].at = key, at
+    return before
+
+
 @part
 def dominates(m, new, old):
-    """Whether `new` makes `old` superfluous, lane and source being the same."""
+    """Whether `new` makes `old` superfluous: lane and source are the same and `new` is not earlier."""
     a, b = view(m, T_HOT)[new], view(m, T_HOT)[old]
-    if b.state != LIVE or a.time < b.time or a.rank < b.rank or a.x != b.x or a.y != b.y or a.z != b.z:
+    if b.state != LIVE or a.rank < b.rank or a.x != b.x or a.y != b.y or a.z != b.z:
         return False
-    bits, asked, words = view(m, T_KEPT_BITS), view(m, T_LANE_BITS), view(m, T_META)[WORDS]
-    for word in range(words):
-        if bits[old * words + word] & ~bits[new * words + word] & asked[a.lane * words + word] != 0:
-            return False
+    lane = a.key >> CELL_BITS
+    if view(m, T_LANES)[lane].asks != 0:
+        bits, asked, words = view(m, T_KEPT_BITS), view(m, T_LANE_BITS), view(m, T_META)[WORDS]
+        for word in range(words):
+            if bits[old * words + word] & ~bits[new * words + word] & asked[lane * words + word] != 0:
+                return False
     return True
 
 
 @part
 def coalesce(m, at):
-    """Lets a new entry dominate the newest earlier one of its source, and makes it the newest."""
-    latest = view(m, T_LATEST)
-    key = newest_key(np.int64(view(m, T_HOT)[at].lane), np.int64(view(m, T_HOT)[at].source))
-    slot = newest_slot(latest, key)
-    if latest[slot].key == key and dominates(m, at, latest[slot].at):
-        overshadow(m, latest[slot].at, at)
-        view(m, T_MORE)[at].over = latest[slot].at
-    latest[slot].key = key
-    latest[slot].at = at
+    """Lets a new entry dominate the newest earlier one of its source."""
+    before = becomes_newest(m, at)
+    if 0 <= before < at and dominates(m, at, before):
+        overshadow(m, before, at)
+        view(m, T_MORE)[at].over = before
 
 
 @kernel
 def store(m, lane, event, rank, bits):
     """Appends an event to a lane; returns its position. `bits[event.row]` are its predicates. The caller has seen to the room."""
-    meta, lanes, kept = view(m, T_META), view(m, T_LANES), view(m, T_KEPT_BITS)
+    meta, spec, more = view(m, T_META), view(m, T_LANES)[lane], view(m, T_MORE)
     at = meta[STORED]
     meta[STORED] = at + 1
     meta[ENTRIES] += 1
     meta[TOP_TIME] = max(meta[TOP_TIME], event.time)
     e = view(m, T_HOT)[at]
     e.time, e.x, e.y, e.z = event.time, event.spot.x, event.spot.y, event.spot.z
-    e.key = lane << CELL_BITS | cell_of(m, lanes[lane].level, event.spot)
-    e.rank, e.source, e.lane, e.state = rank, event.source, lane, LIVE
-    more = view(m, T_MORE)[at]
-    more.seq, more.bound, more.passed, more.shade = event.seq, meta[TOP_TIME], NEVER, LONG_AGO
-    more.expires = event.time + lanes[lane].keep + meta[LATENESS]
-    more.group, more.over, more.slot = -1, -1, -1
-    words = meta[WORDS]
-    for word in range(words):
-        kept[at * words + word] = bits[event.row * words + word]
+    e.key = lane << CELL_BITS | cell_of(m, spec.level, event.spot)
+    e.rank, e.source, e.state = rank, event.source, LIVE
+    e.lag = min((meta[TOP_TIME] - event.time >> LAG_BITS) + 1, LAG_MAX)
+    more[at].seq, more[at].passed, more[at].shade = event.seq, NEVER, LONG_AGO
+    more[at].expires = event.time + spec.keep + meta[LATENESS]
+    more[at].group, more[at].over, more[at].slot = -1, -1, -1
+    if spec.asks != 0:
+        words, kept = meta[WORDS], view(m, T_KEPT_BITS)
+        for word in range(words):
+            kept[at * words + word] = bits[event.row * words + word]
     link(m, at)
-    if lanes[lane].coalesce:
+    if spec.coalesce != 0:
         coalesce(m, at)
     return at
+
+
+@kernel
+def nothing_newer(entry, lo):
+    """Whether no entry that arrived before this one has an event time of `lo` or later."""
+    return entry.lag < LAG_MAX and entry.time + (np.int64(entry.lag) << LAG_BITS) < lo
 
 
 @part
@@ -187,6 +219,7 @@ def relink(m):
     """Builds all chains and the table of newest entries from the entries alone, as if they arrived again in their order."""
     hot, more, heads, latest = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS), view(m, T_LATEST)
     lanes = view(m, T_LANES)
+    view(m, T_META)[NEWEST] = 0
     for i in range(len(heads)):
         heads[i].main, heads[i].shadow = -1, -1
     for i in range(len(latest)):
@@ -201,10 +234,8 @@ def relink(m):
         over = more[at].over
         if over >= 0 and hot[over].state == LIVE:
             overshadow(m, over, at)
-        if lanes[e.lane].coalesce:
-            key = newest_key(np.int64(e.lane), np.int64(e.source))
-            slot = newest_slot(latest, key)
-            latest[slot].key, latest[slot].at = key, at
+        if lanes[e.key >> CELL_BITS].coalesce != 0:
+            becomes_newest(m, np.int64(at))
 
 
 @kernel

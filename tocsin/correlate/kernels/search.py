@@ -7,7 +7,7 @@ import numpy as np
 from .cells import CELL_BITS, apart, cover, mix
 from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
 from .memory import kernel, part, view
-from .recent import holds
+from .recent import holds, nothing_newer
 
 CELL, AT, CHAIN, COUNT, LATER = range(5)  # the cursor: cell, position, chain, how many cells, whether newer entries were passed
 MAIN, ASIDE = 0, 1
@@ -45,14 +45,14 @@ def accepts(m, s, at, spot):
 @part
 def walk_main(m, s, key, at, lo, hi, spot):
     """The next accepted entry of a main chain from `at` on. Entries are in arrival order, so the walk ends only where no
-    earlier arrival can be as new as `lo` (`bound` is the newest event time stored up to then)."""
+    earlier arrival can be as new as `lo`."""
     hot = view(m, T_HOT)
     visited, later = 0, 0
     while at >= 0:
         e = hot[at]
         visited += 1
         if e.time < lo:
-            if view(m, T_MORE)[at].bound < lo:
+            if nothing_newer(e, lo):
                 at = -1
                 break
         elif e.time > hi:

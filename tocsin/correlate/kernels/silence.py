@@ -32,11 +32,17 @@ from .timers import set_timer
 UNDECIDED, DECIDED = -1, -2  # instead of an alert's number: the gap after a run is open; it is real, but suppressed
 
 
+@part
+def watch_key(subject, watch):
+    """The key of a (watch, subject)."""
+    return subject << 24 | watch
+
+
 @kernel
 def watched(m, watch, subject):
     """The state of a (watch, subject), made when it is not there yet."""
     states = view(m, T_WATCHED)
-    key = subject << 24 | watch
+    key = watch_key(subject, watch)
     at = slot_of(states, key)
     if states[at].key < 0:
         view(m, T_META)[WATCHED] += 1
