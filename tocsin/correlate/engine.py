@@ -164,7 +164,7 @@ class Engine:
     def withdraw(self, seqs: Iterable[int]) -> None:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of
         them started is dropped, a standing fact ends. What was heard stays heard. Alerts that rest on them are the caller's."""
-        gone = np.array(sorted(set(seqs)), np.int64)
+        gone = np.array(sorted(set(seqs)), _INT64)
         if not len(gone):
             return
         bury(self._memory.m, gone)
@@ -230,17 +230,17 @@ class Engine:
     def _batch(self, columns: Columns) -> tuple[NDArray[Any], ...]:
         n = len(columns.seq)
         valid_until = columns.valid_until if columns.valid_until is not None else _never_ends(n)
-        bits = _plain(columns.bits, np.uint64)
+        bits = _plain(columns.bits, _UINT64)
         batch = (
-            _plain(columns.seq, np.int64),
-            _plain(columns.time, np.int64),
-            _plain(columns.kind, np.int32),
-            _plain(columns.source, np.int32),
-            _plain(columns.lon, np.float64),
-            _plain(columns.lat, np.float64),
-            _plain(columns.value, np.float64),
+            _plain(columns.seq, _INT64),
+            _plain(columns.time, _INT64),
+            _plain(columns.kind, _INT32),
+            _plain(columns.source, _INT32),
+            _plain(columns.lon, _FLOAT64),
+            _plain(columns.lat, _FLOAT64),
+            _plain(columns.value, _FLOAT64),
             bits,
-            _plain(valid_until, np.int64),
+            _plain(valid_until, _INT64),
         )
         if any(len(column) != n for column in batch) or bits.shape != (n, self.words):
             shapes = ", ".join(str(column.shape) for column in batch)
@@ -270,20 +270,12 @@ class Engine:
     def _firings(self) -> Firings:
         if self._memory.meta[layout.ROWS] == 0:
             return _NOTHING
-        rows = self._memory.use(layout.ROWS, "out_rows")
-        said = self._memory.use(layout.SAID, "out_said")
-        return Firings(
-            rule=rows["rule"].copy(),
-            what=rows["what"].astype(np.int8),
-            group=rows["group"].copy(),
-            anchor=rows["anchor"].copy(),
-            time=rows["time"].copy(),
-            source=rows["source"].copy(),
-            count=rows["count"].copy(),
-            offset=np.concatenate(([0], rows["said"])).astype(np.int64),
-            evidence=said["seq"].copy(),
-            role=said["role"].astype(np.int8),
-        )
+        rows = self._memory.use(layout.ROWS, "out_rows").copy()
+        said = self._memory.use(layout.SAID, "out_said").copy()
+        offset = np.zeros(len(rows) + 1, _INT64)
+        offset[1:] = rows["said"]
+        fields = (rows[name] for name in ("rule", "what", "group", "anchor", "time", "source", "count"))
+        return Firings(*fields, offset, said["seq"], said["role"])
 
 
 def _nothing() -> Firings:
@@ -295,13 +287,14 @@ def _nothing() -> Firings:
     return Firings(**arrays)
 
 
+_INT64, _INT32, _FLOAT64, _UINT64 = (np.dtype(name) for name in ("int64", "int32", "float64", "uint64"))
 _NOTHING: Final = _nothing()
 
 
 def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """The column as the kernels were compiled for: contiguous, aligned, read-only."""
     flags = column.flags
-    if column.dtype == dtype and flags.c_contiguous and flags.aligned:
+    if (column.dtype is dtype or column.dtype == dtype) and flags.c_contiguous and flags.aligned:
         if not flags.writeable:
             return column
         plain = column.view()
@@ -317,7 +310,7 @@ _ENDLESS: list[NDArray[np.int64]] = []
 def _never_ends(n: int) -> NDArray[np.int64]:
     """n times -1: events that name no end."""
     if not _ENDLESS or len(_ENDLESS[0]) < n:
-        column = np.full(max(n, 1024), -1, np.int64)
+        column = np.full(max(n, 1024), -1, _INT64)
         column.flags.writeable = False
         _ENDLESS[:] = [column]
     return _ENDLESS[0][:n]

@@ -71,7 +71,7 @@ SOURCE = _record("feed:i8 named:i8")
 RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lag:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"
 RECENT_MORE = _record("seq:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
-HEAD = _record("main:i4 shadow:i4")
+HEAD = _record("main:i4 shadow:i4 newest:i8")
 CELL = _record("key:i8 at:i8")
 GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")
 TRACK_STATE = _record("key:i8 last:i8 words:i8 active:i8")
@@ -83,8 +83,8 @@ RUN = _record(
 )
 FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output and working memory
-ROW = _record("group:i8 anchor:i8 time:i8 count:i8 said:i8 rule:i8 source:i8 what:i8")
-SAYING = _record("seq:i8 role:i8")
+ROW = _record("group:i8 anchor:i8 time:i8 count:i8 said:i8 rule:i4 source:i4 what:i1")
+SAYING = _record("seq:i8 role:i1")
 FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
 

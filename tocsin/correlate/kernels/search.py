@@ -108,6 +108,8 @@ def seek(m, search, lo, hi, spot):
             at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
             continue
         cell += 1
+        while cell < cursor[COUNT] and heads[mix(lane | cells[cell], len(heads) - 1)].newest < lo:
+            cell += 1
         if cell >= cursor[COUNT]:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
             return NONE
