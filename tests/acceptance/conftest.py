@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.node_world import RULES, Node, free_port, running, smoke_feed, write_city
+from .node_world import RULES, Node, free_port, running, smoke_feed, write_city
 
 GAUGES = """
 feed: gauges
@@ -75,7 +75,7 @@ alert:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Feeds: smoke, doors, calm, noisy (webhooks), gauges (MQTT), warnings (CAP), calls (personal), panel (file), far (a dead address)."""
     folder = tmp_path_factory.mktemp("town")

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.acceptance.node_world import Node, ndjson, reading
+from .node_world import Node, ndjson, reading
 
 PLACE = 100_000.0
 GOLDEN = Path(__file__).parents[1] / "golden" / "cap"

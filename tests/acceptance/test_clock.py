@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.node_world import Node, ndjson, reading, replayed, running, write_city
 from tocsin.kernel.clock import Clock, Monotone
+
+from .node_world import Node, ndjson, reading, replayed, running, write_city
 
 HOUR = 3_600
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.node_world import ROOT, last_json, ndjson, reading, tocsin, write_city
 from tocsin.cli import CANNOT_RUN, COMMANDS, OK, PROBLEMS, main
+
+from .node_world import ROOT, last_json, ndjson, reading, tocsin, write_city
 
 SEATTLE = ROOT / "examples" / "seattle"
 Said = tuple[int, str, str]

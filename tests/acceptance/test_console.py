@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.acceptance.node_world import ROOT, Node, running
 from tests.console.console_browser import open_browser, open_page
+
+from .node_world import ROOT, Node, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.crash]
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"

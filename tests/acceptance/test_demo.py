@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.acceptance.node_world import ROOT
+from .node_world import ROOT
 
 
 @pytest.mark.crash

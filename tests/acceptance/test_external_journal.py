@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.node_world import ndjson, reading, running, write_city
 from tocsin.journal.server import EmbeddedServer
+
+from .node_world import ndjson, reading, running, write_city
 
 
 @pytest.mark.crash

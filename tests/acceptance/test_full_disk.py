@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.node_world import Node, ndjson, reading, replayed, running, write_city
+from .node_world import Node, ndjson, reading, replayed, running, write_city
 
 pytestmark = pytest.mark.root
 ROWS = 300

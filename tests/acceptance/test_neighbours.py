@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.acceptance.node_world import METRES_PER_DEGREE, Node, frames_of, ndjson, reading
+from .node_world import METRES_PER_DEGREE, Node, frames_of, ndjson, reading
 
 PLACE = 1_000_000.0
 

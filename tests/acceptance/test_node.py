@@ -11,7 +11,7 @@ import aiomqtt
 import httpx
 import pytest
 
-from tests.acceptance.node_world import Node, ndjson, reading, seen, tocsin, write_city
+from .node_world import Node, ndjson, reading, seen, tocsin, write_city
 
 PLACE = 10_000.0  # metres east; other files have other places
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.acceptance.node_world import Node, ndjson, reading
 from tocsin.journal.alerts import read_alerts
 from tocsin.journal.connection import connect
 from tocsin.journal.endpoint import read_credentials
 from tocsin.journal.reader import read
+
+from .node_world import Node, ndjson, reading
 
 PLACE = 5_000_000.0
 CALLER, PHONE = "Erika Mustermann", "555-867-5309"
