@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 REMEMBER_ENTRIES = 100_000  # journal entries read back at start, so that ids stay known over a restart
 TICK_SECONDS, EXERCISE_TICK_SECONDS = 1.0, 0.1
 HEALTH_SECONDS = 1.0
+CLOCK_BEHIND = 1.0  # seconds; less is the ordinary work of a time service
 
 
 def endpoint_of(node: NodeFile) -> Endpoint:
@@ -81,7 +82,7 @@ async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, mon
     async with asyncio.TaskGroup() as group:
         group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
         group.create_task(ticks(writer, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
-        group.create_task(report(journal, supervisor, clock), name="health")
+        group.create_task(report(journal, supervisor, monotone), name="health")
         group.create_task(supervisor.run(), name="feeds")
 
 
@@ -113,19 +114,32 @@ async def serving(server: uvicorn.Server, **how: Any) -> None:
         raise
 
 
-async def report(journal: Journal, supervisor: Supervisor, clock: Clock) -> None:
+async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone) -> None:
     """`health.ingest`, once a second."""
+    told = False
     while True:
+        ahead = monotone.ahead / 1e6
+        if ahead > CLOCK_BEHIND and not told:
+            log.error(
+                "this machine's clock is %.0f s behind the journal: it was set back; city time goes on slowly until it catches up", ahead
+            )
+        told = ahead > CLOCK_BEHIND
         body = {
             "process": "ingest",
             "pid": os.getpid(),
             "wall": time.time_ns(),
-            "clock": clock.to_json(),
+            "clock": monotone.clock.to_json(),
             "feeds": supervisor.health.items(),
-            "metrics": supervisor.metrics() + journal_metrics(journal, "ingest"),
+            "metrics": supervisor.metrics() + clock_metrics(ahead) + journal_metrics(journal, "ingest"),
         }
         await journal.publish("health.ingest", json.dumps(body).encode())
         await asyncio.sleep(HEALTH_SECONDS)
+
+
+def clock_metrics(ahead: float) -> str:
+    name = "tocsin_ingest_clock_ahead_seconds"
+    words = "How far city time is ahead of this machine's clock, because that was set back."
+    return f"# HELP {name} {words}\n# TYPE {name} gauge\n{name} {ahead:.3f}\n"
 
 
 def journal_metrics(journal: Journal, process: str) -> str:

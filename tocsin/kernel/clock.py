@@ -36,13 +36,31 @@ class Clock:
         return {"speed": self.speed, "wall_start": self.wall_start, "city_start": self.city_start}
 
 
+#: While the machine's clock is behind what was told already, city time goes on at this part of its pace.
+SLOWED = 0.5
+
+
 class Monotone:
-    """Readings of a clock that never go back: a clock jumping back freezes until real time catches up (SEMANTICS 2)."""
+    """Readings of a clock that never go back (SEMANTICS 2).
+
+    When the machine's clock is set back, city time goes on more slowly until real time has caught up: deadlines still pass, a
+    silence is still noticed, and no moment comes twice.
+    """
 
     def __init__(self, clock: Clock, last: int = 0) -> None:
         self.clock = clock
         self.last = last
+        self._read_at = time.monotonic_ns()
+
+    @property
+    def ahead(self) -> int:
+        """How far city time is ahead of the machine's clock, microseconds: more than 0 after that was set back."""
+        return max(0, self.last - self.clock.now())
 
     def now(self) -> int:
-        self.last = max(self.last, self.clock.now())
+        at = time.monotonic_ns()
+        slowed = self.last + round((at - self._read_at) / 1000 * self.clock.speed * SLOWED)
+        reading = self.clock.now()
+        self.last = reading if reading >= self.last else slowed
+        self._read_at = at
         return self.last
