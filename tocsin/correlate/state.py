@@ -26,7 +26,7 @@ _KEPT: dict[str, int | None] = {
     "evidence": layout.GROUPS_TOP,
     "track_states": None,
     "track_words": layout.TRACK_WORDS,
-    "heap": layout.TIMERS,
+    "heap": None,
     "pending": layout.PENDING_TOP,
     "pending_bits": layout.PENDING_TOP,
     "watched": None,
@@ -69,12 +69,13 @@ class Memory:
         self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 1 << heads, "dead": n})
         self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
         self._make({"track_states": 2 * half, "track_words": half})
-        self._make({"heap": 2 * waiting, "pending": waiting, "pending_bits": waiting})
+        self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
         self._make({"facts": 256, "fact_heads": tables.lists, "out_rows": 4096, "out_said": 4096, "sources": 1})
         self._make({"cells": 1024, "cursor": 5, "found": tables.found + 2, "path": tables.found + 2})
-        for name in ("heads", "latest", "group_heads", "track_states", "watched", "fact_heads"):
+        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
             self._wipe(name)
+        relink(self.m)
 
     def __getitem__(self, name: str) -> Table:
         return self._arrays[name]

@@ -73,7 +73,7 @@ def expect(m, event, deadlines):
     words = meta[WORDS]
     for word in range(words):
         kept[at * words + word] = bits[event.row * words + word]
-    set_timer(m, event.time + view(m, T_SETS)[deadlines].window, event.seq, deadlines, at)
+    set_timer(m, event.time + view(m, T_SETS)[deadlines].window, at)
 
 
 @part

@@ -39,7 +39,7 @@ def spot_at(x, y, z):
 @kernel
 def row_of(rows, latitude):
     """The row of a latitude in radians."""
-    row = np.int64(math.floor((latitude / math.pi + 0.5) * rows))
+    row = np.int64(math.floor((latitude * (1 / math.pi) + 0.5) * rows))
     return min(max(row, 0), rows - 1)
 
 
@@ -49,7 +49,8 @@ def cell_of(m, level, spot):
     grid = view(m, T_LEVELS)[level]
     row = row_of(grid.rows, spot.latitude)
     count = view(m, T_COLUMNS)[grid.first + row]
-    return row << COLUMN_BITS | np.int64(spot.turn * count) % count
+    column = np.int64(spot.turn * count)
+    return row << COLUMN_BITS | (column if column < count else 0)
 
 
 @part

@@ -24,7 +24,7 @@ PATIENCE = 20_000
 def add(m, n, at, source):
     """Appends an entry of the recent store to the found evidence."""
     f = view(m, T_FOUND)[n]
-    f.seq, f.at, f.source, f.role = view(m, T_MORE)[at].seq, at, source, MEMBER
+    f.at, f.source, f.role = at, source, MEMBER
 
 
 @kernel
@@ -160,4 +160,7 @@ def cluster(m, rule, event):
     if n == 0 and view(m, T_CURSOR)[LATER] != 0:
         n, end = slide(m, rule, event)
     if n > 0:
+        found, more = view(m, T_FOUND), view(m, T_MORE)
+        for i in range(1, n):
+            found[i].seq = more[found[i].at].seq
         fire(m, rule, event.seq, event.time, event.source, event.spot, n)

@@ -36,6 +36,7 @@ from .layout import (
     ONE,
     PENDING_LIVE,
     PLAIN,
+    ROOT,
     ROWS,
     RUNS_LIVE,
     SAID,
@@ -108,7 +109,7 @@ def room(m):
         ((len(view(m, T_OUT_SAID)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
         (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
-        ((len(view(m, T_HEAP)) - 1 - meta[TIMERS]) // 4, FULL_PENDING),
+        ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
         (len(view(m, T_TRACK_STATES)) // 2 - meta[TRACKED], FULL_TRACKS),
         (len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS], FULL_TRACKS),
         (len(view(m, T_RUNS)) - meta[RUNS_LIVE], FULL_RUNS),
@@ -293,17 +294,17 @@ def advance(m):
     """Decides every deadline up to the watermark. Returns the full table or DONE."""
     meta, heap = view(m, T_META), view(m, T_HEAP)
     earliest = meta[CLOCK] - max(meta[LATENESS], meta[DELAY])
-    while meta[TIMERS] > 0 and heap[0].deadline <= meta[WATERMARK]:
+    while meta[TIMERS] > 0 and heap[ROOT].deadline <= meta[WATERMARK]:
         free, full = room(m)
         if free <= 0:
             return full
-        deadline, first, at = heap[0].deadline, heap[0].first, heap[0].at
+        deadline, at = heap[ROOT].deadline, heap[ROOT].at
         drop_first(m)
         meta[HORIZON] = min(deadline, earliest)
-        if first >= 0:
+        if at >= 0:
             decide(m, at)
         else:
-            rang(m, at, deadline)
+            rang(m, -1 - at, deadline)
     meta[HORIZON] = earliest
     return DONE
 

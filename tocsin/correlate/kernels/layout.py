@@ -13,6 +13,7 @@ import numpy as np
 NEVER = np.int64(np.iinfo(np.int64).max)
 LONG_AGO = np.int64(np.iinfo(np.int64).min // 2)
 EVIDENCE = 64  # as firing.EVIDENCE_MAX
+ROOT = 3  # where the heap of deadlines starts
 STEPS_MAX = 20  # firing roles 10 to 29
 
 # ---- what a role does with an event that passes its selector
@@ -71,11 +72,11 @@ SOURCE = _record("feed:i8 named:i8")
 RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lag:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"
 RECENT_MORE = _record("seq:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
-HEAD = _record("main:i4 shadow:i4 newest:i8")
+HEAD = _record("main:i4 shadow:i4 newest:u4 keys:u4")
 CELL = _record("key:i8 at:i8")
 GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")
 TRACK_STATE = _record("key:i8 last:i8 words:i8 active:i8")
-TIMER = _record("deadline:i8 first:i8 second:i8 at:i8")
+TIMER = _record("deadline:i8 at:i8")
 PENDING = _record("seq:i8 time:i8 value:f8 x:f8 y:f8 z:f8 source:i8 set:i8 next:i8 alive:i8")
 WATCH_STATE = _record("key:i8 first:i8 last:i8")
 RUN = _record(

@@ -3,7 +3,7 @@
 A lane is what one search looks through: a channel at one level of the grid. An event is stored once in every lane it may be
 found in, and evaluated before it is stored, so it never matches itself. Chains run newest first from hashed heads; the
 key of an entry is its lane, row and column, so entries that merely share a head are told apart. A head knows the newest event
-time of its chains, so that most cells are passed without looking at an entry.
+time (in whole seconds) and a bit for each key of its chains, so that most cells are passed without looking at an entry.
 
 Coalescing. In a lane that only counts distinct sources, an entry is dominated by a later one of the same source at exactly the
 same place with an event time not earlier, passing at least the same thresholds and predicates: whenever the old one lies in a
@@ -30,6 +30,7 @@ from .layout import (
     NEWEST,
     NONE,
     OVERWRITTEN,
+    ROOT,
     SHADOW,
     STORED,
     T_HEADS,
@@ -48,6 +49,7 @@ from .layout import (
 )
 from .memory import kernel, part, view
 
+SECOND = 1_000_000
 LAG_BITS = 10  # `lag` of an entry: how much newer than it the newest event time stored up to it is, in 1024 µs, rounded up
 LAG_MAX = (1 << 31) - 1  # 25 days and more
 
@@ -56,6 +58,12 @@ LAG_MAX = (1 << 31) - 1  # 25 days and more
 def holds(bits, row, words, predicate):
     """Whether an event passed a predicate; -1 asks for none."""
     return predicate < 0 or (bits[row * words + (predicate >> 6)] >> np.uint64(predicate & 63)) & np.uint64(1) != 0
+
+
+@kernel
+def key_bit(key):
+    """One of 32 bits for a key: a head holds those of all its entries."""
+    return np.uint32(1) << np.uint32((np.uint64(key) * np.uint64(0xD1B54A32D192ED03)) >> np.uint64(59))
 
 
 @kernel
@@ -69,7 +77,8 @@ def link(m, at):
     if older >= 0:
         hot[older].newer = at
     heads[head].main = at
-    heads[head].newest = max(heads[head].newest, hot[at].time)
+    heads[head].newest = max(np.int64(heads[head].newest), hot[at].time // SECOND)
+    heads[head].keys |= key_bit(hot[at].key)
 
 
 @kernel
@@ -223,7 +232,7 @@ def relink(m):
     lanes = view(m, T_LANES)
     view(m, T_META)[NEWEST] = 0
     for i in range(len(heads)):
-        heads[i].main, heads[i].shadow, heads[i].newest = -1, -1, LONG_AGO
+        heads[i].main, heads[i].shadow, heads[i].newest, heads[i].keys = -1, -1, 0, 0
     for i in range(len(latest)):
         latest[i].key = -1
     for at in range(view(m, T_META)[STORED]):
@@ -250,7 +259,7 @@ def compact(m, moved, drop):
     bits, words = view(m, T_KEPT_BITS), meta[WORDS]
     now = meta[CLOCK]
     if meta[TIMERS] > 0:  # a deadline that is being decided still asks about its own window
-        now = min(now, view(m, T_HEAP)[0].deadline)
+        now = min(now, view(m, T_HEAP)[ROOT].deadline)
     n = 0
     meta[FIRED] = 0
     for at in range(meta[STORED]):

@@ -7,7 +7,7 @@ import numpy as np
 from .cells import CELL_BITS, apart, cover, mix
 from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
 from .memory import kernel, part, view
-from .recent import holds, nothing_newer
+from .recent import SECOND, holds, key_bit, nothing_newer
 
 CELL, AT, CHAIN, COUNT, LATER = range(5)  # the cursor: cell, position, chain, how many cells, whether newer entries were passed
 MAIN, ASIDE = 0, 1
@@ -83,6 +83,13 @@ def walk_shadow(m, s, key, at, lo, hi, spot):
     return at
 
 
+@part
+def empty(heads, key, oldest):
+    """Whether a cell surely has nothing as new as `oldest` seconds; true of most cells, without a look at their entries."""
+    head = heads[mix(key, len(heads) - 1)]
+    return head.keys & key_bit(key) == 0 or np.int64(head.newest) < oldest
+
+
 @kernel
 def seek(m, search, lo, hi, spot):
     """The next entry of the search begun, with event time in [lo, hi]; -1 at the end.
@@ -93,7 +100,7 @@ def seek(m, search, lo, hi, spot):
     cursor, cells, heads = view(m, T_CURSOR), view(m, T_CELLS), view(m, T_HEADS)
     s = view(m, T_SEARCHES)[search]
     lane = s.lane << CELL_BITS
-    cell, at, chain = cursor[CELL], cursor[AT], cursor[CHAIN]
+    cell, at, chain, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], lo // SECOND
     while True:
         if at >= 0:
             if chain == MAIN:
@@ -108,7 +115,7 @@ def seek(m, search, lo, hi, spot):
             at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
             continue
         cell += 1
-        while cell < cursor[COUNT] and heads[mix(lane | cells[cell], len(heads) - 1)].newest < lo:
+        while cell < cursor[COUNT] and empty(heads, lane | cells[cell], oldest):
             cell += 1
         if cell >= cursor[COUNT]:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE

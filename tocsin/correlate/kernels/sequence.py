@@ -42,12 +42,11 @@ STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
 
 
 @part
-def used(m, seq, own, depth):
-    """Whether an event already stands for another step of the path."""
-    if seq == own:
-        return True
+def used(m, at, depth):
+    """Whether an event already stands for another step of the path (it has an entry in each lane)."""
+    path, hot, more = view(m, T_PATH), view(m, T_HOT), view(m, T_MORE)
     for d in range(depth):
-        if view(m, T_MORE)[view(m, T_PATH)[d].at].seq == seq:
+        if path[d].time == hot[at].time and more[path[d].at].seq == more[at].seq:
             return True
     return False
 
@@ -69,7 +68,7 @@ def bury_step(m, at, step):
 
 
 @part
-def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at):
+def best_link(m, search, step, lo, hi, spot, depth, before_time, before_at):
     """The newest entry in [lo, hi] older than the bound that may stand for `step`, and whether one was passed over only
     because it already stands for another step."""
     hot = view(m, T_HOT)
@@ -82,11 +81,12 @@ def best_link(m, search, step, lo, hi, spot, own, depth, before_time, before_at)
         time = hot[at].time
         if time < best_time or (time == best_time and at < best) or time > before_time or (time == before_time and at >= before_at):
             continue
-        if is_dead(m, at, step):
-            continue
-        if used(m, view(m, T_MORE)[at].seq, own, depth):
-            taint = 1
-            continue
+        if depth > 0:  # the first link has nothing to repeat, and what failed there lies behind the bound
+            if is_dead(m, at, step):
+                continue
+            if used(m, at, depth):
+                taint = 1
+                continue
         best, best_time = at, time
 
 
@@ -112,7 +112,7 @@ def extend(m, rule, here, event, depth):
     else:
         link = view(m, T_LINKS)[first + step - 1]
         lo, hi, search = time + link.min_gap, time + link.max_gap, link.ahead
-    return best_link(m, search, step, lo, hi, spot, event.seq, depth, path[depth].time, path[depth].at)
+    return best_link(m, search, step, lo, hi, spot, depth, path[depth].time, path[depth].at)
 
 
 @kernel

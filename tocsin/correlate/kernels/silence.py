@@ -64,7 +64,7 @@ def arm(m, at):
     """Sets a timer for the end of the gap that would follow the run as it is now."""
     run = view(m, T_RUNS)[at]
     run.timers += 1
-    set_timer(m, run.end + view(m, T_WATCHES)[run.watch].window, -1 - run.watch, run.subject, at)
+    set_timer(m, run.end + view(m, T_WATCHES)[run.watch].window, -1 - at)
 
 
 @kernel
@@ -193,7 +193,7 @@ def silent(m, at, deadline):
     run.group = number if number >= 0 else DECIDED
     run.slot = slot
     run.timers += 1
-    set_timer(m, deadline + view(m, T_META)[LATENESS], -1 - run.watch, run.subject, at)
+    set_timer(m, deadline + view(m, T_META)[LATENESS], -1 - at)
 
 
 @part
