@@ -180,21 +180,21 @@ def options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about a minute once kernels are cached: fewer events, one batch size")
     parser.add_argument("--jobs", default=",".join(jobs.NAMES), help=f"of {', '.join(jobs.NAMES)}")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}; empty for none")
-    parser.add_argument("--events", type=float, default=None, help="events of the own part (default 5e6; quick 5e5)")
+    parser.add_argument("--events", type=float, default=None, help="events of the own part (default 5e6; quick 3e5)")
     parser.add_argument("--compare-events", type=float, default=None, help="events of the comparison (default 1e6; quick 2e5)")
     parser.add_argument("--batches", default=None, help="default 100,1000,10000; quick 1000")
-    parser.add_argument("--limit", type=float, default=None, help="CPU seconds a peer may take per job (default 60; quick 2)")
+    parser.add_argument("--limit", type=float, default=None, help="CPU seconds a peer may take per job (default 60; quick 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     a = options(argv)
-    events = int(a.events or (5e5 if a.quick else 5e6))
+    events = int(a.events or (3e5 if a.quick else 5e6))
     shared = int(a.compare_events or (2e5 if a.quick else 1e6))
     batches = [int(b) for b in (a.batches or ("1000" if a.quick else "100,1000,10000")).split(",")]
     peers = [name for name in a.peers.split(",") if name]
-    limit = a.limit or (2 if a.quick else 60)
+    limit = a.limit or (1 if a.quick else 60)
     here = machine()
     print(f"{here['cpu']}, {here['cores']} cores, load {here['load']}, Python {here['python']}, {here['date']}", flush=True)
     stream = generate(events, events / 1389)
@@ -205,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
         if peers:
             for batch in batches if job != "mixed-10000" else [1000]:
                 rows += compare(job, ordered, batch, peers if job != "mixed-10000" else [p for p in peers if p == "python"], limit)
-        size = stream.head(1_000_000) if job == "mixed-10000" else stream
+        size = stream.head(100_000 if a.quick else 1_000_000) if job == "mixed-10000" else stream
         rows += own(job, size, batches if job != "mixed-10000" else [1000])
     print(show(rows))
     print("\n" + factors(rows))
