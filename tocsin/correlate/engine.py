@@ -274,8 +274,8 @@ class Engine:
         said = self._memory.use(layout.SAID, "out_said").copy()
         offset = np.zeros(len(rows) + 1, _INT64)
         offset[1:] = rows["said"]
-        fields = (rows[name] for name in ("rule", "what", "group", "anchor", "time", "source", "count"))
-        return Firings(*fields, offset, said["seq"], said["role"])
+        columns = {name: rows[name] for name in ("rule", "what", "group", "anchor", "time", "source", "count")}
+        return Firings(**columns, offset=offset, evidence=said["seq"], role=said["role"])
 
 
 def _nothing() -> Firings:
