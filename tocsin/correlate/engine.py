@@ -49,7 +49,7 @@ class Sizes:
     """
 
     ring: int = 17
-    heads: int = 17
+    heads: int = 16
     sources: int = 14
     pending: int = 12
     ring_max: int = 22
@@ -242,7 +242,7 @@ class Engine:
             bits,
             _plain(valid_until, _INT64),
         )
-        if any(len(column) != n for column in batch) or bits.shape != (n, self.words):
+        if set(map(len, batch)) != {n} or bits.shape != (n, self.words):
             shapes = ", ".join(str(column.shape) for column in batch)
             raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
         return batch
@@ -270,12 +270,7 @@ class Engine:
     def _firings(self) -> Firings:
         if self._memory.meta[layout.ROWS] == 0:
             return _NOTHING
-        rows = self._memory.use(layout.ROWS, "out_rows").copy()
-        said = self._memory.use(layout.SAID, "out_said").copy()
-        offset = np.zeros(len(rows) + 1, _INT64)
-        offset[1:] = rows["said"]
-        columns = {name: rows[name] for name in ("rule", "what", "group", "anchor", "time", "source", "count")}
-        return Firings(**columns, offset=offset, evidence=said["seq"], role=said["role"])
+        return Firings(*self._memory.said())
 
 
 def _nothing() -> Firings:

@@ -33,6 +33,8 @@ _KEPT: dict[str, int | None] = {
     "runs": layout.RUNS_TOP,
     "facts": layout.STANDING,
 }
+_OUT_ROWS = ("out_rule", "out_what", "out_group", "out_anchor", "out_time", "out_source", "out_count")
+_OUT_EVIDENCE = ("out_evidence", "out_role")
 _DTYPES = dict(layout.TABLES)
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
@@ -71,7 +73,8 @@ class Memory:
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
-        self._make({"facts": 256, "fact_heads": tables.lists, "out_rows": 4096, "out_said": 4096, "sources": 1})
+        self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
+        self._make(dict.fromkeys(_OUT_ROWS, 4096) | {"out_offset": 4097} | dict.fromkeys(_OUT_EVIDENCE, 4096))
         self._make({"cells": 1024, "cursor": 5, "found": tables.found + 2, "path": tables.found + 2})
         for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
             self._wipe(name)
@@ -161,9 +164,19 @@ class Memory:
 
     def _grow_out(self) -> None:
         batch = 64 * int(self.meta[layout.WIDEST])
-        rows = 2 * len(self._arrays["out_rows"]) + batch
-        self._lengthen(("out_rows",), rows)
-        self._lengthen(("out_said",), 2 * len(self._arrays["out_said"]) + batch * int(self.meta[layout.TALK]))
+        rows = 2 * len(self._arrays["out_rule"]) + batch
+        self._lengthen(_OUT_ROWS, rows)
+        self._lengthen(("out_offset",), rows + 1)
+        self._lengthen(_OUT_EVIDENCE, 2 * len(self._arrays["out_evidence"]) + batch * int(self.meta[layout.TALK]))
+
+    def said(self) -> tuple[Table, ...]:
+        """Copies of what the kernels said, in the order of the fields of `firing.Firings`."""
+        arrays, rows, said = self._arrays, int(self.meta[layout.ROWS]), int(self.meta[layout.SAID])
+        return (
+            *(arrays[name][:rows].copy() for name in _OUT_ROWS),
+            arrays["out_offset"][: rows + 1].copy(),
+            *(arrays[name][:said].copy() for name in _OUT_EVIDENCE),
+        )
 
     def _grow_groups(self) -> None:
         rehang(self.m)

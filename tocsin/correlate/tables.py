@@ -345,7 +345,7 @@ def _series(b: Builder) -> tuple[Table, Table, list[tuple[int, int, bool]]]:
     for position, ((own, off), rows) in enumerate(b.series.items()):
         first = len(tracks)
         tracks += sorted(rows, key=lambda row: (row[0], row[-1]))
-        series.append((own, off, first, len(tracks)))
+        series.append((own, off, first, len(tracks), tracks[first][0]))
         hears.append((own, position, True))
         if off != own:
             hears.append((off, position, False))

@@ -114,11 +114,16 @@ def decide_rule(m, rule, event):
     view(m, T_META)[FIRED] += 1
 
 
-@kernel
+@part
 def arrived(m, rule, event):
     """A B arrives. Only one that the watermark has passed can belong to a fired absence."""
-    if event.time > view(m, T_META)[WATERMARK] or view(m, T_META)[FIRED] == 0:
-        return
+    if event.time <= view(m, T_META)[WATERMARK] and view(m, T_META)[FIRED] > 0:
+        arrived_late(m, rule, event)
+
+
+@kernel
+def arrived_late(m, rule, event):
+    """Takes back the fired absences that a late B belongs to."""
     r = view(m, T_RULES)[rule]
     begin(m, r.fired, event.spot)
     while True:

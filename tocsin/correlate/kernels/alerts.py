@@ -36,8 +36,16 @@ from .layout import (
     T_GROUP_HEADS,
     T_GROUPS,
     T_META,
-    T_OUT_ROWS,
-    T_OUT_SAID,
+    T_OUT_ANCHOR,
+    T_OUT_COUNT,
+    T_OUT_EVIDENCE,
+    T_OUT_GROUP,
+    T_OUT_OFFSET,
+    T_OUT_ROLE,
+    T_OUT_RULE,
+    T_OUT_SOURCE,
+    T_OUT_TIME,
+    T_OUT_WHAT,
     T_RULES,
     T_UNLESS,
     ZERO,
@@ -176,24 +184,31 @@ def rehang(m):
 
 @kernel
 def say(m, what, rule, group, seq, time, source, count):
-    """Appends an output row; its evidence is what is told after this and before the next row."""
+    """Appends an output row (the columns of `firing.Firings`); its evidence is what is told after this and before the next row."""
     meta = view(m, T_META)
     at = meta[ROWS]
     meta[ROWS] = at + 1
-    row = view(m, T_OUT_ROWS)[at]
-    row.what, row.rule, row.group, row.anchor, row.time, row.source, row.count = what, rule, group, seq, time, source, count
-    row.said = meta[SAID]
+    view(m, T_OUT_RULE)[at], view(m, T_OUT_WHAT)[at], view(m, T_OUT_GROUP)[at] = rule, what, group
+    view(m, T_OUT_OFFSET)[at + 1] = meta[SAID]
+    anchored(m, at, seq, time, source, count)
     return at
+
+
+@kernel
+def anchored(m, row, seq, time, source, count):
+    """Writes the match that a row speaks of last."""
+    view(m, T_OUT_ANCHOR)[row], view(m, T_OUT_TIME)[row] = seq, time
+    view(m, T_OUT_SOURCE)[row], view(m, T_OUT_COUNT)[row] = source, count
 
 
 @kernel
 def tell(m, row, seq, role):
     """Adds one piece of evidence to the last row."""
     meta = view(m, T_META)
-    said = view(m, T_OUT_SAID)[meta[SAID]]
-    meta[SAID] += 1
-    said.seq, said.role = seq, role
-    view(m, T_OUT_ROWS)[row].said = meta[SAID]
+    at = meta[SAID]
+    meta[SAID] = at + 1
+    view(m, T_OUT_EVIDENCE)[at], view(m, T_OUT_ROLE)[at] = seq, role
+    view(m, T_OUT_OFFSET)[row + 1] = at + 1
 
 
 @part
@@ -224,8 +239,7 @@ def join(m, rule, group, seq, time, source, n):
     g.newest = max(g.newest, time)
     full = g.kept >= EVIDENCE
     if full and g.push == meta[PUSH]:
-        row = view(m, T_OUT_ROWS)[g.row]
-        row.anchor, row.time, row.source, row.count = seq, time, source, g.count
+        anchored(m, g.row, seq, time, source, g.count)
         return
     at = say(m, RAISE if g.count == 1 else JOIN, rule, g.number, seq, time, source, g.count)
     tell_new(m, at, group, n)

@@ -102,7 +102,18 @@ def apart(entry, spot):
 
 
 @kernel
+def spread(key):
+    """A 64-bit product whose upper bits every bit of the key reaches."""
+    return np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def slot_in(product, mask):
+    """A slot for a spread key: the upper half over the lower."""
+    return np.int64((product ^ (product >> np.uint64(32))) & np.uint64(mask))
+
+
+@kernel
 def mix(key, mask):
-    """A well spread slot for a 64-bit key: the upper half of a product, which every bit of the key reaches, over the lower."""
-    h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
+    """A well spread slot for a 64-bit key."""
+    return slot_in(spread(key), mask)

@@ -60,8 +60,8 @@ from .layout import (
     T_LISTENS,
     T_LON,
     T_META,
-    T_OUT_ROWS,
-    T_OUT_SAID,
+    T_OUT_EVIDENCE,
+    T_OUT_RULE,
     T_PENDING,
     T_ROLES,
     T_RUNS,
@@ -105,8 +105,8 @@ def room(m):
     free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
     for n, table in (
         (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
-        (len(view(m, T_OUT_ROWS)) - meta[ROWS] - meta[FIRED], FULL_OUT),
-        ((len(view(m, T_OUT_SAID)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
+        (len(view(m, T_OUT_RULE)) - meta[ROWS] - meta[FIRED], FULL_OUT),
+        ((len(view(m, T_OUT_EVIDENCE)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
         (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
         ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),

@@ -45,13 +45,13 @@ def _record(spec: str) -> np.dtype:
     return np.dtype([tuple(field.split(":")) for field in spec.split()], align=True)
 
 
-I1, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i4", "i8", "f8", "u8"))
+FLAG, SMALL, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i1", "i4", "i8", "f8", "u8"))
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
 KIND = _record("first:i8 last:i8 low:f8 near:f8 series:i8 watch:i8")
 CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
 ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
 HEARS = _record("series:i8 own:i8")
-SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8")
+SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8 lowest:f8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
 LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8")
 SEARCH = _record("limit:f8 angle:f8 reach:f8 lane:i8 rank:i8 predicate:i8 level:i8")
@@ -84,15 +84,13 @@ RUN = _record(
 )
 FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output and working memory
-ROW = _record("group:i8 anchor:i8 time:i8 count:i8 said:i8 rule:i4 source:i4 what:i1")
-SAYING = _record("seq:i8 role:i1")
 FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
 
 # ---- every table, in the order of the directory that the kernels get (`memory.py`)
 TABLES = (
     ("directory", I8), ("meta", I8),
-    ("kinds", KIND), ("listens", I8), ("member", I1), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
+    ("kinds", KIND), ("listens", I8), ("member", FLAG), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
     ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
     ("levels", LEVEL), ("columns", I8), ("sources", SOURCE),
@@ -103,7 +101,8 @@ TABLES = (
     ("heap", TIMER), ("pending", PENDING), ("pending_bits", U8),
     ("watched", WATCH_STATE), ("runs", RUN),
     ("facts", FACT), ("fact_heads", I4),
-    ("out_rows", ROW), ("out_said", SAYING),
+    ("out_rule", I4), ("out_what", SMALL), ("out_group", I8), ("out_anchor", I8), ("out_time", I8), ("out_source", I4), ("out_count", I8),
+    ("out_offset", I8), ("out_evidence", I8), ("out_role", SMALL),
     ("cells", I8), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
@@ -119,7 +118,8 @@ TABLES = (
     T_HEAP, T_PENDING, T_PENDING_BITS,
     T_WATCHED, T_RUNS,
     T_FACTS, T_FACT_HEADS,
-    T_OUT_ROWS, T_OUT_SAID,
+    T_OUT_RULE, T_OUT_WHAT, T_OUT_GROUP, T_OUT_ANCHOR, T_OUT_TIME, T_OUT_SOURCE, T_OUT_COUNT,
+    T_OUT_OFFSET, T_OUT_EVIDENCE, T_OUT_ROLE,
     T_CELLS, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 

@@ -115,23 +115,28 @@ def after_sample(m, track, event, word, own, until):
     return np.int64(0) if word - ON >= track.samples else word, False
 
 
-@kernel
+@part
 def sample(m, event, series, own):
-    """A sample for all rules of a series."""
-    s, tracks = view(m, T_SERIES)[series], view(m, T_TRACKS)
-    member = view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS))
-    if not own and view(m, T_MEMBER)[member + s.channel] != 0:
-        return  # seen through the rule's own channel
-    at = track_of(m, event.source, series)
-    t = view(m, T_TRACK_STATES)[at]
-    if event.time < t.last:
-        view(m, T_META)[STALE] += 1
-        return
-    t.last = event.time
+    """A sample for all rules of a series. Most end here: the series rests and the value reaches no threshold."""
+    s = view(m, T_SERIES)[series]
+    if own or view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + s.channel] == 0:
+        at = track_of(m, event.source, series)
+        t = view(m, T_TRACK_STATES)[at]
+        if event.time < t.last:
+            view(m, T_META)[STALE] += 1
+        else:
+            t.last = event.time
+            if t.active != 0 or (own and event.value >= s.lowest):
+                sample_rules(m, event, series, own, at)
+
+
+@kernel
+def sample_rules(m, event, series, own, at):
+    """A sample for the rules of a series that does not rest, or whose lowest threshold the value reaches."""
+    s, t, tracks = view(m, T_SERIES)[series], view(m, T_TRACK_STATES)[at], view(m, T_TRACKS)
     resting = t.active == 0
-    if resting and (not own or event.value < tracks[s.track].on):
-        return
-    until = s.off_channel == s.channel or view(m, T_MEMBER)[member + s.off_channel] != 0
+    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + s.off_channel]
+    until = s.off_channel == s.channel or member != 0
     words, first = view(m, T_TRACK_WORDS), wake(m, at, s.track_end - s.track) - s.track
     active = 0
     for j in range(s.track, s.track_end):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, cell_of, mix
+from .cells import CELL_BITS, cell_of, mix, slot_in, spread
 from .layout import (
     CLOCK,
     DEAD,
@@ -61,16 +61,17 @@ def holds(bits, row, words, predicate):
 
 
 @kernel
-def key_bit(key):
-    """One of 32 bits for a key: a head holds those of all its entries."""
-    return np.uint32(1) << np.uint32((np.uint64(key) * np.uint64(0xD1B54A32D192ED03)) >> np.uint64(59))
+def key_bit(product):
+    """One of 32 bits for a spread key: a head holds those of all its entries."""
+    return np.int64(1) << np.int64(product >> np.uint64(59))
 
 
 @kernel
 def link(m, at):
     """Puts an entry at the head of its chain."""
     hot, heads = view(m, T_HOT), view(m, T_HEADS)
-    head = mix(hot[at].key, len(heads) - 1)
+    product = spread(hot[at].key)
+    head = slot_in(product, len(heads) - 1)
     older = heads[head].main
     hot[at].older = older
     hot[at].newer = -1
@@ -78,7 +79,7 @@ def link(m, at):
         hot[older].newer = at
     heads[head].main = at
     heads[head].newest = max(np.int64(heads[head].newest), hot[at].time // SECOND)
-    heads[head].keys |= key_bit(hot[at].key)
+    heads[head].keys |= key_bit(product)
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, apart, cover, mix
+from .cells import CELL_BITS, apart, cover, mix, slot_in, spread
 from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
 from .memory import kernel, part, view
 from .recent import SECOND, holds, key_bit, nothing_newer
@@ -83,13 +83,6 @@ def walk_shadow(m, s, key, at, lo, hi, spot):
     return at
 
 
-@part
-def empty(heads, key, oldest):
-    """Whether a cell surely has nothing as new as `oldest` seconds; true of most cells, without a look at their entries."""
-    head = heads[mix(key, len(heads) - 1)]
-    return head.keys & key_bit(key) == 0 or np.int64(head.newest) < oldest
-
-
 @kernel
 def seek(m, search, lo, hi, spot):
     """The next entry of the search begun, with event time in [lo, hi]; -1 at the end.
@@ -100,7 +93,7 @@ def seek(m, search, lo, hi, spot):
     cursor, cells, heads = view(m, T_CURSOR), view(m, T_CELLS), view(m, T_HEADS)
     s = view(m, T_SEARCHES)[search]
     lane = s.lane << CELL_BITS
-    cell, at, chain, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], lo // SECOND
+    cell, at, chain, count, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], cursor[COUNT], lo // SECOND
     while True:
         if at >= 0:
             if chain == MAIN:
@@ -115,13 +108,14 @@ def seek(m, search, lo, hi, spot):
             at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
             continue
         cell += 1
-        while cell < cursor[COUNT] and empty(heads, lane | cells[cell], oldest):
-            cell += 1
-        if cell >= cursor[COUNT]:
+        if cell >= count:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
             return NONE
-        chain = MAIN
-        at = heads[mix(lane | cells[cell], len(heads) - 1)].main
+        product = spread(lane | cells[cell])
+        head = heads[slot_in(product, len(heads) - 1)]
+        if head.keys & key_bit(product) != 0 and head.newest >= oldest:
+            chain = MAIN
+            at = np.int64(head.main)
 
 
 @part
