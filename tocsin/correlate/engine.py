@@ -283,19 +283,19 @@ def _nothing() -> Firings:
 
 
 _INT64, _INT32, _FLOAT64, _UINT64 = (np.dtype(name) for name in ("int64", "int32", "float64", "uint64"))
+_READY, _WRITEABLE = 0x101, 0x400  # numpy flags: C-contiguous and aligned; writeable
 _NOTHING: Final = _nothing()
 
 
-def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
+def _plain(column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The column as the kernels were compiled for: contiguous, aligned, read-only."""
-    flags = column.flags
-    if (column.dtype is dtype or column.dtype == dtype) and flags.c_contiguous and flags.aligned:
-        if not flags.writeable:
-            return column
-        plain = column.view()
-    else:
-        plain = np.array(column, dtype, order="C")
-    plain.flags.writeable = False
+    flags = column.flags.num
+    if column.dtype != dtype or flags & _READY != _READY:
+        column = np.array(column, dtype, order="C")
+    elif not flags & _WRITEABLE:
+        return column
+    plain = column.view()
+    plain.setflags(write=False)
     return plain
 
 

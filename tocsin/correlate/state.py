@@ -35,6 +35,7 @@ _KEPT: dict[str, int | None] = {
 }
 _OUT_ROWS = ("out_rule", "out_what", "out_group", "out_anchor", "out_time", "out_source", "out_count")
 _OUT_EVIDENCE = ("out_evidence", "out_role")
+_OUT_COLUMNS = (*_OUT_ROWS, "out_offset", *_OUT_EVIDENCE)
 _DTYPES = dict(layout.TABLES)
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
@@ -42,7 +43,8 @@ _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 def _blank(name: str, n: int) -> Table:
     """n zeroed records of a table that start at a cache line."""
     dtype = _DTYPES[name]
-    raw = np.zeros(n * dtype.itemsize + 64, np.uint8)
+    raw = np.empty(n * dtype.itemsize + 64, np.uint8)
+    raw[:] = 0  # now, rather than page by page while events wait
     start = -raw.ctypes.data % 64
     return raw[start : start + n * dtype.itemsize].view(dtype)
 
@@ -169,14 +171,11 @@ class Memory:
         self._lengthen(("out_offset",), rows + 1)
         self._lengthen(_OUT_EVIDENCE, 2 * len(self._arrays["out_evidence"]) + batch * int(self.meta[layout.TALK]))
 
-    def said(self) -> tuple[Table, ...]:
+    def said(self) -> list[Table]:
         """Copies of what the kernels said, in the order of the fields of `firing.Firings`."""
         arrays, rows, said = self._arrays, int(self.meta[layout.ROWS]), int(self.meta[layout.SAID])
-        return (
-            *(arrays[name][:rows].copy() for name in _OUT_ROWS),
-            arrays["out_offset"][: rows + 1].copy(),
-            *(arrays[name][:said].copy() for name in _OUT_EVIDENCE),
-        )
+        lengths = (rows,) * len(_OUT_ROWS) + (rows + 1,) + (said,) * len(_OUT_EVIDENCE)
+        return [arrays[name][:n].copy() for name, n in zip(_OUT_COLUMNS, lengths, strict=True)]
 
     def _grow_groups(self) -> None:
         rehang(self.m)

@@ -213,15 +213,16 @@ class Tables:
     found: int  # most events a match is looked for with
     talk: int  # most evidence one firing can bring
     widest: int
-    series_of: dict[int, int]  # channel -> its first series, and its first watch by source
-    watch_of: dict[int, int]
-    low: Table  # per channel: lowest value that matters, and that needs a place
+    hears: tuple[tuple[int, int, bool], ...]  # (channel, series, own)
+    watch_of: dict[int, int]  # channel -> its first watch by source
+    low: Table  # per channel: lowest value that matters; that needs a place; that something besides samples waits for
     near: Table
+    rest: Table
     load: Table  # per channel: most that one event can add to a table
 
     def of_kinds(self, kinds: Iterable[tuple[str, str | None]]) -> dict[str, Table]:
         """The tables that say who listens to which (kind, dimension)."""
-        rows: list[tuple[int, int, float, float, int, int]] = []
+        rows: list[tuple[int, int, float, float, float, int, int]] = []
         listens: list[int] = []
         member = []
         for kind, dimension in kinds:
@@ -231,8 +232,10 @@ class Tables:
             member.append(np.isin(np.arange(max(len(self.channels), 1)), mine))
             low = min((float(self.low[c]) for c in mine), default=math.inf)
             near = min((float(self.near[c]) for c in mine), default=math.inf)
-            series, watch = (next((at[c] for c in mine if c in at), -1) for at in (self.series_of, self.watch_of))
-            rows.append((first, len(listens), low, near, series, watch))
+            rest = min((float(self.rest[c]) for c in mine), default=math.inf)
+            series = [position if own else -1 for channel, position, own in self.hears if channel in mine]
+            watch = next((self.watch_of[c] for c in mine if c in self.watch_of), -1)
+            rows.append((first, len(listens), low, near, rest, series[0] if len(series) == 1 else -1, watch))
             self.widest = max(self.widest, sum(int(self.load[c]) for c in mine))
         return {
             "kinds": np.array(rows, layout.KIND),
@@ -285,7 +288,7 @@ def _freeze(b: Builder) -> Tables:
     }
     found = max((int(r.get("sources", 1)) + int(r.get("events", 1)) for r in b.rules), default=2)
     talk = max((max(int(r.get("sources", 0)) + int(r.get("events", 0)), int(r.get("steps", 1))) for r in b.rules), default=1)
-    low, near, load = _extent(b, lanes, ranks, hears, actives)
+    low, near, rest, load = _extent(b, lanes, ranks, hears, actives)
     return Tables(
         arrays=arrays,
         predicates=tuple(b.predicates),
@@ -296,7 +299,7 @@ def _freeze(b: Builder) -> Tables:
         lists=max(len(b.actives), 1),
         found=max(found, layout.EVIDENCE) + layout.STEPS_MAX,
         widest=max([4, *(int(s["last"] - s["first"]) for s in sets)]),
-        series_of={channel: position for channel, position, own in reversed(hears) if own},
+        hears=tuple(hears),
         watch_of={
             channel: role.detail
             for channel, of in b.roles.items()
@@ -305,6 +308,7 @@ def _freeze(b: Builder) -> Tables:
         },
         low=low,
         near=near,
+        rest=rest,
         load=load,
     )
 
@@ -391,8 +395,8 @@ def _span(keys: list[int], key: int) -> tuple[int, int]:
 
 def _extent(
     b: Builder, lanes: Table, ranks: Table, hears: list[tuple[int, int, bool]], actives: list[tuple[int, float, int, int, int]]
-) -> tuple[Table, Table, Table]:
-    """Per channel: the lowest value that matters, the lowest that needs a place, and how much one event can add."""
+) -> tuple[Table, Table, Table, Table]:
+    """Per channel: the lowest value that matters, that needs a place, that more than samples wait for; most one event can add."""
     n = max(len(b.channels), 1)
     low, near, load = np.full(n, math.inf), np.full(n, math.inf), np.ones(n, np.int64)
 
@@ -408,8 +412,9 @@ def _extent(
     for lane in lanes if b.lanes else []:
         if lane["channel"] >= 0:
             extend(lane["channel"], ranks[lane["rank"]], True)
-    for channel, position, _ in hears:
-        extend(channel, NO_THRESHOLD, False, 1 + len(list(b.series.values())[position]))
     for channel, value, *_ in actives:
         extend(channel, value, True)
-    return low, near, load
+    rest = low.copy()
+    for channel, position, _ in hears:
+        extend(channel, NO_THRESHOLD, False, 1 + len(list(b.series.values())[position]))
+    return low, near, rest, load

@@ -85,7 +85,7 @@ from .layout import (
     WORDS,
     Event,
 )  # fmt: skip
-from .match import found_anchor, sample, slot_of, track_key
+from .match import found_anchor, rests, sample, slot_of, track_key
 from .memory import kernel, part, prefetch, view
 from .recent import holds, rank_of, store, wanted
 from .sequence import sequence
@@ -283,8 +283,12 @@ def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
         if row + AHEAD < len(kind):
             fetch(m, kind[row + AHEAD], np.int64(source[row + AHEAD]))
             fetch_run(m, kind[row + AHEAD // 2], np.int64(source[row + AHEAD // 2]))
-        take(m, row, v if v == v else -np.inf)
         free -= 1
+        k = kinds[kind[row]]
+        if v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v):
+            row += 1
+            continue
+        take(m, row, v if v == v else -np.inf)
         row += 1
     return row, DONE
 

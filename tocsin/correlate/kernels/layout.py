@@ -47,7 +47,7 @@ def _record(spec: str) -> np.dtype:
 
 FLAG, SMALL, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i1", "i4", "i8", "f8", "u8"))
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
-KIND = _record("first:i8 last:i8 low:f8 near:f8 series:i8 watch:i8")
+KIND = _record("first:i8 last:i8 low:f8 near:f8 rest:f8 series:i8 watch:i8")
 CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
 ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
 HEARS = _record("series:i8 own:i8")

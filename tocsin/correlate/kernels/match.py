@@ -116,6 +116,19 @@ def after_sample(m, track, event, word, own, until):
 
 
 @part
+def rests(m, series, source, time, value):
+    """Whether a sample changes nothing but the time of its series: the short way for events that nothing else waits for."""
+    t = view(m, T_TRACK_STATES)[track_of(m, source, series)]
+    if time < t.last:
+        view(m, T_META)[STALE] += 1
+        return True
+    if t.active != 0 or value >= view(m, T_SERIES)[series].lowest:
+        return False
+    t.last = time
+    return True
+
+
+@part
 def sample(m, event, series, own):
     """A sample for all rules of a series. Most end here: the series rests and the value reaches no threshold."""
     s = view(m, T_SERIES)[series]
