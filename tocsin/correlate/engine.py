@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from tocsin.model.predicate import Expr
 from .columns import Columns
 from .firing import Firings
 from .kernels import layout
-from .kernels.drive import advance, run, start_watches
+from .kernels.drive import enter, enter_none, run, start_watches
 from .kernels.recent import bury
 from .state import Memory
 from .tables import compile_plan
@@ -146,20 +146,18 @@ class Engine:
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
         batch = self._batch(columns)
-        self._move(ingest)
-        row = 0
-        while True:
-            row, full = run(self._memory.m, row, *batch)
-            if full == layout.DONE:
-                return self._firings()
-            if full == layout.BAD_CODE:
-                raise Fatal("columns hold a kind code that Engine.kind_code did not give, or a source code below -1")
-            self._memory.grow(full)
+        full = enter(self._memory.m, ingest, *batch)
+        if full == layout.BAD_CODE:
+            raise Fatal("columns hold a kind code that Engine.kind_code did not give, or a source code below -1")
+        if full == layout.BAD_SHAPE:
+            shapes = ", ".join(str(column.shape) for column in batch)
+            raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
+        return self._run()
 
     def tick(self, clock: int) -> Firings:
         """Moves the journal clock; deadlines up to `clock - delay` fire."""
-        self._move(clock)
-        return self._firings()
+        enter_none(self._memory.m, clock)
+        return self._run()
 
     def withdraw(self, seqs: Iterable[int]) -> None:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of
@@ -218,7 +216,7 @@ class Engine:
 
     @classmethod
     def warm_up(cls) -> None:
-        """Compiles every kernel (or loads it from the cache), with arguments as they will come: read-only arrays."""
+        """Compiles every kernel (or loads it from the cache), with arguments as they will come."""
         from .warm import warm_up
 
         warm_up(cls)
@@ -228,10 +226,9 @@ class Engine:
         return [f"{plan.delay} {plan.lateness}", *(f"{rule.name} {rule.version}" for rule in plan.rules)]
 
     def _batch(self, columns: Columns) -> tuple[NDArray[Any], ...]:
-        n = len(columns.seq)
-        valid_until = columns.valid_until if columns.valid_until is not None else _never_ends(n)
-        bits = _plain(columns.bits, _UINT64)
-        batch = (
+        """The columns as the kernels were compiled for."""
+        valid_until = columns.valid_until
+        return (
             _plain(columns.seq, _INT64),
             _plain(columns.time, _INT64),
             _plain(columns.kind, _INT32),
@@ -239,64 +236,36 @@ class Engine:
             _plain(columns.lon, _FLOAT64),
             _plain(columns.lat, _FLOAT64),
             _plain(columns.value, _FLOAT64),
-            bits,
-            _plain(valid_until, _INT64),
+            _plain(columns.bits, _UINT64),
+            _plain(valid_until, _INT64) if valid_until is not None else _never_ends(len(columns.seq)),
         )
-        if set(map(len, batch)) != {n} or bits.shape != (n, self.words):
-            shapes = ", ".join(str(column.shape) for column in batch)
-            raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
-        return batch
 
-    def _move(self, clock: int) -> None:
-        """Starts an output and, when the clock moves on, decides what is due."""
-        meta = self._memory.meta
-        meta[layout.PUSH] += 1
-        meta[layout.ROWS] = meta[layout.SAID] = 0
-        if clock <= meta[layout.CLOCK]:
-            return
-        meta[layout.CLOCK] = clock
-        meta[layout.WATERMARK] = clock - self.plan.delay
+    def _run(self) -> Firings:
+        memory = self._memory
         if not self._started:
             self._started = True
-            self._start(clock)
-        while (full := advance(self._memory.m)) != layout.DONE:
-            self._memory.grow(full)
+            self._start(int(memory.meta[layout.CLOCK]))
+        while (full := run(memory.m)) != layout.DONE:
+            memory.grow(full)
+        return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
 
     def _start(self, clock: int) -> None:
         self._memory.reserve_runs(len(self._declared))
         watches, subjects = (np.ascontiguousarray(column) for column in self._declared.T)
         start_watches(self._memory.m, watches, subjects, clock)
 
-    def _firings(self) -> Firings:
-        if self._memory.meta[layout.ROWS] == 0:
-            return _NOTHING
-        return Firings(*self._memory.said())
-
-
-def _nothing() -> Firings:
-    """No firings. The arrays are shared, so they cannot be written."""
-    types = {"rule": np.int32, "what": np.int8, "source": np.int32, "role": np.int8}
-    arrays = {f.name: np.zeros(int(f.name == "offset"), types.get(f.name, np.int64)) for f in fields(Firings)}
-    for array in arrays.values():
-        array.flags.writeable = False
-    return Firings(**arrays)
-
 
 _INT64, _INT32, _FLOAT64, _UINT64 = (np.dtype(name) for name in ("int64", "int32", "float64", "uint64"))
-_READY, _WRITEABLE = 0x101, 0x400  # numpy flags: C-contiguous and aligned; writeable
-_NOTHING: Final = _nothing()
+_READY: Final = 0x501  # numpy's flags of an array in C order, aligned and writeable
+_NOTHING: Final = Firings(np.empty(0, layout.OUT), np.empty(0, layout.TOLD))
 
 
 def _plain(column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The column as the kernels were compiled for: contiguous, aligned, read-only."""
-    flags = column.flags.num
-    if column.dtype != dtype or flags & _READY != _READY:
-        column = np.array(column, dtype, order="C")
-    elif not flags & _WRITEABLE:
+    """The column, or a copy where the kernels could not read it as it is. A read-only array is copied too: handing it over would cost
+    more, because numba looks at every read-only argument in full."""
+    if column.dtype == dtype and column.flags.num & _READY == _READY:
         return column
-    plain = column.view()
-    plain.setflags(write=False)
-    return plain
+    return np.array(column, dtype, order="C")
 
 
 _ENDLESS: list[NDArray[np.int64]] = []
@@ -305,7 +274,5 @@ _ENDLESS: list[NDArray[np.int64]] = []
 def _never_ends(n: int) -> NDArray[np.int64]:
     """n times -1: events that name no end."""
     if not _ENDLESS or len(_ENDLESS[0]) < n:
-        column = np.full(max(n, 1024), -1, _INT64)
-        column.flags.writeable = False
-        _ENDLESS[:] = [column]
+        _ENDLESS[:] = [np.full(max(n, 1024), -1, _INT64)]
     return _ENDLESS[0][:n]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +18,64 @@ class What(IntEnum):
     RETRACT = 2  # the alert no longer holds (late B of an absence)
 
 
-@dataclass(frozen=True, slots=True)
 class Firings:
     """m firings in a deterministic order.
 
-    `rule`: int32, index into the plan. `what`: int8. `group`: int64, the alert's number inside the engine, given at RAISE and
+    `rule`: int32, index into the plan. `what`: int64 of `What`. `group`: int64, the alert's number inside the engine, given at RAISE and
     stable over snapshots. `anchor`: int64 seq of the event that completed the match or started the clock, -1 for a declared
     source never heard. `time`: int64 µs, event time of the anchor, or the deadline. `source`: int32 code of the
-    anchor's (or silent) source. `count`: int64, matches joined so far. `evidence[offset[i]:offset[i + 1]]`: seqs new to the
-    alert with this firing, anchor first; `role`: int8 beside it, 0 anchor, 1 member, 10 + i for step i of a sequence,
+    anchor's (or silent) source. `count`: int64, matches joined so far. `evidence[offset[i]:offset[i + 1]]`: int64 seqs new to the
+    alert with this firing, anchor first; `role`: int64 beside it, 0 anchor, 1 member, 10 + i for step i of a sequence,
     30 the `after` of an absence.
+
+    All are columns of two record arrays, `rows` and `told`, as the kernels wrote them.
     """
 
-    rule: NDArray[np.int32]
-    what: NDArray[np.int8]
-    group: NDArray[np.int64]
-    anchor: NDArray[np.int64]
-    time: NDArray[np.int64]
-    source: NDArray[np.int32]
-    count: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    evidence: NDArray[np.int64]
-    role: NDArray[np.int8]
+    __slots__ = ("rows", "told")
+
+    def __init__(self, rows: NDArray[Any], told: NDArray[Any]) -> None:
+        self.rows = rows
+        self.told = told
 
     def __len__(self) -> int:
-        return len(self.rule)
+        return len(self.rows)
+
+    @property
+    def rule(self) -> NDArray[np.int32]:
+        return self.rows["rule"]
+
+    @property
+    def what(self) -> NDArray[np.int64]:
+        return self.rows["what"]
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        return self.rows["group"]
+
+    @property
+    def anchor(self) -> NDArray[np.int64]:
+        return self.rows["anchor"]
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        return self.rows["time"]
+
+    @property
+    def source(self) -> NDArray[np.int32]:
+        return self.rows["source"]
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        return self.rows["count"]
+
+    @property
+    def offset(self) -> NDArray[np.int64]:
+        return np.append(self.rows["first"], len(self.told))
+
+    @property
+    def evidence(self) -> NDArray[np.int64]:
+        return self.told["seq"]
+
+    @property
+    def role(self) -> NDArray[np.int64]:
+        return self.told["role"]

@@ -33,9 +33,6 @@ _KEPT: dict[str, int | None] = {
     "runs": layout.RUNS_TOP,
     "facts": layout.STANDING,
 }
-_OUT_ROWS = ("out_rule", "out_what", "out_group", "out_anchor", "out_time", "out_source", "out_count")
-_OUT_EVIDENCE = ("out_evidence", "out_role")
-_OUT_COLUMNS = (*_OUT_ROWS, "out_offset", *_OUT_EVIDENCE)
 _DTYPES = dict(layout.TABLES)
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
@@ -76,7 +73,7 @@ class Memory:
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
         self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
-        self._make(dict.fromkeys(_OUT_ROWS, 4096) | {"out_offset": 4097} | dict.fromkeys(_OUT_EVIDENCE, 4096))
+        self._make({"out": 4096, "told": 4096})
         self._make({"cells": 1024, "cursor": 5, "found": tables.found + 2, "path": tables.found + 2})
         for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
             self._wipe(name)
@@ -166,16 +163,13 @@ class Memory:
 
     def _grow_out(self) -> None:
         batch = 64 * int(self.meta[layout.WIDEST])
-        rows = 2 * len(self._arrays["out_rule"]) + batch
-        self._lengthen(_OUT_ROWS, rows)
-        self._lengthen(("out_offset",), rows + 1)
-        self._lengthen(_OUT_EVIDENCE, 2 * len(self._arrays["out_evidence"]) + batch * int(self.meta[layout.TALK]))
+        self._lengthen(("out",), 2 * len(self._arrays["out"]) + batch)
+        self._lengthen(("told",), 2 * len(self._arrays["told"]) + batch * int(self.meta[layout.TALK]))
 
-    def said(self) -> list[Table]:
-        """Copies of what the kernels said, in the order of the fields of `firing.Firings`."""
-        arrays, rows, said = self._arrays, int(self.meta[layout.ROWS]), int(self.meta[layout.SAID])
-        lengths = (rows,) * len(_OUT_ROWS) + (rows + 1,) + (said,) * len(_OUT_EVIDENCE)
-        return [arrays[name][:n].copy() for name, n in zip(_OUT_COLUMNS, lengths, strict=True)]
+    def said(self) -> tuple[Table, Table]:
+        """Copies of what the kernels said: rows and the evidence told."""
+        rows, told = self.meta[layout.ROWS : layout.SAID + 1].tolist()
+        return self._arrays["out"][:rows].copy(), self._arrays["told"][:told].copy()
 
     def _grow_groups(self) -> None:
         rehang(self.m)

@@ -36,17 +36,9 @@ from .layout import (
     T_GROUP_HEADS,
     T_GROUPS,
     T_META,
-    T_OUT_ANCHOR,
-    T_OUT_COUNT,
-    T_OUT_EVIDENCE,
-    T_OUT_GROUP,
-    T_OUT_OFFSET,
-    T_OUT_ROLE,
-    T_OUT_RULE,
-    T_OUT_SOURCE,
-    T_OUT_TIME,
-    T_OUT_WHAT,
+    T_OUT,
     T_RULES,
+    T_TOLD,
     T_UNLESS,
     ZERO,
 )
@@ -184,12 +176,13 @@ def rehang(m):
 
 @kernel
 def say(m, what, rule, group, seq, time, source, count):
-    """Appends an output row (the columns of `firing.Firings`); its evidence is what is told after this and before the next row."""
+    """Appends an output row; its evidence is what is told after this and before the next row."""
     meta = view(m, T_META)
     at = meta[ROWS]
     meta[ROWS] = at + 1
-    view(m, T_OUT_RULE)[at], view(m, T_OUT_WHAT)[at], view(m, T_OUT_GROUP)[at] = rule, what, group
-    view(m, T_OUT_OFFSET)[at + 1] = meta[SAID]
+    out = view(m, T_OUT)[at]
+    out.rule, out.what, out.group = rule, what, group
+    out.first, out.last = meta[SAID], meta[SAID]
     anchored(m, at, seq, time, source, count)
     return at
 
@@ -197,8 +190,8 @@ def say(m, what, rule, group, seq, time, source, count):
 @kernel
 def anchored(m, row, seq, time, source, count):
     """Writes the match that a row speaks of last."""
-    view(m, T_OUT_ANCHOR)[row], view(m, T_OUT_TIME)[row] = seq, time
-    view(m, T_OUT_SOURCE)[row], view(m, T_OUT_COUNT)[row] = source, count
+    out = view(m, T_OUT)[row]
+    out.anchor, out.time, out.source, out.count = seq, time, source, count
 
 
 @kernel
@@ -207,8 +200,9 @@ def tell(m, row, seq, role):
     meta = view(m, T_META)
     at = meta[SAID]
     meta[SAID] = at + 1
-    view(m, T_OUT_EVIDENCE)[at], view(m, T_OUT_ROLE)[at] = seq, role
-    view(m, T_OUT_OFFSET)[row + 1] = at + 1
+    told = view(m, T_TOLD)[at]
+    told.seq, told.role = seq, role
+    view(m, T_OUT)[row].last = at + 1
 
 
 @part

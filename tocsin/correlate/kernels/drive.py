@@ -1,4 +1,4 @@
-"""The two loops: events of a batch in journal order, and deadlines as the clock moves.
+"""The two loops: deadlines as the clock moves, and the events of a batch in journal order.
 
 A kernel never allocates. Both loops return before they touch an event or a deadline that some table may have no room for, with
 the name of that table; the engine makes it larger and calls again where they stopped.
@@ -15,6 +15,7 @@ from .cluster import cluster
 from .layout import (
     AFTER,
     BAD_CODE,
+    BAD_SHAPE,
     CLOCK,
     CLUSTER,
     DELAY,
@@ -32,11 +33,14 @@ from .layout import (
     HEARD,
     HORIZON,
     LATENESS,
+    MOVED,
     NEWEST,
     ONE,
     PENDING_LIVE,
     PLAIN,
+    PUSH,
     ROOT,
+    ROW,
     ROWS,
     RUNS_LIVE,
     SAID,
@@ -60,8 +64,7 @@ from .layout import (
     T_LISTENS,
     T_LON,
     T_META,
-    T_OUT_EVIDENCE,
-    T_OUT_RULE,
+    T_OUT,
     T_PENDING,
     T_ROLES,
     T_RUNS,
@@ -69,9 +72,11 @@ from .layout import (
     T_SOURCE,
     T_SOURCES,
     T_TIME,
+    T_TOLD,
     T_TRACK_STATES,
     T_TRACK_WORDS,
     T_UNTIL,
+    T_VALUE,
     T_WATCHED,
     T_WATCHES,
     TALK,
@@ -105,8 +110,8 @@ def room(m):
     free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
     for n, table in (
         (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
-        (len(view(m, T_OUT_RULE)) - meta[ROWS] - meta[FIRED], FULL_OUT),
-        ((len(view(m, T_OUT_EVIDENCE)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
+        (len(view(m, T_OUT)) - meta[ROWS] - meta[FIRED], FULL_OUT),
+        ((len(view(m, T_TOLD)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
         (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
         ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
@@ -226,13 +231,53 @@ def valid(m, kind, source):
 
 
 @part
-def open_batch(m, seq, time, kind, source, lon, lat, bits, until):
-    """Enters the columns of a batch into the directory."""
+def column(m, table, values):
+    """Enters a column of a batch into the directory."""
     directory = view(m, T_DIRECTORY)
-    directory[2 * T_SEQ], directory[2 * T_TIME] = seq.ctypes.data, time.ctypes.data
-    directory[2 * T_KIND], directory[2 * T_SOURCE] = kind.ctypes.data, source.ctypes.data
-    directory[2 * T_LON], directory[2 * T_LAT] = lon.ctypes.data, lat.ctypes.data
-    directory[2 * T_BITS], directory[2 * T_UNTIL] = bits.ctypes.data, until.ctypes.data
+    directory[2 * table], directory[2 * table + 1] = values.ctypes.data, len(values)
+
+
+@part
+def starts(m, clock):
+    """Begins an output and moves the clock, which never goes back."""
+    meta = view(m, T_META)
+    meta[PUSH] += 1
+    meta[ROWS] = meta[SAID] = meta[ROW] = 0
+    if clock > meta[CLOCK]:
+        meta[CLOCK] = clock
+        meta[WATERMARK] = clock - meta[DELAY]
+        meta[MOVED] = 1
+
+
+@kernel
+def enter(m, clock, seq, time, kind, source, lon, lat, value, bits, until):
+    """Takes the columns of a batch (columns.py) that `run` goes through. Returns DONE, BAD_CODE or BAD_SHAPE and changes nothing then.
+    The caller keeps the columns alive until `run` is done."""
+    n = len(seq)
+    if not (n == len(time) == len(kind) == len(source) == len(lon) == len(lat) == len(value) == len(bits) == len(until)):
+        return BAD_SHAPE
+    if bits.shape[1] != view(m, T_META)[WORDS]:
+        return BAD_SHAPE
+    if not valid(m, kind, source):
+        return BAD_CODE
+    starts(m, clock)
+    column(m, T_SEQ, seq)
+    column(m, T_TIME, time)
+    column(m, T_KIND, kind)
+    column(m, T_SOURCE, source)
+    column(m, T_LON, lon)
+    column(m, T_LAT, lat)
+    column(m, T_VALUE, value)
+    column(m, T_BITS, bits)
+    column(m, T_UNTIL, until)
+    return DONE
+
+
+@kernel
+def enter_none(m, clock):
+    """No events, only a later clock."""
+    starts(m, clock)
+    view(m, T_DIRECTORY)[2 * T_KIND + 1] = 0
 
 
 @part
@@ -258,16 +303,15 @@ def fetch_run(m, kind, source):
             prefetch(view(m, T_RUNS), state.last)
 
 
-@kernel
-def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
-    """Events of a batch (columns.py) from `row` on. Returns (row it stopped before, full table or DONE or BAD_CODE)."""
-    meta, kinds = view(m, T_META), view(m, T_KINDS)
-    open_batch(m, seq, time, kind, source, lon, lat, bits, until)
-    if row == 0 and not valid(m, kind, source):
-        return row, BAD_CODE
+@part
+def events(m):
+    """The events of the batch from where it stopped. Returns the full table or DONE."""
+    meta, kinds, kind, value = view(m, T_META), view(m, T_KINDS), view(m, T_KIND), view(m, T_VALUE)
+    source, time = view(m, T_SOURCE), view(m, T_TIME)
     oldest = meta[CLOCK] - meta[LATENESS]
     free, full = np.int64(0), DONE
-    while row < len(kind):
+    row, n = meta[ROW], len(kind)
+    while row < n:
         v = value[row]
         if v < kinds[kind[row]].low:
             row += 1
@@ -279,22 +323,22 @@ def run(m, row, seq, time, kind, source, lon, lat, value, bits, until):
         if free <= 0:
             free, full = room(m)
             if free <= 0:
-                return row, full
-        if row + AHEAD < len(kind):
+                meta[ROW] = row
+                return full
+        if row + AHEAD < n:
             fetch(m, kind[row + AHEAD], np.int64(source[row + AHEAD]))
             fetch_run(m, kind[row + AHEAD // 2], np.int64(source[row + AHEAD // 2]))
         free -= 1
         k = kinds[kind[row]]
-        if v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v):
-            row += 1
-            continue
-        take(m, row, v if v == v else -np.inf)
+        if not (v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v)):
+            take(m, row, v if v == v else -np.inf)
         row += 1
-    return row, DONE
+    meta[ROW] = row
+    return DONE
 
 
-@kernel
-def advance(m):
+@part
+def deadlines(m):
     """Decides every deadline up to the watermark. Returns the full table or DONE."""
     meta, heap = view(m, T_META), view(m, T_HEAP)
     earliest = meta[CLOCK] - max(meta[LATENESS], meta[DELAY])
@@ -311,6 +355,20 @@ def advance(m):
             rang(m, -1 - at, deadline)
     meta[HORIZON] = earliest
     return DONE
+
+
+@kernel
+def run(m):
+    """What is due at the clock, if it moved, then the events entered, from where it stopped. Returns the full table or DONE.
+
+    A late event may start a deadline that has passed already: that one waits until the clock moves again, so that the answer does not
+    depend on how entries are cut into batches."""
+    if view(m, T_META)[MOVED] != 0:
+        full = deadlines(m)
+        if full != DONE:
+            return full
+        view(m, T_META)[MOVED] = 0
+    return events(m)
 
 
 @kernel

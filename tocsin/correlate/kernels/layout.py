@@ -25,19 +25,19 @@ RAISE, JOIN, RETRACT = np.int64(0), np.int64(1), np.int64(2)
 ANCHOR, MEMBER, FIRST_STEP, AFTER_ROLE = np.int64(0), np.int64(1), 10, np.int64(30)
 # ---- states of an entry in the recent store
 LIVE, SHADOW, DEAD = range(3)
-# ---- why a kernel returns before it is done: which table has no room for one more event; a code that was never given
-DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, FULL_STANDING, BAD_CODE = range(9)
+# ---- why a kernel returns before it is done: which table has no room for one more event; a code that was never given, columns that do not fit
+DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, FULL_STANDING, BAD_CODE, BAD_SHAPE = range(10)
 
 # ---- the numbers in `meta`: the clock, how full the tables are, and counters
 (
-    CLOCK, WATERMARK, HORIZON, LATENESS, DELAY, WIDEST, TALK, WORDS, PUSH, NUMBER, STAMP,
+    CLOCK, WATERMARK, MOVED, HORIZON, LATENESS, DELAY, WIDEST, TALK, WORDS, PUSH, NUMBER, STAMP,
     STORED, TOP_TIME, NEWEST, FIRED,
-    ROWS, SAID,
+    ROW, ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
     TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(40)  # fmt: skip
+) = range(42)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -45,7 +45,7 @@ def _record(spec: str) -> np.dtype:
     return np.dtype([tuple(field.split(":")) for field in spec.split()], align=True)
 
 
-FLAG, SMALL, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i1", "i4", "i8", "f8", "u8"))
+FLAG, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i4", "i8", "f8", "u8"))
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
 KIND = _record("first:i8 last:i8 low:f8 near:f8 rest:f8 series:i8 watch:i8")
 CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
@@ -83,7 +83,9 @@ RUN = _record(
     "start:i8 end:i8 seq:i8 group:i8 prev:i8 next:i8 placed:i8 timers:i8 x:f8 y:f8 z:f8 slot:i8 alive:i8 watch:i8 subject:i8 pad:i8"
 )
 FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
-# ---- output and working memory
+# ---- output (`firing.Firings`) and working memory
+OUT = _record("group:i8 anchor:i8 time:i8 count:i8 first:i8 last:i8 rule:i4 source:i4 what:i8")
+TOLD = _record("seq:i8 role:i8")
 FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
 
@@ -94,15 +96,14 @@ TABLES = (
     ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
     ("levels", LEVEL), ("columns", I8), ("sources", SOURCE),
-    ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("bits", U8), ("until", I8),
+    ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("value", F8), ("bits", U8), ("until", I8),
     ("hot", RECENT), ("more", RECENT_MORE), ("kept_bits", U8), ("heads", HEAD), ("latest", CELL),
     ("groups", GROUP), ("group_heads", I4), ("evidence", I8),
     ("track_states", TRACK_STATE), ("track_words", I4),
     ("heap", TIMER), ("pending", PENDING), ("pending_bits", U8),
     ("watched", WATCH_STATE), ("runs", RUN),
     ("facts", FACT), ("fact_heads", I4),
-    ("out_rule", I4), ("out_what", SMALL), ("out_group", I8), ("out_anchor", I8), ("out_time", I8), ("out_source", I4), ("out_count", I8),
-    ("out_offset", I8), ("out_evidence", I8), ("out_role", SMALL),
+    ("out", OUT), ("told", TOLD),
     ("cells", I8), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
@@ -111,15 +112,14 @@ TABLES = (
     T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_RULES, T_LINKS, T_STAGES,
     T_SETS, T_SET_RULES, T_WATCHES, T_ACTIVES, T_UNLESS,
     T_LEVELS, T_COLUMNS, T_SOURCES,
-    T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_BITS, T_UNTIL,
+    T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_VALUE, T_BITS, T_UNTIL,
     T_HOT, T_MORE, T_KEPT_BITS, T_HEADS, T_LATEST,
     T_GROUPS, T_GROUP_HEADS, T_EVIDENCE,
     T_TRACK_STATES, T_TRACK_WORDS,
     T_HEAP, T_PENDING, T_PENDING_BITS,
     T_WATCHED, T_RUNS,
     T_FACTS, T_FACT_HEADS,
-    T_OUT_RULE, T_OUT_WHAT, T_OUT_GROUP, T_OUT_ANCHOR, T_OUT_TIME, T_OUT_SOURCE, T_OUT_COUNT,
-    T_OUT_OFFSET, T_OUT_EVIDENCE, T_OUT_ROLE,
+    T_OUT, T_TOLD,
     T_CELLS, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 
