@@ -8,7 +8,7 @@ from bench.peers import Answer
 from bench.stream import KINDS, Stream
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.engine import Engine
-from tocsin.correlate.firing import What
+from tocsin.correlate.firing import Firings, What
 from tocsin.model.plan import Plan
 
 FAR = 10**15
@@ -24,8 +24,7 @@ class Own:
         self.limits = [(i // 64, np.uint64(1 << (i % 64)), expr.constant) for i, expr in enumerate(self.engine.predicates)]
         self.last = 0
         self.stream: Stream | None = None
-        self.raised: list[np.ndarray] = []
-        self.retracted: list[np.ndarray] = []
+        self.said: list[Firings] = []
 
     def prepare(self, stream: Stream) -> None:
         """Codes instead of names, as the code book gives them; the peers get numbers for names too."""
@@ -53,22 +52,18 @@ class Own:
             bits=bits,
         )
         self.last = int(stream.arrival[stop - 1])
-        self._keep(self.engine.push(columns, self.last))
-
-    def _keep(self, firings: object) -> None:
+        firings = self.engine.push(columns, self.last)
         if len(firings):
-            key = firings.rule.astype(np.int64) << 40 | firings.anchor
-            self.raised.append(key[firings.what == What.RAISE])
-            self.retracted.append(key[firings.what == What.RETRACT])
+            self.said.append(firings)
 
     def finish(self) -> None:
-        self._keep(self.engine.tick(self.last + FAR))
+        self.said.append(self.engine.tick(self.last + FAR))
 
     def keys(self) -> np.ndarray:
         """Sorted rule << 40 | position of every answer that still stands."""
-        raised = np.unique(np.concatenate(self.raised)) if self.raised else np.empty(0, np.int64)
-        gone = np.concatenate(self.retracted) if self.retracted else np.empty(0, np.int64)
-        return np.setdiff1d(raised, gone, assume_unique=False)
+        what = np.concatenate([firings.what for firings in self.said])
+        key = np.concatenate([firings.rule.astype(np.int64) << 40 | firings.anchor for firings in self.said])
+        return np.setdiff1d(key[what == What.RAISE], key[what == What.RETRACT])
 
     @property
     def answers(self) -> Answer:

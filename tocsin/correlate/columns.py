@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """n events in journal order.
 
     `seq`: int64, `model.ids.event_seq`. `time`: int64 µs, event time already clamped to ingest + skew. `kind`: int32, code
@@ -29,6 +28,3 @@ class Columns:
     value: NDArray[np.float64]
     bits: NDArray[np.uint64]
     valid_until: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.seq)

@@ -37,13 +37,17 @@ _DTYPES = dict(layout.TABLES)
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
 
-def _blank(name: str, n: int) -> Table:
-    """n zeroed records of a table that start at a cache line."""
+def _space(name: str, n: int) -> Table:
+    """n records of a table that start at a cache line, not written yet."""
     dtype = _DTYPES[name]
     raw = np.empty(n * dtype.itemsize + 64, np.uint8)
-    raw[:] = 0  # now, rather than page by page while events wait
     start = -raw.ctypes.data % 64
     return raw[start : start + n * dtype.itemsize].view(dtype)
+
+
+def _bytes(table: Table) -> NDArray[np.uint8]:
+    """A table as bytes: numpy copies and fills these in one go, records one by one."""
+    return table.view(np.uint8)
 
 
 class Memory:
@@ -67,14 +71,16 @@ class Memory:
         for name, array in (tables.arrays | tables.of_kinds(())).items():
             self.put(name, array)
         n, half, waiting = 1 << ring, 1 << sources, 1 << pending
-        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << heads, "latest": 1 << heads, "dead": n})
+        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << max(heads, 2), "latest": 1 << heads, "dead": n})
         self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
         self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
         self._make({"out": 4096, "told": 4096})
-        self._make({"cells": 1024, "cursor": 5, "found": tables.found + 2, "path": tables.found + 2})
+        self._make(
+            {"cells": len(self._arrays["circles"]) * layout.CELLS_MAX, "cursor": 6, "found": tables.found + 2, "path": tables.found + 2}
+        )
         for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
             self._wipe(name)
         relink(self.m)
@@ -96,7 +102,9 @@ class Memory:
 
     def _make(self, sizes: Mapping[str, int]) -> None:
         for name, rows in sizes.items():
-            self.put(name, _blank(name, rows * self._row.get(name, 1)))
+            made = _space(name, rows * self._row.get(name, 1))
+            _bytes(made)[:] = 0  # now, rather than page by page while events wait
+            self.put(name, made)
 
     def _wipe(self, name: str) -> None:
         """Fills a table of chains or keys with "none"."""
@@ -105,8 +113,9 @@ class Memory:
     def _lengthen(self, names: Iterable[str], rows: int) -> None:
         """Gives tables room for more rows and keeps what is in them."""
         for name in names:
-            made = _blank(name, rows * self._row.get(name, 1))
-            made[: len(self._arrays[name])] = self._arrays[name]
+            made, old = _space(name, rows * self._row.get(name, 1)), _bytes(self._arrays[name])
+            _bytes(made)[: len(old)] = old
+            _bytes(made)[len(old) :] = 0
             self.put(name, made)
 
     def rekey(self, name: str, size: int) -> None:
@@ -169,7 +178,8 @@ class Memory:
     def said(self) -> tuple[Table, Table]:
         """Copies of what the kernels said: rows and the evidence told."""
         rows, told = self.meta[layout.ROWS : layout.SAID + 1].tolist()
-        return self._arrays["out"][:rows].copy(), self._arrays["told"][:told].copy()
+        said = _bytes(self._arrays["out"][:rows]).copy(), _bytes(self._arrays["told"][:told]).copy()
+        return said[0].view(layout.OUT), said[1].view(layout.TOLD)
 
     def _grow_groups(self) -> None:
         rehang(self.m)
@@ -242,9 +252,8 @@ class Memory:
                 size *= 2
             if used is None:
                 size = len(array)
-            made = _blank(name, size * row)
-            made[: len(array)] = array
-            self.put(name, made)
+            self._make({name: size})
+            self._arrays[name][: len(array)] = array
         self._even_out()
 
     def _even_out(self) -> None:

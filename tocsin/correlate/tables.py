@@ -61,6 +61,7 @@ class Builder:
     predicates: list[Expr] = field(default_factory=list)
     lanes: list[_Lane] = field(default_factory=list)
     searches: list[_Search] = field(default_factory=list)
+    circles: list[float] = field(default_factory=list)
     roles: dict[int, list[_Role]] = field(default_factory=dict)
     series: dict[tuple[int, int], list[tuple[Any, ...]]] = field(default_factory=dict)
     links: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -84,6 +85,11 @@ class Builder:
         if selector.where not in self.predicates:
             self.predicates.append(selector.where)
         return self.predicates.index(selector.where)
+
+    def circle(self, radius: float) -> int:
+        if radius not in self.circles:
+            self.circles.append(radius)
+        return self.circles.index(radius)
 
     def search(self, selector: Selector, radius: float, keep: int, coalesce: bool) -> int:
         """A search for events of `selector` within `radius` that may be `keep` older than what asks for them."""
@@ -143,8 +149,7 @@ class Builder:
             row.update(thinned=1, hold=per.hold, by_source=int(per.by_source))
             if per.place is not None:
                 row.update(placed=1, place=geometry.chord_limit(per.place))
-                row["place_angle"], row["place_reach"] = geometry.search_angle(per.place)
-                row["place_level"] = geometry.level_of(per.place)
+                row["place_circle"] = self.circle(per.place)
         return row
 
     def _active(self, active: Active) -> int:
@@ -275,6 +280,7 @@ def _freeze(b: Builder) -> Tables:
         "lane_bits": lane_bits.reshape(-1),
         "ranks": ranks,
         "searches": _searches(b, place),
+        "circles": _circles(b),
         "rules": _rules(b),
         "links": table(layout.LINK, b.links),
         "stages": table(layout.STAGE, b.stages),
@@ -321,7 +327,7 @@ def _lanes(b: Builder, order: list[int], words: int) -> tuple[Table, Table, Tabl
         first = len(ranks)
         ranks += sorted(lane.thresholds)
         asks = len(lane.predicates - {-1}) > 0
-        rows.append((lane.keep, first, len(ranks), lane.level, lane.coalesce, -1 in lane.predicates, asks, lane.channel))
+        rows.append((lane.keep, first, len(ranks), lane.level, lane.coalesce, -1 in lane.predicates, asks, lane.channel, layout.LONG_AGO))
         for predicate in lane.predicates - {-1}:
             bits[at, predicate >> 6] |= np.uint64(1 << (predicate & 63))
     return table(layout.LANE, rows), np.array(ranks or [math.inf]), bits
@@ -333,8 +339,13 @@ def _searches(b: Builder, place: dict[int, int]) -> Table:
         lane = b.lanes[s.lane]
         rank = sorted(lane.thresholds).index(s.threshold)
         limit = geometry.chord_limit(s.radius)
-        rows.append((limit, *geometry.search_angle(s.radius), place[s.lane], rank, s.predicate, lane.level))
+        rows.append((limit, place[s.lane], rank, s.predicate, b.circle(s.radius)))
     return table(layout.SEARCH, rows)
+
+
+def _circles(b: Builder) -> Table:
+    """The circles of all searches and places, around nothing yet."""
+    return table(layout.CIRCLE, [(*geometry.search_angle(r), geometry.level_of(r), 0, math.nan, math.nan, math.nan) for r in b.circles])
 
 
 def _rules(b: Builder) -> Table:

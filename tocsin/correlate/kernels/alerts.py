@@ -29,6 +29,7 @@ from .layout import (
     SAID,
     SUPPRESSED,
     T_CELLS,
+    T_CIRCLES,
     T_EVIDENCE,
     T_FACT_HEADS,
     T_FACTS,
@@ -122,7 +123,8 @@ def open_group(m, rule, source, spot, time):
     if not (r.placed and spot.known):
         best, nearest = look(m, rule, by, NONE, spot, time, best, nearest)
         return best
-    for i in range(cover(m, r.place_level, spot, r.place_angle, r.place_reach)):
+    first, count = cover(m, r.place_circle, spot)
+    for i in range(first, first + count):
         best, nearest = look(m, rule, by, cells[i], spot, time, best, nearest)
     return best
 
@@ -153,7 +155,7 @@ def hang(m, at):
     g, heads = view(m, T_GROUPS)[at], view(m, T_GROUP_HEADS)
     cell = NONE
     if g.placed:
-        cell = cell_of(m, view(m, T_RULES)[g.rule].place_level, spot_at(g.x, g.y, g.z))
+        cell = cell_of(m, view(m, T_CIRCLES)[view(m, T_RULES)[g.rule].place_circle].level, spot_at(g.x, g.y, g.z))
     head = bucket(g.rule, g.source, cell, len(heads) - 1)
     g.next = heads[head]
     heads[head] = at

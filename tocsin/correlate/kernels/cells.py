@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .layout import T_CELLS, T_COLUMNS, T_LEVELS, Spot
+from .layout import CELLS_MAX, T_CELLS, T_CIRCLES, T_COLUMNS, T_LEVELS, Spot
 from .memory import kernel, part, view
 
 RADIANS = math.pi / 180
@@ -64,23 +64,33 @@ def half_width(spot, reach):
 
 
 @kernel
-def cover(m, level, spot, angle, reach):
-    """Writes the cells that a circle around `spot` touches into the table of cells, its own cell first; returns how many.
+def cover(m, circle, spot):
+    """The cells that a circle around `spot` touches, its own cell first, as (where they start in the table of cells, how many).
 
-    `angle`: radians, a little more than the radius; `reach`: its sine, 2 at a right angle and beyond.
+    Rules of one event ask for the same few circles again and again: a circle keeps the cells of its newest centre.
     """
-    cells, columns, grid = view(m, T_CELLS), view(m, T_COLUMNS), view(m, T_LEVELS)[level]
-    own = cell_of(m, level, spot)
-    cells[0] = own
-    n = 1
-    half = half_width(spot, reach)
-    for row in range(row_of(grid.rows, spot.latitude - angle), row_of(grid.rows, spot.latitude + angle) + 1):
+    c, first = view(m, T_CIRCLES)[circle], np.int64(circle) * CELLS_MAX
+    if c.x != spot.x or c.y != spot.y or c.z != spot.z:
+        c.x, c.y, c.z = spot.x, spot.y, spot.z
+        c.count = touched(m, c, spot, first)
+    return first, c.count
+
+
+@part
+def touched(m, circle, spot, first):
+    """Writes the cells that a circle touches into the table of cells; returns how many."""
+    cells, columns, grid = view(m, T_CELLS), view(m, T_COLUMNS), view(m, T_LEVELS)[circle.level]
+    own = cell_of(m, circle.level, spot)
+    cells[first] = own
+    n = first + 1
+    half = half_width(spot, circle.reach)
+    for row in range(row_of(grid.rows, spot.latitude - circle.angle), row_of(grid.rows, spot.latitude + circle.angle) + 1):
         count = columns[grid.first + row]
-        first = np.int64(math.floor((spot.turn - half) * count))
-        last = np.int64(math.floor((spot.turn + half) * count))
-        if last - first + 1 >= count:
-            first, last = np.int64(0), count - 1
-        for column in range(first, last + 1):
+        left = np.int64(math.floor((spot.turn - half) * count))
+        right = np.int64(math.floor((spot.turn + half) * count))
+        if right - left + 1 >= count:
+            left, right = np.int64(0), count - 1
+        for column in range(left, right + 1):
             if column < 0:
                 column += count
             elif column >= count:
@@ -89,7 +99,7 @@ def cover(m, level, spot, angle, reach):
             if cell != own:
                 cells[n] = cell
                 n += 1
-    return n
+    return n - first
 
 
 @kernel
@@ -111,6 +121,18 @@ def spread(key):
 def slot_in(product, mask):
     """A slot for a spread key: the upper half over the lower."""
     return np.int64((product ^ (product >> np.uint64(32))) & np.uint64(mask))
+
+
+@kernel
+def head_in(product, key, mask):
+    """The head of a spread key: four cells that lie in a square share a cache line."""
+    return slot_in(product, mask >> 2) << 2 | (key >> COLUMN_BITS - 1 & 2) | (key & 1)
+
+
+@kernel
+def spread_square(key):
+    """A product that every bit of the key reaches but the two that say which cell of its square it is."""
+    return spread(key & ~np.int64(1 << COLUMN_BITS | 1))
 
 
 @kernel

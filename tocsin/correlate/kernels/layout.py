@@ -14,6 +14,7 @@ NEVER = np.int64(np.iinfo(np.int64).max)
 LONG_AGO = np.int64(np.iinfo(np.int64).min // 2)
 EVIDENCE = 64  # as firing.EVIDENCE_MAX
 ROOT = 3  # where the heap of deadlines starts
+CELLS_MAX = 1024  # cells a circle can touch
 STEPS_MAX = 20  # firing roles 10 to 29
 
 # ---- what a role does with an event that passes its selector
@@ -53,11 +54,12 @@ ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
 HEARS = _record("series:i8 own:i8")
 SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8 lowest:f8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
-LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8")
-SEARCH = _record("limit:f8 angle:f8 reach:f8 lane:i8 rank:i8 predicate:i8 level:i8")
+LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8 newest:i8")
+SEARCH = _record("limit:f8 lane:i8 rank:i8 predicate:i8 circle:i8")
+CIRCLE = _record("angle:f8 reach:f8 level:i8 count:i8 x:f8 y:f8 z:f8")
 RULE = _record(
-    "window:i8 min_gap:i8 hold:i8 place:f8 place_angle:f8 place_reach:f8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
-    " thinned:i8 placed:i8 place_level:i8 by_source:i8 fired:i8"
+    "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
+    " thinned:i8 placed:i8 by_source:i8 fired:i8"
 )
 LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
 STAGE = _record("threshold:f8 predicate:i8 channel:i8")
@@ -93,7 +95,7 @@ PATH = _record("time:i8 at:i8 taint:i8")
 TABLES = (
     ("directory", I8), ("meta", I8),
     ("kinds", KIND), ("listens", I8), ("member", FLAG), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
-    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("rules", RULE), ("links", LINK), ("stages", STAGE),
+    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("circles", CIRCLE), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
     ("levels", LEVEL), ("columns", I8), ("sources", SOURCE),
     ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("value", F8), ("bits", U8), ("until", I8),
@@ -109,7 +111,7 @@ TABLES = (
 (
     T_DIRECTORY, T_META,
     T_KINDS, T_LISTENS, T_MEMBER, T_CHANNELS, T_ROLES, T_HEARS, T_SERIES,
-    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_RULES, T_LINKS, T_STAGES,
+    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_CIRCLES, T_RULES, T_LINKS, T_STAGES,
     T_SETS, T_SET_RULES, T_WATCHES, T_ACTIVES, T_UNLESS,
     T_LEVELS, T_COLUMNS, T_SOURCES,
     T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_VALUE, T_BITS, T_UNTIL,

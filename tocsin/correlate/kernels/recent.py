@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, cell_of, mix, slot_in, spread
+from .cells import CELL_BITS, cell_of, head_in, mix, spread_square
 from .layout import (
     CLOCK,
     DEAD,
@@ -67,11 +67,17 @@ def key_bit(product):
 
 
 @kernel
+def head_of(key, mask):
+    """The head of a key."""
+    return head_in(spread_square(key), key, mask)
+
+
+@kernel
 def link(m, at):
     """Puts an entry at the head of its chain."""
     hot, heads = view(m, T_HOT), view(m, T_HEADS)
-    product = spread(hot[at].key)
-    head = slot_in(product, len(heads) - 1)
+    product = spread_square(hot[at].key)
+    head = head_in(product, hot[at].key, len(heads) - 1)
     older = heads[head].main
     hot[at].older = older
     hot[at].newer = -1
@@ -90,7 +96,7 @@ def unlink(m, at):
     if newer >= 0:
         hot[newer].older = older
     else:
-        heads[mix(hot[at].key, len(heads) - 1)].main = older
+        heads[head_of(hot[at].key, len(heads) - 1)].main = older
     if older >= 0:
         hot[older].newer = newer
 
@@ -100,7 +106,7 @@ def overshadow(m, at, by):
     """Moves a live entry to the shadow chain: the entry `by` dominates it."""
     hot, more, heads = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS)
     unlink(m, at)
-    head = mix(hot[at].key, len(heads) - 1)
+    head = head_of(hot[at].key, len(heads) - 1)
     before = heads[head].shadow
     passed = hot[by].time
     hot[at].state = SHADOW
@@ -180,6 +186,7 @@ def store(m, lane, event, rank, bits):
     meta[STORED] = at + 1
     meta[ENTRIES] += 1
     meta[TOP_TIME] = max(meta[TOP_TIME], event.time)
+    spec.newest = max(spec.newest, event.time)
     e = view(m, T_HOT)[at]
     e.time, e.x, e.y, e.z = event.time, event.spot.x, event.spot.y, event.spot.z
     e.key = lane << CELL_BITS | cell_of(m, spec.level, event.spot)
@@ -236,6 +243,8 @@ def relink(m):
         heads[i].main, heads[i].shadow, heads[i].newest, heads[i].keys = -1, -1, 0, 0
     for i in range(len(latest)):
         latest[i].key = -1
+    for i in range(len(lanes)):
+        lanes[i].newest = LONG_AGO
     for at in range(view(m, T_META)[STORED]):
         e = hot[at]
         if e.state == DEAD:
@@ -243,10 +252,12 @@ def relink(m):
         e.state = LIVE
         more[at].passed, more[at].shade = NEVER, LONG_AGO
         link(m, at)
+        lane = lanes[e.key >> CELL_BITS]
+        lane.newest = max(lane.newest, e.time)
         over = more[at].over
         if over >= 0 and hot[over].state == LIVE:
             overshadow(m, over, at)
-        if lanes[e.key >> CELL_BITS].coalesce != 0:
+        if lane.coalesce != 0:
             becomes_newest(m, np.int64(at))
 
 

@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, apart, cover, mix, slot_in, spread
-from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
-from .memory import kernel, part, view
-from .recent import SECOND, holds, key_bit, nothing_newer
+from .cells import CELL_BITS, apart, cover, head_in, spread_square
+from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
+from .memory import kernel, part, prefetch, view
+from .recent import SECOND, head_of, holds, key_bit, nothing_newer
 
-CELL, AT, CHAIN, COUNT, LATER = range(5)  # the cursor: cell, position, chain, how many cells, whether newer entries were passed
+# the cursor: cell, position, chain, where the cells start, where they end, whether newer entries were passed
+CELL, AT, CHAIN, FIRST, END, LATER = range(6)
 MAIN, ASIDE = 0, 1
+FETCHED = 16  # heads that are fetched before they are looked at
 
 
 @kernel
 def again(m):
     """Starts the same search again."""
     cursor = view(m, T_CURSOR)
-    cursor[CELL] = -1
+    cursor[CELL] = cursor[FIRST] - 1
     cursor[AT] = -1
     cursor[CHAIN] = ASIDE
     cursor[LATER] = 0
 
 
+@part
+def fetch_heads(m, lane, first, end):
+    """Brings the heads of all cells near at once, rather than one after the other."""
+    cells, heads = view(m, T_CELLS), view(m, T_HEADS)
+    for cell in range(first, min(end, first + FETCHED)):
+        prefetch(heads, head_of(lane | cells[cell], len(heads) - 1))
+
+
 @kernel
 def begin(m, search, spot):
     """Starts a search around `spot`."""
-    s = view(m, T_SEARCHES)[search]
-    view(m, T_CURSOR)[COUNT] = cover(m, s.level, spot, s.angle, s.reach)
+    cursor, s = view(m, T_CURSOR), view(m, T_SEARCHES)[search]
+    first, count = cover(m, s.circle, spot)
+    cursor[FIRST], cursor[END] = first, first + count
+    fetch_heads(m, s.lane << CELL_BITS, first, first + count)
     again(m)
+
+
+@kernel
+def barren(m, search, lo):
+    """Whether the lane of a search holds nothing as new as `lo`."""
+    return view(m, T_LANES)[view(m, T_SEARCHES)[search].lane].newest < lo
 
 
 @kernel
@@ -93,7 +111,7 @@ def seek(m, search, lo, hi, spot):
     cursor, cells, heads = view(m, T_CURSOR), view(m, T_CELLS), view(m, T_HEADS)
     s = view(m, T_SEARCHES)[search]
     lane = s.lane << CELL_BITS
-    cell, at, chain, count, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], cursor[COUNT], lo // SECOND
+    cell, at, chain, end, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], cursor[END], lo // SECOND
     while True:
         if at >= 0:
             if chain == MAIN:
@@ -105,14 +123,14 @@ def seek(m, search, lo, hi, spot):
                 return np.int64(at)
         if chain == MAIN:
             chain = ASIDE
-            at = heads[mix(lane | cells[cell], len(heads) - 1)].shadow
+            at = np.int64(heads[head_of(lane | cells[cell], len(heads) - 1)].shadow)
             continue
         cell += 1
-        if cell >= count:
+        if cell >= end:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
             return NONE
-        product = spread(lane | cells[cell])
-        head = heads[slot_in(product, len(heads) - 1)]
+        product = spread_square(lane | cells[cell])
+        head = heads[head_in(product, cells[cell], len(heads) - 1)]
         if head.keys & key_bit(product) != 0 and head.newest >= oldest:
             chain = MAIN
             at = np.int64(head.main)
@@ -121,6 +139,8 @@ def seek(m, search, lo, hi, spot):
 @part
 def exists(m, search, lo, hi, spot):
     """Whether anything is there."""
+    if barren(m, search, lo):
+        return False
     begin(m, search, spot)
     return seek(m, search, lo, hi, spot) >= 0
 

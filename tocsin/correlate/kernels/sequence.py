@@ -36,7 +36,7 @@ from .layout import (
 )
 from .memory import kernel, part, view
 from .recent import holds
-from .search import begin, seek
+from .search import barren, begin, seek
 
 STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
 
@@ -73,6 +73,8 @@ def best_link(m, search, step, lo, hi, spot, depth, before_time, before_at):
     because it already stands for another step."""
     hot = view(m, T_HOT)
     best, best_time, taint = NONE, LONG_AGO, ZERO
+    if barren(m, search, lo):
+        return best, taint
     begin(m, search, spot)
     while True:
         at = seek(m, search, max(lo, best_time), hi, spot)
