@@ -49,7 +49,7 @@ class Sizes:
     """
 
     ring: int = 17
-    heads: int = 16
+    heads: int = 17
     sources: int = 14
     pending: int = 12
     ring_max: int = 22

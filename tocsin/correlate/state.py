@@ -71,7 +71,7 @@ class Memory:
         for name, array in (tables.arrays | tables.of_kinds(())).items():
             self.put(name, array)
         n, half, waiting = 1 << ring, 1 << sources, 1 << pending
-        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << max(heads, 2), "latest": 1 << heads, "dead": n})
+        self._make({"hot": n, "more": n, "kept_bits": n, "heads": 1 << max(heads, 2), "latest": 1 << max(heads - 1, 1), "dead": n})
         self._make({"groups": waiting, "evidence": waiting, "group_heads": 2 * waiting})
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
@@ -167,7 +167,7 @@ class Memory:
 
     def _resize_recent(self, size: int) -> None:
         self._lengthen(("hot", "more", "kept_bits"), size)
-        self._make({"heads": max(len(self._arrays["heads"]), size // 2), "dead": size})
+        self._make({"heads": max(len(self._arrays["heads"]), size), "dead": size})
         relink(self.m)
 
     def _grow_out(self) -> None:
