@@ -61,9 +61,10 @@ class Own:
 
     def keys(self) -> np.ndarray:
         """Sorted rule << 40 | position of every answer that still stands."""
-        what = np.concatenate([firings.what for firings in self.said])
-        key = np.concatenate([firings.rule.astype(np.int64) << 40 | firings.anchor for firings in self.said])
-        return np.setdiff1d(key[what == What.RAISE], key[what == What.RETRACT])
+        rows = np.concatenate([firings.rows for firings in self.said])
+        raised = rows[rows["what"] == What.RAISE]
+        stands = ~np.isin(raised["group"], rows["group"][rows["what"] == What.RETRACT])
+        return np.unique((raised["rule"].astype(np.int64) << 40 | raised["anchor"])[stands])
 
     @property
     def answers(self) -> Answer:
