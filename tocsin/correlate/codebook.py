@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tocsin.model import reading
 from tocsin.model.ids import MAX_ROWS, event_seq
-from tocsin.model.plan import Absence, Cluster, Match, Operator, Plan, RulePlan, Silence
+from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.predicate import Expr, Selector, covers
 
 from .columns import Columns
@@ -156,23 +157,13 @@ class CodeBook:
 
 def selectors(rule: RulePlan) -> tuple[Selector, ...]:
     """Every selector a rule looks through, its exceptions included."""
-    return (*_of_operator(rule.when), *(active.of for active in rule.unless))
+    return reading.selectors(rule)
 
 
 def evaluate_feed(batch: pa.RecordBatch, feed: str) -> NDArray[np.bool_]:
     """Which rows of a batch of several feeds are of this one."""
     names, codes = _coded(batch.column("feed"))
     return np.asarray(np.array([name == feed for name in names])[codes], np.bool_)
-
-
-def _of_operator(when: Operator) -> tuple[Selector, ...]:
-    if isinstance(when, Match):
-        return (when.of,) if when.until is None else (when.of, when.until)
-    if isinstance(when, Cluster | Silence):
-        return (when.of,)
-    if isinstance(when, Absence):
-        return (when.after, when.expected)
-    return (when.first, *(step.of for step in when.then))
 
 
 def _prefixes(predicates: Sequence[Expr], plan: Plan) -> list[frozenset[str]]:

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.model import reading
 from tocsin.model.feed import FeedSpec
 from tocsin.model.ids import event_seq
-from tocsin.model.plan import Absence, Cluster, Match, Plan, Silence
-from tocsin.model.plan import Sequence as StepSequence
+from tocsin.model.plan import Plan
 from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE
 
@@ -76,14 +76,7 @@ def reach(plan: Plan) -> int:
     """How far back a fact can still matter to a rule, µs: the longest window and the lateness."""
     longest = 0
     for rule in plan.rules:
-        when = rule.when
-        if isinstance(when, Cluster | Absence | Silence):
-            longest = max(longest, when.during)
-        elif isinstance(when, StepSequence):
-            longest = max(longest, sum(step.max_gap for step in when.then))
-        else:
-            assert isinstance(when, Match)
-        longest = max([longest, *(active.valid_for for active in rule.unless)])
+        longest = max(longest, reading.reach(rule))
     return max(longest + plan.lateness + plan.delay, 10 * MINUTE)
 
 

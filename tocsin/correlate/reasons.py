@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tocsin.model.alert import Evidence
-from tocsin.model.plan import Absence, Cluster, Match, RulePlan, Silence
+from tocsin.model.plan import Absence, Active, Cluster, Match, RulePlan, Silence
 from tocsin.model.plan import Sequence as Steps
 from tocsin.model.predicate import Selector, covers
+from tocsin.model.reading import selectors_in
 from tocsin.model.time import HOUR, MINUTE, SECOND, format_span, to_iso
 
 from .headline import number, unit_words
@@ -39,7 +40,7 @@ def explain(rule: RulePlan, evidence: Sequence[Evidence], count: int, silent: st
     lines += [line(event, _selector(rule, event, evidence)) for event in evidence[:_LINES_MAX]]
     if len(evidence) > _LINES_MAX:
         lines.append(f"and {len(evidence) - _LINES_MAX} more events")
-    lines += [f"no {active.of.kind} active within {metres(active.within)}" for active in rule.unless]
+    lines += [f"no {active.of.kind} active within {metres(active.within)}" for active in rule.unless if isinstance(active, Active)]
     return (*lines, *notes)
 
 
@@ -60,7 +61,9 @@ def clause(rule: RulePlan, evidence: Sequence[Evidence], count: int, silent: str
     if isinstance(when, Silence):
         last = f" (last at {to_iso(_second(evidence[-1].event_time))})" if evidence else " (never heard)"
         return f"nothing heard from {silent or 'it'} for {format_span(when.during)}{last}"
-    return _steps(when, evidence)
+    if isinstance(when, Steps):
+        return _steps(when, evidence)
+    return f"{count} match{'es' * (count != 1)}: {rule.words.partition('. ')[0]}"
 
 
 def line(event: Evidence, selector: Selector | None) -> str:
@@ -143,6 +146,8 @@ def _selector(rule: RulePlan, event: Evidence, evidence: Sequence[Evidence]) -> 
         return when.of
     if isinstance(when, Absence):
         return when.after if event.role in (ANCHOR, JOINED, AFTER) else when.expected
+    if not isinstance(when, Steps):
+        return next((one for one in selectors_in(when) if covers(one.kind, event.kind)), None)
     steps = [when.first, *(step.of for step in when.then)]
     if event.role.startswith("step "):
         return steps[min(int(event.role[5:]), len(steps)) - 1]

@@ -142,6 +142,7 @@ class Builder:
     def _rule_row(self, rule: RulePlan) -> dict[str, Any]:
         row: dict[str, Any] = {"unless": len(self.unless)}
         for active in rule.unless:
+            assert isinstance(active, Active), "other exceptions are not for these kernels"
             self.unless.append((geometry.chord_limit(active.within), self._active(active)))
         row["unless_end"] = len(self.unless)
         per = rule.alert.per

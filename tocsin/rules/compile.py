@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import Field, fields, is_dataclass
 from functools import reduce
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ def compile_rule(rule: Rule) -> plan.RulePlan:
     unless = tuple(plan.Active(selector(one.of), one.within, one.valid_for) for one in rule.unless)
     return plan.RulePlan(
         name=rule.name,
-        version=version(rule.name, when, unless, said),
+        version=version(rule.name, when, unless, (), said),
         title=rule.title,
         why=rule.why,
         when=when,
@@ -63,25 +63,36 @@ def compile_operator(when: Operator) -> plan.Operator:
     return plan.Silence(selector(when.of), when.during, when.by, when.declared)
 
 
-def version(name: str, when: plan.Operator, unless: tuple[plan.Active, ...], alert: plan.AlertSpec) -> str:
+def version(name: str, when: plan.Operator, unless: tuple[plan.Guard, ...], only: tuple[plan.Guard, ...], alert: plan.AlertSpec) -> str:
     """12 hex digits over everything that decides which alerts are raised and what they say; not over comments, layout, key order,
-    the spelling of a length or span, the title, the reason or the file."""
+    the spelling of a length or span, the title, the reason or the file. Parts of later editions of the language that a rule does not
+    use do not count, so that it keeps its version when the language grows."""
     meaning = {
         "rule": name,
         "operator": type(when).__name__,
-        "when": asdict(when),
-        "unless": [asdict(one) for one in unless],
-        "alert": asdict(alert),
+        "when": _meaning(when),
+        "unless": _meaning(unless),
+        "alert": _meaning(alert),
     }
-    text = json.dumps(_without_text(meaning), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    if only:
+        meaning["only"] = _meaning(only)
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _without_text(value: Any) -> Any:
-    """Selectors without their wording: `text` says how a condition was written, not what it means."""
-    if isinstance(value, dict):
-        return {key: _without_text(inner) for key, inner in value.items() if not (key == "text" and "at_least" in value)}
-    return [_without_text(inner) for inner in value] if isinstance(value, list | tuple) else value
+def _meaning(value: Any) -> Any:
+    """A node of the plan as plain tables: selectors without their wording (`text` says how a condition was written, not what it means)."""
+    if isinstance(value, tuple):
+        return [_meaning(inner) for inner in value]
+    if not is_dataclass(value):
+        return value
+    return {one.name: _meaning(getattr(value, one.name)) for one in fields(value) if _counts(value, one)}
+
+
+def _counts(node: Any, one: Field[Any]) -> bool:
+    if "since" in one.metadata and getattr(node, one.name) == one.default:
+        return False
+    return "unhashed" not in one.metadata and not (isinstance(node, Selector) and one.name == "text")
 
 
 def selector(condition: Condition) -> Selector:
