@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tocsin.model.predicate import And, Compare, Not, Or
-from tocsin.rules.compile import selector
 from tocsin.rules.condition import All, AnyOf, Comparison, Condition, Level, Negation, Quantity
 from tocsin.rules.expression import ExpressionError, parse_condition
+from tocsin.rules.selectors import selector
 
 #: A busy machine is no failure.
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -35,10 +35,12 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """The areas of a layer, or those of them that a rule names. `digest`: hash of names and shapes, part of the rule's version."""
+    """The areas of a layer, or those of them that a rule names (`only`). `digest`: hash of names and shapes, part of the rule's version;
+    empty until the layer is read."""
 
     layer: str
-    digest: str
+    digest: str = ""
+    only: tuple[str, ...] = ()
     zones: tuple[Zone, ...] = field(default=(), metadata=UNHASHED, repr=False)
 
 

@@ -72,7 +72,7 @@ class Rate:
     - `count`: how many; `sources`: how many different sources (`distinct`: which field tells them apart);
     - `sum`, `mean`: of their values, in canonical units; an empty window has no mean.
 
-    True while measure > threshold and measure >= `least`. The threshold is `above`, or the `baseline`'s. It can turn true when an
+    True while measure > threshold and the window holds at least `least` events (`sources`: sources). The threshold is `above`, or the `baseline`'s. It can turn true when an
     event arrives in the window, false also when one leaves it. `windows` > 1: true in so many windows one after another, the last
     ending at t, each of the others `during` earlier (then the windows are (t - during, t]), each against its own hour's threshold.
     """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from .alerting import AlertSpec, Budget, Context, Dedup, Eta, Fold, Per, Resolve, SeverityRule, SeverityStep
 from .guards import Active, AlertsNear, Guard, Within
 from .links import ANYWHERE, SINCE_2, Key, Zones
-from .operators import Accumulate, Alerts, Around, Baseline, Change, Inside, Learnt, Rate, Sector, Timer, WarnedArea, ZoneEvent
+from .operators import Accumulate, Alerts, Area, Around, Baseline, Change, Inside, Learnt, Rate, Sector, Timer, WarnedArea, ZoneEvent
 from .predicate import Selector
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "AlertSpec",
     "Alerts",
     "AlertsNear",
+    "Area",
     "AreaOutage",
     "Around",
     "Baseline",

@@ -8,11 +8,13 @@ from typing import Any
 
 from tocsin.kernel.document import Document, read_file, read_text
 from tocsin.kernel.fault import Problem
-from tocsin.kernel.shape import BAD, Chosen, Place
-from tocsin.model.severity import Severity
+from tocsin.kernel.shape import BAD, Place
 
+from .build import operator
+from .build_alert import alert, guard
+from .condition import Condition, Quantity
 from .keys import RULE
-from .nodes import Absence, Active, AlertText, Cluster, Match, Operator, Per, Rule, Sequence, Silence, Step
+from .nodes import Rule, written_in
 
 
 def read_rules(path: Path, name: str) -> tuple[list[Rule], list[Problem]]:
@@ -42,29 +44,16 @@ def _rule(values: Mapping[str, Any], document: Document, place: Place) -> Rule:
         name=values["rule"],
         title=values["title"],
         why=values["why"],
-        when=_operator(values["when"]),
-        alert=_alert(values["alert"]),
-        unless=tuple(Active(**chosen.values) for chosen in values["unless"]),
+        operator=values["when"].name,
+        when=operator(values["when"]),
+        alert=alert(values["alert"]),
+        unless=tuple(guard(chosen) for chosen in values["unless"]),
+        only=tuple(guard(chosen) for chosen in values["while"]),
+        source=values["source"],
         file=place.file,
         line=place.lines["rule"],
         text=document.text,
+        conditions=dict(written_in(Condition, values, "", place.lines)),
+        amounts=dict(written_in(Quantity, values, "", place.lines)),
         lines=place.lines,
     )
-
-
-def _operator(chosen: Chosen) -> Operator:
-    values = chosen.values
-    if chosen.name == "sequence":
-        return Sequence(values["first"], tuple(Step(**step) for step in values["then"]))
-    simple: Mapping[str, type[Match | Cluster | Absence | Silence]] = {
-        "match": Match,
-        "cluster": Cluster,
-        "absence": Absence,
-        "silence": Silence,
-    }
-    return simple[chosen.name](**values)
-
-
-def _alert(values: Mapping[str, Any]) -> AlertText:
-    per = Per(**values["per"]) if values["per"] else None
-    return AlertText(**{**values, "severity": Severity[values["severity"].upper()], "per": per})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tocsin.model.feed import FeedSpec, FieldMap
+from tocsin.model.predicate import covers
 
 #: Formats whose records name their own kinds, values and units.
 SELF_DESCRIBING: Final = frozenset({"cloudevents", "cap", "arrow"})
@@ -22,6 +23,11 @@ class Produced:
     units: frozenset[str] | None
     attrs: Mapping[str, str]
     fields: frozenset[str] | None = None
+    expected: int | None = None  # microseconds between two records, when declared
+
+    def makes(self, kind: str) -> bool:
+        """Whether events of a kind may come from it."""
+        return self.kinds is None or any(covers(kind, one) for one in self.kinds)
 
     def lacks(self, name: str) -> bool:
         """Whether its events certainly have no such field."""
@@ -34,7 +40,7 @@ def produced(spec: FeedSpec) -> Produced:
     kind = spec.mapping.get("kind")
     attrs = {name: one.as_type for name, one in spec.attrs.items()}
     given = frozenset(spec.mapping) | (_PLACE if spec.format.name == "geojson" else frozenset())
-    return Produced(spec.name, _values(kind) if kind else None, _units(spec, own), attrs, None if own else given)
+    return Produced(spec.name, _values(kind) if kind else None, _units(spec, own), attrs, None if own else given, spec.expected_every)
 
 
 def _units(spec: FeedSpec, own: bool) -> frozenset[str] | None:

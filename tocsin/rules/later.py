@@ -1,0 +1,72 @@
+"""What the language has and this version's engine does not run yet. One list: a line goes when the engine has learnt it.
+
+`tocsin check` refuses a rule that uses any of it; a node never starts with a rule that it would run otherwise than written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from .nodes import ALERT_KIND, Rule
+from .operator_keys import OPERATORS
+
+#: Keys by their path, numbers of list items left out.
+NOT_YET: Final = frozenset(
+    {
+        "when.match.for",
+        "when.cluster.same",
+        "when.cluster.distinct",
+        "when.sequence.any_order",
+        "when.sequence.during",
+        "when.sequence.same",
+        "when.sequence.differs",
+        "when.absence.same",
+        "when.silence.area",
+        "when.change",
+        "when.rate",
+        "when.accumulate",
+        "when.inside",
+        "when.zone",
+        "when.timer",
+        "when.all",
+        "when.any",
+        "while",
+        "unless.active.same",
+        "unless.inside",
+        "unless.all",
+        "unless.any",
+        "alert.per.same",
+        "alert.severity.at_least",
+        "alert.severity.from",
+        "alert.severity.steps",
+        "alert.dedup",
+        "alert.eta",
+        "alert.resolve",
+        "alert.fold",
+        "alert.budget",
+        "alert.context",
+        "kind alert",  # conditions about other rules' alerts, `alert.<rule>`
+    }
+)
+
+
+def not_yet(rule: Rule, missing: frozenset[str] = NOT_YET) -> Iterator[tuple[str, str]]:
+    """Path and message of everything in a rule that the engine does not run yet."""
+    for path in rule.lines:
+        plain = re.sub(r"\[\d+\]", "", path)
+        if plain in missing:
+            yield path, _message(plain, missing)
+    if "kind alert" in missing:
+        for path, condition in rule.conditions.items():
+            if condition.kind.split(".")[0] == ALERT_KIND:
+                yield path, "conditions about alerts are not supported yet; write all or any"
+
+
+def _message(path: str, missing: frozenset[str]) -> str:
+    head, _, name = path.rpartition(".")
+    if head == "when":
+        known = ", ".join(sorted(name for name in OPERATORS if f"when.{name}" not in missing))
+        return f"operator {name!r} is not supported yet; this version has: {known}"
+    return "is not supported yet; leave it out"

@@ -1,0 +1,46 @@
+"""Zones that rules name become shapes: the areas of the city's layers, put into the plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from tocsin.model.links import Zone, Zones
+
+#: Layer -> its areas, in the layer's order.
+Shapes = Mapping[str, tuple[Zone, ...]]
+
+
+def zones_in(node: Any, path: str = "") -> Iterator[Zones]:
+    """Every mention of a layer in a node of the plan."""
+    if isinstance(node, Zones):
+        yield node
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from zones_in(item, path)
+    elif is_dataclass(node):
+        for one in fields(node):
+            yield from zones_in(getattr(node, one.name), path)
+
+
+def bind(node: Any, shapes: Shapes) -> Any:
+    """The same node with the shapes of its zones and their digest; layers that are not among `shapes` stay without."""
+    if isinstance(node, Zones):
+        return _bound(node, shapes)
+    if isinstance(node, tuple):
+        return tuple(bind(item, shapes) for item in node)
+    if not is_dataclass(node) or isinstance(node, type) or not any(True for _ in zones_in(node)):
+        return node
+    return replace(node, **{one.name: bind(getattr(node, one.name), shapes) for one in fields(node)})
+
+
+def _bound(named: Zones, shapes: Shapes) -> Zones:
+    if named.layer not in shapes:
+        return named
+    areas = tuple(zone for zone in shapes[named.layer] if not named.only or zone.name in named.only)
+    digest = hashlib.sha256()
+    for zone in areas:
+        digest.update(f"{zone.name}\0{len(zone.wkb)}\0".encode() + zone.wkb)
+    return replace(named, digest=digest.hexdigest()[:16], zones=areas)
