@@ -10,18 +10,22 @@ from typing import Any
 from tocsin.kernel.document import Document, read_file
 from tocsin.kernel.fault import Misconfigured, Problem, nearest
 from tocsin.kernel.shape import BAD, Place
+from tocsin.model.baseline import read_baseline
 from tocsin.model.city import City, Exercise, Layer
 from tocsin.model.feed import FeedSpec
-from tocsin.model.plan import Plan
+from tocsin.model.plan import Baseline, Plan, Rate, RulePlan
 from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
+from tocsin.rules.defaults import complete
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import read_rules
 from tocsin.rules.produced import produced
+from tocsin.rules.zones import Shapes, zones_in
 
 from .city_keys import CITY, LAYERS
 from .feeds import read_feeds
 from .ruletests import read_tests
+from .zones import read_zones
 
 
 @dataclass(slots=True)
@@ -60,22 +64,24 @@ def read_city(path: Path) -> Report:
         return report
     values, place = _one(path, "city.yaml", report)
     feeds = _feeds(path, report)
-    rules = _rules(path, feeds, report)
     layers = _layers(path, values["layers"] if values else "layers.yaml", place, report)
+    rules, shapes = _rules(path, feeds, layers, report)
     _tests(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
+    baselines = _baselines(path, rules, report)
     if values:
         exercise = _exercise(values["exercise"], place, feeds, report)
         if not report.problems:
-            report.city = _city(values, feeds, rules, layers, exercise, path)
+            compiled = tuple(compile_rule(rule, shapes, baselines) for rule in rules)
+            report.city = _city(values, feeds, compiled, layers, exercise, path)
     report.sort()
     return report
 
 
 def _city(
-    values: dict[str, Any], feeds: list[FeedSpec], rules: list[Rule], layers: list[Layer], exercise: Exercise | None, root: Path
+    values: dict[str, Any], feeds: list[FeedSpec], rules: tuple[RulePlan, ...], layers: list[Layer], exercise: Exercise | None, root: Path
 ) -> City:
-    plan = Plan(tuple(compile_rule(rule) for rule in rules), origin=values["centre"], **values["correlation"])
+    plan = Plan(rules, origin=values["centre"], timezone=values["timezone"], **values["correlation"])
     return City(
         name=values["city"],
         title=values["title"],
@@ -151,18 +157,43 @@ def _missing_files(root: Path, spec: FeedSpec) -> list[Problem]:
     return [Problem(spec.file, spec.line, f"transport.replay.files: there is no file {missing[0]!r}; {hint}")]
 
 
-def _rules(root: Path, feeds: list[FeedSpec], report: Report) -> list[Rule]:
+def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report) -> tuple[list[Rule], Shapes]:
     rules: list[Rule] = []
     for path, name in _files(root, "rules", report):
         found, problems = read_rules(path, name)
         rules += found
         report.problems += problems
-    # A feed that could not be read may produce anything, so rules are held against the feeds only when all of them are good.
-    whole = not any(problem.file.startswith("feeds/") for problem in report.problems)
-    findings = check_rules(rules, [produced(spec) for spec in feeds] if whole else None)
+    # A feed that could not be read may produce anything, so rules are held against the feeds only when all of them are good. A package
+    # of rules for others to use has no feeds at all.
+    whole = bool(feeds) and not any(problem.file.startswith("feeds/") for problem in report.problems)
+    makers = [produced(spec) for spec in feeds] if whole else None
+    rules = [complete(rule, makers or ()) for rule in rules]
+    shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in zones_in((rule.when, rule.unless, rule.only))})
+    report.problems += problems
+    findings = check_rules(
+        rules, makers, {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
+    )
     report.problems += findings.problems
     report.warnings += findings.warnings
-    return rules
+    return rules, shapes
+
+
+def _baselines(root: Path, rules: list[Rule], report: Report) -> dict[str, Baseline]:
+    """What was learnt, from `baselines/RULE.csv`; a rule without such a file uses its fixed number."""
+    learnt: dict[str, Baseline] = {}
+    names = {rule.name for rule in rules if isinstance(rule.when, Rate) and rule.when.baseline is not None}
+    for path in sorted((root / "baselines").glob("*.csv")):
+        file = f"baselines/{path.name}"
+        if path.stem not in names:
+            report.warnings.append(
+                Problem(file, 0, f"no rule with a baseline has this name; {nearest(path.stem, names) if names else 'there is none'}")
+            )
+            continue
+        try:
+            learnt[path.stem] = read_baseline(path.read_text("utf-8"))
+        except (ValueError, OSError) as fault:
+            report.problems.append(Problem(file, 0, str(fault)))
+    return learnt
 
 
 def _layers(root: Path, name: str, place: Place, report: Report) -> list[Layer]:

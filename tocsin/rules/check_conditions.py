@@ -28,7 +28,7 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
         one.bad(path, f"value is compared both in {' and in '.join(dimensions)}; no value has two units")
         return
     if condition.where is not None and never(predicate(condition.where)):
-        one.bad(path, "can never hold: what it asks of one field excludes itself; use 'or', or change one of the numbers")
+        one.bad(path, "can never hold: it asks things of one field that exclude one another; use 'or', or change one of them")
     if one.feeds is None or condition.kind.split(".")[0] == ALERT_KIND:
         return
     makers = [feed for feed in one.feeds if feed.makes(condition.kind)]

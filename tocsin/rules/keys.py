@@ -23,7 +23,7 @@ RULE: Final = Table(
             "why", Text(2000), "why the rule exists, for the person it wakes at night", True, example="Two sensors rarely fail together."
         ),
         Field("source", Text(500), "where the rule comes from: a standard, a page, an agency", default="", example="NFPA 1500"),
-        Field("when", WHEN, "what must happen: one operator", True),
+        Field("when", WHEN, "what must happen: one operator, as in match: {of: call.fire}", True),
         Field("while", CIRCUMSTANCE, "what must be the case besides, where and when it happens", default=()),
         Field("unless", GUARD, "what suppresses the alert", default=()),
         Field("alert", ALERT, "what the alert says", True),
