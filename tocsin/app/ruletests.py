@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import shapely
 
 from tocsin.config.load import load_city
 from tocsin.config.ruletests import load_tests
@@ -19,7 +20,7 @@ from tocsin.journal.encode import Entry, stamp
 from tocsin.model.alert import Alert
 from tocsin.model.city import City
 from tocsin.model.event import event_schema
-from tocsin.model.plan import Plan
+from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.ruletest import Expected, RuleTest, TestEvent
 from tocsin.model.time import SECOND, format_span
 
@@ -53,7 +54,7 @@ def to_batch(event: TestEvent, city: City) -> pa.RecordBatch:
         "ingest_time": None,
         "lon": lon + (event.east or 0.0) / (METRES_PER_DEGREE * math.cos(math.radians(lat))) if placed else None,
         "lat": lat + (event.north or 0.0) / METRES_PER_DEGREE if placed else None,
-        "area": None,
+        "area": None if event.area is None or not placed else _round(lon, lat, event),
         "valid_until": None if event.valid_for is None else time + event.valid_for,
         "value": event.value,
         "unit": event.unit,
@@ -67,9 +68,24 @@ def to_batch(event: TestEvent, city: City) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([row], schema=event_schema(attrs))
 
 
+def _round(lon: float, lat: float, event: TestEvent) -> bytes:
+    """A round area (64 corners) about the event's place as WKB."""
+    radius, turns = event.area or 0.0, [2 * math.pi * step / 64 for step in range(64)]
+    east, north = event.east or 0.0, event.north or 0.0
+    corners = [
+        (
+            lon + (east + radius * math.cos(turn)) / (METRES_PER_DEGREE * math.cos(math.radians(lat))),
+            lat + (north + radius * math.sin(turn)) / METRES_PER_DEGREE,
+        )
+        for turn in turns
+    ]
+    return bytes(shapely.to_wkb(shapely.Polygon(corners)))
+
+
 def to_entries(test: RuleTest, city: City) -> Iterator[Entry]:
-    """The test's events as journal entries in the order they arrive, with a tick every second of virtual time where one matters."""
-    arrivals = sorted(test.events, key=lambda event: event.at + event.arrives)
+    """The test's events as journal entries in the order they arrive, with a tick every second of virtual time where one matters. What is
+    delivered a second time (same feed and id) is not journaled again, as in ingest."""
+    arrivals = _once(sorted(test.events, key=lambda event: event.at + event.arrives))
     seq, clock = 1, START
     yield Entry(seq, "tick", clock, 0, None, 0)
     for event in arrivals:
@@ -85,14 +101,35 @@ def to_entries(test: RuleTest, city: City) -> Iterator[Entry]:
         yield Entry(seq, "tick", tick, 0, None, 0)
 
 
+def _once(events: Sequence[TestEvent]) -> list[TestEvent]:
+    first: dict[tuple[str, str], TestEvent] = {}
+    for event in events:
+        first.setdefault((event.feed, event.id), event)
+    return list(first.values())
+
+
 def _ticks(since: int, until: int) -> Iterator[int]:
     """Every second up to a thousand, fewer when the gap is long: a deadline is told by its own time, not by the tick's."""
     step = max(SECOND, (until - since) // 1000)
     yield from range(since + step, until + 1, step)
 
 
+def needed(name: str, rules: Sequence[RulePlan]) -> frozenset[str]:
+    """A rule and all the rules whose alerts it reads, directly or through others."""
+    reads = {rule.name: rule.reads for rule in rules}
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += reads.get(one, ())
+    return frozenset(found)
+
+
 async def run_test(test: RuleTest, city: City) -> Verdict:
-    rules = tuple(rule for rule in city.plan.rules if rule.name == test.rule)
+    wanted = needed(test.rule, city.plan.rules)
+    rules = tuple(rule for rule in city.plan.rules if rule.name in wanted)
     plan: Plan = replace(city.plan, rules=rules)
     told: dict[str, Alert] = {}
 
@@ -110,7 +147,7 @@ async def run_test(test: RuleTest, city: City) -> Verdict:
             yield entry
 
     await Correlator(plan, fetch).run(stream(), publish, finish=True)
-    alerts = sorted(told.values(), key=lambda alert: (alert.opened, alert.id))
+    alerts = sorted((alert for alert in told.values() if alert.rule == test.rule), key=lambda alert: (alert.opened, alert.id))
     return Verdict(test, tuple(compare(test, alerts)), tuple(_describe(alert) for alert in alerts))
 
 
@@ -138,6 +175,8 @@ def _differences(wanted: Expected, alert: Alert) -> Iterator[str]:
         yield f"expected count {wanted.count}, got {alert.count}"
     if wanted.headline is not None and wanted.headline != alert.headline:
         yield f"expected the headline {wanted.headline!r}, got {alert.headline!r}"
+    if wanted.severity is not None and alert.severity != wanted.severity:
+        yield f"expected severity {wanted.severity.name.lower()}, got {alert.severity.name.lower()}"
     if wanted.status is not None and alert.status != wanted.status:
         yield f"expected status {wanted.status}, got {alert.status}"
 

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from tocsin.kernel.document import Node
-from tocsin.kernel.scalar import Flag, Instant, Name, Number, OneOf, Span, Text, Zone
+from tocsin.kernel.scalar import Flag, Instant, Length, Name, Number, OneOf, Span, Text, Zone
 from tocsin.kernel.shape import Field, Keyed, Kind, ListOf, Schema, Table
 from tocsin.model.length import parse_length
 from tocsin.model.severity import Severity
@@ -179,6 +179,7 @@ TEST_EVENT: Final = Table(
         Field("id", Text(200), "its id; numbered without it", example="e1"),
         Field("east", Offset(), "metres east of the city's centre", default=0.0, example="120 m"),
         Field("north", Offset(), "metres north of the city's centre", default=0.0, example="-40 m"),
+        Field("area", Length(), "radius of a round area about its place, as of a warning", example="5 km"),
         Field("nowhere", Flag(), "it has no coordinates", default=False, example="true"),
         Field("value", Measured(), "what was measured", example="180 ug/m3"),
         Field("severity", _SEVERITY, "CAP severity", example="severe"),
@@ -202,6 +203,7 @@ EXPECTED: Final = Table(
         Field("sources", Number(0, 1000, whole=True), "different sources in its evidence", example="2"),
         Field("count", Number(1, 1_000_000, whole=True), "matches that joined it", example="3"),
         Field("headline", Text(300), "its headline, whole", example="Smoke confirmed by 2 sensors"),
+        Field("severity", _SEVERITY, "its severity", example="severe"),
         Field("status", OneOf(("raised", "amended", "retracted"), "status"), "what became of it", example="retracted"),
     )
 )

@@ -17,6 +17,7 @@ from tocsin.model.plan import Baseline, Plan, Rate, RulePlan
 from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
 from tocsin.rules.defaults import complete
+from tocsin.rules.later import NOT_YET
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import read_rules
 from tocsin.rules.produced import produced
@@ -45,15 +46,15 @@ class Report:
             found.sort(key=lambda one: (one.file, one.line, one.message))
 
 
-def load_city(path: Path) -> City:
-    """The city in this directory. Raises Misconfigured with every problem found."""
-    report = read_city(path)
+def load_city(path: Path, missing: frozenset[str] = NOT_YET) -> City:
+    """The city in this directory. Raises Misconfigured with every problem found. `missing`: what the engine cannot run (`rules/later.py`)."""
+    report = read_city(path, missing)
     if report.city is None:
         raise Misconfigured(report.problems)
     return report.city
 
 
-def read_city(path: Path) -> Report:
+def read_city(path: Path, missing: frozenset[str] = NOT_YET) -> Report:
     """Everything there is to say about a city directory; never raises for what is written in it."""
     report = Report(path)
     if not (path / "city.yaml").is_file():
@@ -65,7 +66,7 @@ def read_city(path: Path) -> Report:
     values, place = _one(path, "city.yaml", report)
     feeds = _feeds(path, report)
     layers = _layers(path, values["layers"] if values else "layers.yaml", place, report)
-    rules, shapes = _rules(path, feeds, layers, report)
+    rules, shapes = _rules(path, feeds, layers, report, missing)
     _tests(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
     baselines = _baselines(path, rules, report)
@@ -157,7 +158,7 @@ def _missing_files(root: Path, spec: FeedSpec) -> list[Problem]:
     return [Problem(spec.file, spec.line, f"transport.replay.files: there is no file {missing[0]!r}; {hint}")]
 
 
-def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report) -> tuple[list[Rule], Shapes]:
+def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report, missing: frozenset[str]) -> tuple[list[Rule], Shapes]:
     rules: list[Rule] = []
     for path, name in _files(root, "rules", report):
         found, problems = read_rules(path, name)
@@ -170,9 +171,8 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     rules = [complete(rule, makers or ()) for rule in rules]
     shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in zones_in((rule.when, rule.unless, rule.only))})
     report.problems += problems
-    findings = check_rules(
-        rules, makers, {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
-    )
+    areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
+    findings = check_rules(rules, makers, areas, missing)
     report.problems += findings.problems
     report.warnings += findings.warnings
     return rules, shapes

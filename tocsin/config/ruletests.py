@@ -83,16 +83,21 @@ def _test(values: Mapping[str, Any], place: Place) -> RuleTest:
         name=values["test"],
         rule=values["rule"],
         events=events,
-        fires=tuple(Expected(**one, line=place.lines[f"fires[{index}]"]) for index, one in enumerate(values["fires"], 1)),
+        fires=tuple(_expected(one, place.lines[f"fires[{index}]"]) for index, one in enumerate(values["fires"], 1)),
         runs=values["runs"] if values["runs"] is not None else last + DAY,
         file=place.file,
         line=place.lines["test"],
     )
 
 
+def _expected(one: Mapping[str, Any], line: int) -> Expected:
+    severity = Severity[one["severity"].upper()] if one["severity"] else None
+    return Expected(**{**one, "severity": severity}, line=line)
+
+
 def _event(one: Mapping[str, Any], index: int, line: int) -> TestEvent:
     number, unit = one["value"] or (None, None)
-    plain = {key: one[key] for key in ("at", "kind", "feed", "source", "text", "attrs", "valid_for", "refers_to", "arrives")}
+    plain = {key: one[key] for key in ("at", "kind", "feed", "source", "text", "attrs", "valid_for", "refers_to", "arrives", "area")}
     return TestEvent(
         id=one["id"] or f"event-{index}",
         east=None if one["nowhere"] else one["east"],

@@ -188,6 +188,7 @@ class RulePlan:
     line: int = 0
     only: tuple[Guard, ...] = ()
     reads: tuple[str, ...] = ()
+    source: str = ""  # where the rule comes from
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from .severity import Action, Severity
 @dataclass(frozen=True, slots=True)
 class TestEvent:
     """One event. `at`: microseconds after the test's start; `arrives`: microseconds after `at` until it is learnt of. `east`, `north`: metres
-    from the city's centre, None for an event without coordinates. `valid_for`: microseconds, None when it names no end."""
+    from the city's centre, None for an event without coordinates; `area`: radius in metres of a round area about that place.
+    `valid_for`: microseconds, None when it names no end."""
 
     __test__ = False  # not a test for pytest
 
@@ -22,6 +23,7 @@ class TestEvent:
     source: str | None = None
     east: float | None = 0.0
     north: float | None = 0.0
+    area: float | None = None
     value: float | None = None
     unit: str | None = None
     severity: Severity | None = None
@@ -43,6 +45,7 @@ class Expected:
     count: int | None = None
     headline: str | None = None
     status: str | None = None
+    severity: Severity | None = None
     line: int = 0
 
 

@@ -38,6 +38,7 @@ def compile_rule(rule: Rule, shapes: Shapes | None = None, baselines: Mapping[st
         line=rule.line,
         only=only,
         reads=alerts_read(rule),
+        source=rule.source,
     )
 
 
