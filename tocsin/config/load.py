@@ -21,7 +21,7 @@ from tocsin.rules.later import NOT_YET
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import read_rules
 from tocsin.rules.produced import produced
-from tocsin.rules.zones import Shapes, zones_in
+from tocsin.rules.zones import Shapes
 
 from .city_keys import CITY, LAYERS
 from .feeds import read_feeds
@@ -169,7 +169,7 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     whole = bool(feeds) and not any(problem.file.startswith("feeds/") for problem in report.problems)
     makers = [produced(spec) for spec in feeds] if whole else None
     rules = [complete(rule, makers or ()) for rule in rules]
-    shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in zones_in((rule.when, rule.unless, rule.only))})
+    shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in rule.zones.values()})
     report.problems += problems
     areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
     findings = check_rules(rules, makers, areas, missing)

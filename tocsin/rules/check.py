@@ -16,7 +16,6 @@ from .findings import Findings, Looked
 from .later import NOT_YET, not_yet
 from .nodes import Rule, alerts_read
 from .produced import Produced
-from .zones import zones_in
 
 __all__ = ["Findings", "check_rules"]
 
@@ -54,10 +53,7 @@ def check_rules(
 def _check_layers(one: Looked, layers: Mapping[str, Many[str]] | None) -> None:
     if layers is None:
         return
-    for zones in zones_in((one.rule.when, one.rule.unless, one.rule.only)):
-        path = next((path for path in one.rule.lines if path.rpartition(".")[2] in ("zone", "enters", "leaves", "dwells")), "when")
-        if not zones.layer:
-            continue
+    for path, zones in one.rule.zones.items():
         if zones.layer not in layers:
             known = nearest(zones.layer, layers) if layers else "the city has none; add one to layers.yaml"
             one.bad(path, f"there is no layer of polygons {zones.layer!r}; {known}")

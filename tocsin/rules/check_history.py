@@ -144,7 +144,7 @@ def _zone(one: Looked, when: ZoneEvent) -> None:
         one.bad(table, f"'for' is missing: how long it {when.what}; write for: 10 min")
     elif not timed and when.lasting:
         one.bad(f"{table}.for", f"a place is {'entered' if when.what == 'enters' else 'left'} at once; leave it out, or write dwells")
-    if needs_gap(one.rule) and one.feeds is not None:
+    if timed and needs_gap(one.rule):
         one.bad(f"{table}.for", f"max_gap is missing and no feed of {when.of.kind} declares expected_every; write max_gap: 2 min")
 
 

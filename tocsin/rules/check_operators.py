@@ -14,7 +14,8 @@ from .check_history import check_history
 from .common_keys import DURING_MAX
 from .defaults import needs_gap
 from .findings import Looked
-from .selectors import value_dimensions
+from .satisfy import always
+from .selectors import predicate, value_dimensions
 
 
 def check_operator(one: Looked) -> None:
@@ -48,14 +49,17 @@ def never_fires(what: str, needed: int, during: int) -> str:
 
 def _match(one: Looked, when: Match) -> None:
     if needs_gap(one.rule):
-        if one.feeds is not None:
-            one.bad("when.match.for", f"max_gap is missing and no feed of {when.of.kind} declares expected_every; write max_gap: 2 min")
+        one.bad("when.match.for", f"max_gap is missing and no feed of {when.of.kind} declares expected_every; write max_gap: 2 min")
     elif when.max_gap and not when.lasting:
         one.bad("when.match.max_gap", "is about for, which is missing; write for: 10 min, or leave it out")
     plain = when.samples == 1 and when.until is None and not when.lasting
     alert = one.rule.alert
     if plain and when.of.where is None and when.of.at_least is None and not (alert.per or alert.dedup or alert.budget or one.rule.only):
         one.doubt("when.match.of", f"every event of {when.of.kind} raises an alert; write where, or per or budget of alert")
+    where = one.rule.conditions["when.match.of"].where
+    if where is not None and always(predicate(where)):
+        what = f"holds for every event of {when.of.kind} that has what it asks for"
+        one.doubt("when.match.of", f"{what}; leave where out, or write per or budget of alert")
     if when.until is None:
         return
     kinds = (when.of.kind, when.until.kind)

@@ -53,9 +53,10 @@ def _severity(alert: plan.AlertSpec, rule: plan.SeverityRule) -> str:
         parts.append("that of the most severe event if higher")
     for step in rule.steps:
         needs = [f"{step.count} matches"] * (step.count > 0) + [f"{step.sources} sources"] * (step.sources > 0)
-        needs += [f"an event of {events(step.where)}"] if step.where else []
-        needs += [f"while {guarded(step.active)}"] if step.active else []
-        parts.append(f"{step.severity.name.lower()} from {' and '.join(needs)} on")
+        ways = [f"from {' and '.join(needs)} on"] if needs else []
+        ways += [f"with an event of {events(step.where)}"] if step.where else []
+        ways += [f"while {guarded(step.active)}"] if step.active else []
+        parts.append(f"{step.severity.name.lower()} {' and '.join(ways)}")
     return ", ".join(parts) + "."
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from tocsin.kernel.shape import Chosen
+from tocsin.model.links import Zones
 from tocsin.model.plan import Alerts, AlertsNear, AlertSpec, Guard, Operator
 
 from .condition import Condition, Quantity
@@ -19,7 +20,7 @@ ALERT_KIND: Final = "alert"
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One document of a rules file. `operator`: its name in the language. `conditions`: path of a key (`when.cluster.of`) -> what
-    stands there; `amounts`: the same for numbers with units. `lines`: dotted path of every key -> line, for messages. `source`: where the rule comes from."""
+    stands there; `amounts`, `zones`: the same for numbers with units and for layers. `lines`: dotted path of every key -> line, for messages. `source`: where the rule comes from."""
 
     name: str
     title: str
@@ -35,6 +36,7 @@ class Rule:
     text: str = ""
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     amounts: Mapping[str, Quantity] = field(default_factory=dict)
+    zones: Mapping[str, Zones] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def line_of(self, path: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from tocsin.kernel.document import Document, read_file, read_text
 from tocsin.kernel.fault import Problem
 from tocsin.kernel.shape import BAD, Place
+from tocsin.model.links import Key, Zones
 
 from .build import operator
 from .build_alert import alert, guard
@@ -55,5 +56,13 @@ def _rule(values: Mapping[str, Any], document: Document, place: Place) -> Rule:
         text=document.text,
         conditions=dict(written_in(Condition, values, "", place.lines)),
         amounts=dict(written_in(Quantity, values, "", place.lines)),
+        zones=_zones(values, place),
         lines=place.lines,
     )
+
+
+def _zones(values: Mapping[str, Any], place: Place) -> dict[str, Zones]:
+    """Layers that are named, by the path of their key; also those of an operator's `each`."""
+    found = dict(written_in(Zones, values, "", place.lines))
+    keys = {f"{path}.zone": key.zones for path, key in written_in(Key, values, "", place.lines) if key.zones is not None}
+    return found | keys

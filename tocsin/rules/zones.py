@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -13,27 +13,17 @@ from tocsin.model.links import Zone, Zones
 Shapes = Mapping[str, tuple[Zone, ...]]
 
 
-def zones_in(node: Any, path: str = "") -> Iterator[Zones]:
-    """Every mention of a layer in a node of the plan."""
-    if isinstance(node, Zones):
-        yield node
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from zones_in(item, path)
-    elif is_dataclass(node):
-        for one in fields(node):
-            yield from zones_in(getattr(node, one.name), path)
-
-
 def bind(node: Any, shapes: Shapes) -> Any:
     """The same node with the shapes of its zones and their digest; layers that are not among `shapes` stay without."""
     if isinstance(node, Zones):
         return _bound(node, shapes)
     if isinstance(node, tuple):
-        return tuple(bind(item, shapes) for item in node)
-    if not is_dataclass(node) or isinstance(node, type) or not any(True for _ in zones_in(node)):
+        items = tuple(bind(item, shapes) for item in node)
+        return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
+    if not is_dataclass(node) or isinstance(node, type):
         return node
-    return replace(node, **{one.name: bind(getattr(node, one.name), shapes) for one in fields(node)})
+    bound = {one.name: bind(getattr(node, one.name), shapes) for one in fields(node)}
+    return replace(node, **bound) if any(bound[name] is not getattr(node, name) for name in bound) else node
 
 
 def _bound(named: Zones, shapes: Shapes) -> Zones:
