@@ -13,6 +13,9 @@ from tocsin.model.severity import Severity
 from tocsin.model.time import HOUR, MINUTE
 from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
+from tocsin.rules.keys import OPERATORS
+from tocsin.rules.meaning import OPERATORS as MEANING
+from tocsin.rules.meaning import example
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import parse_rules, read_rules
 
@@ -244,16 +247,26 @@ def test_every_example_of_the_reference_compiles(text: str) -> None:
 
 
 def test_the_reference_shows_every_operator_and_every_key() -> None:
-    from tocsin.kernel.shape import Table
-    from tocsin.rules.keys import ACTIVE, ALERT, HOLES, OPERATORS, PER, RULE, STEP
+    from tocsin.rules.alert_keys import TABLES
+    from tocsin.rules.area_keys import AROUND, GUARDS, SECTOR, WIND
+    from tocsin.rules.keys import ALERT, HOLES, RULE, STEP
 
-    page = (ROOT / "docs/rules.md").read_text()
-    for table in (*OPERATORS.values(), STEP, ACTIVE, ALERT, PER, RULE):
-        assert isinstance(table, Table)
+    page = (ROOT / "docs/rules-reference.md").read_text()
+    for table in (*OPERATORS.values(), STEP, *GUARDS.values(), AROUND, SECTOR, WIND, ALERT, *TABLES.values(), RULE):
         for key in table.fields:
-            assert f"`{key.name}`" in page, key.name
+            assert f"| `{key.name}` |" in page, key.name
     assert all(f"### {name}\n" in page for name in OPERATORS)
     assert all(f"`{{{name}}}`" in page for name in HOLES)
+
+
+@pytest.mark.parametrize("name", sorted(MEANING))
+def test_every_example_of_the_generated_reference_is_a_good_rule(name: str) -> None:
+    rules, problems = parse_rules(example(name), "docs/rules-reference.md")
+    assert problems == []
+    found = check_rules(rules, missing=frozenset())
+    assert [one.message for one in found.problems if "there is no rule" not in one.message] == []
+    assert found.warnings == []
+    assert name in OPERATORS and set(MEANING) == set(OPERATORS)
 
 
 def test_the_rules_of_the_seattle_example_compile() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tocsin.kernel.shape import Field, Table
+from tocsin.rules.reference import rules_reference
 
 from .feed_keys import EVENT_FIELDS, FEED, FIELD_MAP, FORMATS, STORES_RAW, TRANSPORTS
 from .schema import FILES, schema
@@ -37,7 +38,7 @@ attrs:
 def pages() -> dict[str, str]:
     """Every generated file of this room: path from the repository's root -> text. `python -m tocsin.config.reference` writes them."""
     schemas = {f"docs/schemas/{name}.json": json.dumps(schema(name), indent=1, ensure_ascii=False) + "\n" for name in FILES}
-    return {"docs/feeds-reference.md": feeds_reference(), **schemas}
+    return {"docs/feeds-reference.md": feeds_reference(), "docs/rules-reference.md": rules_reference(), **schemas}
 
 
 def example() -> str:
