@@ -171,7 +171,7 @@ def _alerts(one: Looked, when: Alerts) -> None:
         for name in ("within", "during", "same", "differs"):
             if one.wrote(f"{table}.{name}"):
                 one.bad(f"{table}.{name}", "is about several alerts, but one is enough; write alerts: 2, or leave it out")
-    if math.isinf(when.within) and len(when.rules) * when.least > 1 and not when.same:
+    if math.isinf(when.within) and (when.how == "all" or when.least > 1) and not when.same:
         one.doubt(table, "alerts of the whole city are put together; write within, or same")
     for name in when.same:
         if name in when.differs:
