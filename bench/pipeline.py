@@ -1,6 +1,6 @@
 """The whole way: records POSTed as NDJSON, durable, correlated, alert at a live-stream client.
 
-    python -m bench.pipeline [--rates 10000,50000,100000] [--seconds 10] [--rules 1000] [--json]
+    python -m bench.pipeline [--rates 10000,50000,100000] [--seconds 10] [--rules 1000] [--hops] [--json]
 
 Starts a real node (embedded journal, every entry fsynced) in a temporary directory, a load generator in a process of its
 own that sends a body every 20 ms, and a client on the live stream. All rules are evaluated on every event; one event of each body
@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from bench import jobs
+from bench import hops, jobs
 from bench.machine import machine, rate, table
 from tocsin.app.node import Options, Running, running
 from tocsin.model.plan import Absence, Cluster, Match, Sequence
@@ -106,9 +106,9 @@ def write_city(folder: Path, rules: int) -> Path:
 
 @dataclass(slots=True)
 class Seen:
-    """What the live-stream client saw: (opened, received) wall seconds of first revisions."""
+    """What the live-stream client saw: (opened, received) wall seconds of each probe's alert, by id."""
 
-    alerts: list[tuple[float, float]] = field(default_factory=list)
+    alerts: dict[str, tuple[float, float]] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -129,7 +129,7 @@ async def watch(address: str, seen: Seen) -> None:
                 now = time.time()
                 alert = json.loads(line[6:])
                 if alert["rule"] == "probe":
-                    seen.alerts.append((datetime.fromisoformat(alert["opened"]).timestamp(), now))
+                    seen.alerts.setdefault(alert["id"], (datetime.fromisoformat(alert["opened"]).timestamp(), now))
 
 
 def pids(node: Running) -> dict[str, int]:
@@ -148,6 +148,7 @@ def cpu_and_rss(pid: int) -> tuple[float, float]:
 async def step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[str, Any]:
     """One rate for `seconds`; waits until the node has caught up (at most as long again)."""
     seen.alerts.clear()
+    since = await hops.marks(node.journal)
     processes = pids(node)
     before = {name: cpu_and_rss(pid)[0] for name, pid in processes.items()}
     token = (Path(node.node.data) / "tokens" / "bench").read_text().strip()
@@ -163,7 +164,7 @@ async def step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[s
     wall = time.perf_counter() - began
     await asyncio.sleep(1.0)
     after = {name: cpu_and_rss(pid) for name, pid in processes.items()}
-    latency = np.array([received - opened for opened, received in seen.alerts if opened >= sent["first"]]) * 1e3
+    latency = np.array([received - opened for opened, received in seen.alerts.values() if opened >= sent["first"]]) * 1e3
     used = {name: after[name][0] - before[name] for name in processes}
     node_cpu = sum(used.values())
     return {
@@ -174,6 +175,7 @@ async def step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[s
         "p50_ms": round(float(np.percentile(latency, 50)), 1) if len(latency) else None,
         "p99_ms": round(float(np.percentile(latency, 99)), 1) if len(latency) else None,
         "rejected": sent["rejected"], "errors": sent["errors"], "rss_mb": round(sum(value[1] for value in after.values())),
+        "hops": hops.summary(await hops.collect(node.journal, since, seen.alerts)),
     }  # fmt: skip
 
 
@@ -205,6 +207,8 @@ async def measure(a: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
             row = await step(node, seen, wanted, a.seconds)
             rows.append({"rules": a.rules, "batch": round(wanted * EVERY), **row})
             print(f"{wanted}/s: {row}", file=sys.stderr, flush=True)
+            if a.hops:
+                print(hops.show(row["hops"]), flush=True)
             if row["lag_s"] > 1.0:
                 break
         watcher.cancel()
@@ -246,6 +250,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rules", type=int, default=1000)
     parser.add_argument("--warm", type=float, default=20.0, help="seconds of 10,000 events/s before anything is measured")
     parser.add_argument("--quick", action="store_true", help="two rates, 3 seconds each")
+    parser.add_argument("--hops", action="store_true", help="after each rate, where the time of its probes went")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     a = parser.parse_args(argv)
     if a.quick:

@@ -16,7 +16,7 @@ from tocsin.geo.layers import load_layers
 from tocsin.geo.places import PlaceNames
 from tocsin.journal.alerts import publish_alert, read_alerts
 from tocsin.journal.connection import Journal, connect
-from tocsin.journal.encode import Entry
+from tocsin.journal.encode import READ, TOLD, WALL, Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.reader import fetch, last_seq, read
 from tocsin.kernel.fault import Fatal, Retriable
@@ -40,7 +40,7 @@ async def run(node: NodeFile) -> None:
         log.info("kernels ready after %.1f s; reading the journal from entry %d", time.monotonic() - began, start)
 
         async def publish(alert: Alert) -> None:
-            await publish_alert(journal, alert)
+            await publish_alert(journal, alert, times=dict(zip((WALL, READ, TOLD), correlator.times(alert), strict=True)))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(report(journal, correlator), name="health")

@@ -7,11 +7,22 @@ when everything told before it is durable.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from tocsin.model.alert import Alert
 
 Publish = Callable[[Alert], Awaitable[object]]
+
+
+class Times(NamedTuple):
+    """Wall clocks of one revision, ns, for latency figures only. `wall`: receipt of what caused it, 0 when not known; `read`: its
+    entry was taken in; `told`: it was handed to `publish`."""
+
+    wall: int
+    read: int
+    told: int
 
 
 class Outbox:
@@ -25,19 +36,24 @@ class Outbox:
         self._done = done
         self._slots = asyncio.Semaphore(at_once)
         self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._times: dict[tuple[str, int], Times] = {}
         self._fault: BaseException | None = None
 
-    async def put(self, alert: Alert, wall: int) -> None:
-        """Takes a revision; waits while too many are on their way. `wall`: ns, receipt of what caused it."""
+    async def put(self, alert: Alert, wall: int, read: int = 0) -> None:
+        """Takes a revision; waits while too many are on their way. `wall`, `read`: as in `Times`."""
         self._raise()
         if alert.revision <= self._published.get(alert.id, 0):
             self.skipped += 1
             return
         self._published.pop(alert.id, None)
         await self._slots.acquire()
-        lane = asyncio.create_task(self._send(alert, wall, self._lanes.get(alert.id)))
+        lane = asyncio.create_task(self._send(alert, wall, read, self._lanes.get(alert.id)))
         self._lanes[alert.id] = lane
         lane.add_done_callback(lambda task: self._ended(alert.id, task))
+
+    def times(self, alert: Alert) -> Times:
+        """Of a revision that is being published."""
+        return self._times[alert.id, alert.revision]
 
     async def drain(self) -> None:
         """Returns when all that was put is durable."""
@@ -59,11 +75,15 @@ class Outbox:
             lane.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
 
-    async def _send(self, alert: Alert, wall: int, before: asyncio.Task[None] | None) -> None:
+    async def _send(self, alert: Alert, wall: int, read: int, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
         if self._fault is None:
-            await self._publish(alert)
+            self._times[alert.id, alert.revision] = Times(wall, read, time.time_ns())
+            try:
+                await self._publish(alert)
+            finally:
+                del self._times[alert.id, alert.revision]
             self._done(alert, wall)
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:

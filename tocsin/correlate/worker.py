@@ -28,7 +28,7 @@ from .corrections import Corrections, Run
 from .engine import Engine
 from .firing import Firings
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
-from .outbox import Outbox, Publish
+from .outbox import Outbox, Publish, Times
 from .recent import Entry, Fetch, Recent
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class Correlator:
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
         self._outbox: Outbox | None = None
+        self._read = 0  # wall clock, ns, when the last entry was taken in
         self._settled = True  # nothing is half done and all that was told is durable
         self._file = snapshot
         self._every = snapshot_every
@@ -142,6 +143,11 @@ class Correlator:
         self._write(self._state(), self._file)
         return True
 
+    def times(self, alert: Alert) -> Times:
+        """Wall clocks of a revision that is being published, for `publish` to note beside it."""
+        assert self._outbox is not None
+        return self._outbox.times(alert)
+
     @property
     def state_bytes(self) -> int:
         """Memory the kernels' tables take."""
@@ -178,6 +184,7 @@ class Correlator:
             return
         before, self.clock = self.clock, max(self.clock, entry.ingest)
         self.counters.entries += 1
+        self._read = time.time_ns()
         if entry.batch is None:
             await self._apply(self._engine.tick(self.clock), entry.seq)
         else:
@@ -226,7 +233,7 @@ class Correlator:
             self._count(alert)
             for event in alert.evidence:
                 self._corrections.hold(event.feed, event.id, event.seq, self.clock + self._assembler.keep)
-            await outbox.put(alert, wall)
+            await outbox.put(alert, wall, self._read)
 
     def _count(self, alert: Alert) -> None:
         self.counters.retracted += alert.status == "retracted"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tocsin.kernel.fault import Skippable
@@ -15,11 +15,15 @@ from .nats_conf import subject_token
 from .reader import DamagedEntry, Report, last_seq, verified
 
 
-async def publish_alert(journal: Journal, alert: Alert, msg_id: str | None = None, patience: float = 10.0) -> Ack:
+async def publish_alert(
+    journal: Journal, alert: Alert, msg_id: str | None = None, patience: float = 10.0, times: Mapping[str, int] | None = None
+) -> Ack:
     """Journals one revision. `msg_id` defaults to id and revision: the server refuses the same revision twice (for two
-    minutes; the view refuses it for ever). Raises as `Journal.append`."""
+    minutes; the view refuses it for ever). `times`: header -> wall clock ns (`encode.WALL`, `READ`, `TOLD`), for latency figures
+    only. Raises as `Journal.append`."""
     identity = msg_id or f"{alert.id}.{alert.revision}.{alert.status}"
-    return await journal.append(f"alert.{subject_token(alert.rule)}", codec.encode(alert), {MSG_ID: identity}, patience)
+    headers = {MSG_ID: identity} | {name: str(at) for name, at in (times or {}).items()}
+    return await journal.append(f"alert.{subject_token(alert.rule)}", codec.encode(alert), headers, patience)
 
 
 async def publish_transition(journal: Journal, transition: Transition, msg_id: str | None = None, patience: float = 10.0) -> Ack:

@@ -14,6 +14,8 @@ from tocsin.kernel.fault import Skippable
 from tocsin.model.event import INSTANT
 
 INGEST, WALL, COUNT, SUM = "T-Ingest", "T-Wall", "T-Count", "T-Sum"
+#: Wall clocks (ns) for latency figures only: an entry handed to the journal; an entry taken in by the correlator; an alert told.
+SENT, READ, TOLD = "T-Sent", "T-Read", "T-Told"
 MSG_ID = "Nats-Msg-Id"
 _INGEST_FIELD = pa.field("ingest_time", INSTANT)
 

@@ -24,12 +24,13 @@ FOR_EVER = 365 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A stored message with its stream sequence."""
+    """A stored message with its stream sequence. `stored`: wall clock of the server when it took it, ns."""
 
     seq: int
     subject: str
     data: bytes
     headers: dict[str, str]
+    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +114,5 @@ def _raw(message: Reply) -> tuple[Raw, int]:
     and an account hash before the stream and a token at the end."""
     fields = message.reply.split(".")
     skipped = 2 if len(fields) >= 11 else 0
-    seq, number = int(fields[5 + skipped]), int(fields[6 + skipped])
-    return Raw(seq, message.subject, message.data, dict(message.headers)), number
+    seq, number, stored = int(fields[5 + skipped]), int(fields[6 + skipped]), int(fields[7 + skipped])
+    return Raw(seq, message.subject, message.data, dict(message.headers), stored), number

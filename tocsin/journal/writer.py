@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from tocsin.model.ids import MAX_ROWS, event_seq
 
 from .connection import Ack, Journal, Unsettled
 from .doubts import Doubt, Doubts
-from .encode import encode, entry_headers, merge, stamp
+from .encode import SENT, encode, entry_headers, merge, stamp
 from .nats_conf import subject_token
 from .streams import EVENTS
 
@@ -248,7 +249,7 @@ class EventWriter:
         link = await self.journal.ready(self.patience)
         if len(payload) + HEADER_ROOM > link.max_payload:
             raise Skippable(f"an entry of {len(payload):,} bytes; the journal takes {link.max_payload:,}", where=f"feed {feed}")
-        headers = entry_headers(payload, ingest, wall, len(batch), secrets.token_hex(12))
+        headers = entry_headers(payload, ingest, wall, len(batch), secrets.token_hex(12)) | {SENT: str(time.time_ns())}
         subject = f"ev.{self.region}.{subject_token(feed)}"
         after = self.journal.last.get(EVENTS, 0)
         try:
