@@ -58,7 +58,14 @@ async def collect(journal: Journal, since: Marks, seen: Mapping[str, tuple[float
         if entry is None or alert["id"] not in seen or alert["revision"] != 1:
             continue
         due, client = seen[alert["id"]]
-        clocks = (int(entry.headers[WALL]), int(entry.headers[SENT]), entry.stored, int(raw.headers[READ]), int(raw.headers[TOLD]), raw.stored)
+        clocks = (
+            int(entry.headers[WALL]),
+            int(entry.headers[SENT]),
+            entry.stored,
+            int(raw.headers[READ]),
+            int(raw.headers[TOLD]),
+            raw.stored,
+        )
         rows.append(np.diff([due * 1e3, *(clock / 1e6 for clock in clocks), client * 1e3]))
     return np.array(rows).reshape(-1, len(STEPS))
 

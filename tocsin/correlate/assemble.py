@@ -1,4 +1,4 @@
-"""From firings to alerts: ids, evidence with distances, reasons in words, revisions that a storm cannot multiply.
+"""From firings to alerts: ids, what each rests on, whether it holds, revisions that a storm cannot multiply.
 
 A raise, a retraction and a return are told at once; matches that join an alert are told at most once a second of journal clock,
 less often the older it is (`next_telling`).
@@ -8,48 +8,43 @@ What is told is always computed from the whole case, so that the newest revision
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
-from tocsin.model.alert import Alert, Evidence
+import numpy as np
+
 from tocsin.model.ids import alert_id
-from tocsin.model.plan import Plan, RulePlan, Silence
+from tocsin.model.plan import Plan, Silence
 from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
-from .headline import fill, unit_words
 from .ledger import Case, Ledger
-from .reasons import JOINED, explain, role_word
-from .recheck import AFTER, holds, sources
-from .sphere import distance
-
-Facts = Mapping[int, Evidence]
+from .recheck import AFTER, holds
+from .wording import ANCHOR, MEMBER, Facts, Telling
 
 #: An anchor learnt this long after it happened makes the alert a late one (or after the plan's `delay`, if that is longer).
 LATE_AFTER: Final = 2 * MINUTE
 _NOTES_MAX: Final = 8
-ANCHOR, MEMBER = 0, 1  # roles as the engine numbers them
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the assembler asks of others. `name_place`: degrees -> words like `near Pike Place`. `root`: (feed, id) -> id of the
-    first report of its chain. `source_name`: engine code -> (feed, source). `skew`: feed -> µs an event time may be ahead."""
+    """What the assembler asks of others. `root`: (feed, id) -> id of the first report of its chain. `source_name`: engine code ->
+    (feed, source)."""
 
-    name_place: Callable[[float, float], str]
     root: Callable[[str, str], str]
     source_name: Callable[[int], tuple[str, str | None]]
-    skew: Callable[[str], int]
-    exercise: bool = False
 
 
 def next_telling(case: Case) -> int:
     """When matches that joined may be told: as long after the last telling as the alert was old then, between a second and half a
-    minute. What joins rarely is told at once; a storm must not fill the journal with revisions."""
-    return case.told + min(MINUTE // 2, max(SECOND, case.told - case.known_at))
+    minute; beyond the second up to half as long again by a hash of its id, so that alerts raised together are not amended together for ever. What
+    joins rarely is told at once; a storm must not fill the journal with revisions."""
+    pause = min(MINUTE // 2, max(SECOND, case.told - case.known_at))
+    return case.told + pause + (pause - SECOND) * (zlib.crc32(case.id.encode()) & 1023) // 2048
 
 
 class Assembler:
@@ -65,7 +60,6 @@ class Assembler:
         self._urgent: dict[str, None] = {}
         self._waiting: list[tuple[int, str]] = []  # heap of (when it may be told, case)
         self._unsettled: dict[str, None] = {}
-        self._place = lru_cache(maxsize=4096)(context.name_place)
 
     def anchors(self, firings: Firings) -> list[int]:
         """Events that must be looked up before `apply`."""
@@ -74,8 +68,11 @@ class Assembler:
 
     def apply(self, firings: Firings, facts: Facts, clock: int, entry: int) -> None:
         """Takes in what the engine reported at a journal clock and entry; `facts` holds the anchors."""
+        rows = np.flatnonzero(self.ledger.joins.take(firings, clock))
+        if not len(rows):
+            return
         evidence, roles, offsets = firings.evidence.tolist(), firings.role.tolist(), firings.offset.tolist()
-        for i, (what, group) in enumerate(zip(firings.what.tolist(), firings.group.tolist(), strict=True)):
+        for i, what, group in zip(rows.tolist(), firings.what[rows].tolist(), firings.group[rows].tolist(), strict=True):
             case = self._raise(firings, i, facts, clock, entry) if what == What.RAISE else self.ledger.of_group(group)
             if case is None:
                 self.orphans += 1
@@ -83,6 +80,7 @@ class Assembler:
             seqs, parts = evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]]
             if what == What.RETRACT:
                 self.ledger.add_evidence(case, seqs, [MEMBER] * len(seqs))  # the late event, whatever part it plays elsewhere
+                self.ledger.fold(case)
                 case.matches[group] = 0
                 self._retracted(case)
                 _note(case, "an event that arrived late took it back", clock)
@@ -92,6 +90,8 @@ class Assembler:
                 if case.status == "retracted":
                     self._unsettle(case)
             self._touch(case, clock)
+            if what == What.JOIN and case.status != "retracted":
+                self.ledger.joins.watch(group)
 
     def withdraw(self, seqs: Iterable[int], by: Action, clock: int) -> None:
         """Events were cancelled or updated: every case that rests on one loses it and is looked at again."""
@@ -117,31 +117,50 @@ class Assembler:
             left = [facts[seq] for seq in case.evidence]
             standing = any(case.matches.values()) and holds(self._rules[case.rule].when, left, case.roles, case.lost)
             if standing == (case.status == "retracted"):
+                self.ledger.fold(case)
                 case.status = "amended" if standing else "retracted"
                 self._urgent[name] = None
             case.unsettled = False
         self._unsettled.clear()
 
-    def due(self, clock: int, everything: bool = False) -> list[Case]:
-        """Cases to tell now: what cannot wait, then amendments whose second has passed (all of them with `everything`)."""
-        names, self._urgent = self._urgent, {}
+    def tell(self, clock: int, everything: bool = False) -> list[Telling]:
+        """The next revisions to tell: what cannot wait, then amendments whose second has passed (all of them with `everything`)."""
+        if not self._urgent and not (self._waiting and (everything or self._waiting[0][0] <= clock)):
+            return []
+        urgent, self._urgent = self._urgent, {}
+        names = dict(urgent)
         while self._waiting and (everything or self._waiting[0][0] <= clock):
             at, name = heapq.heappop(self._waiting)
             case = self.ledger.cases.get(name)
             if case is not None and case.pending and at == next_telling(case):
                 names[name] = None
-        return [self.ledger.cases[name] for name in names if name in self.ledger.cases]
+        return [self._telling(self.ledger.cases[name], clock, name in urgent) for name in names if name in self.ledger.cases]
 
-    def tell(self, cases: Sequence[Case], facts: Facts, clock: int) -> list[Alert]:
-        """The next revision of each case. `facts` holds their evidence."""
-        alerts = []
-        for case in cases:
-            case.revision += 1
-            if case.revision > 1 and case.status == "raised":
-                case.status = "amended"
-            case.told, case.pending = clock, False
-            alerts.append(self._render(case, facts))
-        return alerts
+    def _telling(self, case: Case, clock: int, urgent: bool) -> Telling:
+        self.ledger.fold(case)
+        case.revision += 1
+        if case.revision > 1 and case.status == "raised":
+            case.status = "amended"
+        case.told, case.pending = clock, False
+        return Telling(
+            case.id,
+            case.rule,
+            case.revision,
+            case.status,
+            case.opened,
+            case.known_at,
+            case.updated,
+            case.seq,
+            case.anchor,
+            case.feed,
+            case.source,
+            case.late,
+            case.count,
+            tuple(case.evidence),
+            tuple(case.roles),
+            tuple(case.notes),
+            urgent,
+        )
 
     def _raise(self, firings: Firings, i: int, facts: Facts, clock: int, entry: int) -> Case:
         rule_index = int(firings.rule[i])
@@ -180,76 +199,6 @@ class Assembler:
             case.pending = True
             heapq.heappush(self._waiting, (next_telling(case), case.id))
 
-    def _render(self, case: Case, facts: Facts) -> Alert:
-        rule = self._rules[case.rule]
-        evidence = self._evidence(case, facts)
-        anchor = evidence[0] if evidence else None
-        lon, lat = (anchor.lon, anchor.lat) if anchor is not None else (None, None)
-        place = self._place(lon, lat) if lon is not None and lat is not None else ""
-        distances = [event.distance_m for event in evidence if event.distance_m]
-        distinct = len(sources(evidence))
-        silent = (case.source or case.feed) if isinstance(rule.when, Silence) else ""
-        return Alert(
-            id=case.id,
-            rule=rule.name,
-            rule_version=rule.version,
-            revision=case.revision,
-            status=case.status,
-            headline=_headline(rule, anchor, case, distinct, place),
-            severity=rule.alert.severity,
-            urgency=rule.alert.urgency,
-            certainty=rule.alert.certainty,
-            opened=case.opened,
-            known_at=case.known_at,
-            updated=case.updated,
-            lon=lon,
-            lat=lat,
-            radius_m=round(max(distances), 1) if distances else None,
-            place=place,
-            count=case.count,
-            sources=distinct,
-            evidence=evidence,
-            reasons=explain(rule, evidence, case.count, silent, case.notes),
-            seq=case.seq,
-            late=case.late,
-            exercise=self._context.exercise,
-        )
-
-    def _evidence(self, case: Case, facts: Facts) -> tuple[Evidence, ...]:
-        """Evidence, anchor first (or the first event left when the anchor was withdrawn), with distances and gaps from it."""
-        pairs = list(zip(case.evidence, case.roles, strict=True))
-        pairs.sort(key=lambda pair: pair[0] != case.anchor)
-        if not pairs:
-            return ()
-        anchor = facts[pairs[0][0]]
-        return tuple(self._placed(facts[seq], role, anchor) for seq, role in pairs)
-
-    def _placed(self, event: Evidence, role: int, anchor: Evidence) -> Evidence:
-        away = None
-        if None not in (event.lon, event.lat, anchor.lon, anchor.lat):
-            away = round(distance(anchor.lon, anchor.lat, event.lon, event.lat), 1)  # type: ignore[arg-type]
-        return Evidence(  # `dataclasses.replace` takes five times as long, and a storm has thousands of these
-            event.seq,
-            event.feed,
-            event.id,
-            event.kind,
-            event.source,
-            event.event_time,
-            event.ingest_time,
-            event.lon,
-            event.lat,
-            event.value,
-            event.unit,
-            event.text,
-            JOINED if role == ANCHOR and event is not anchor else role_word(role),
-            away,
-            self._time(event) - self._time(anchor),
-        )
-
-    def _time(self, event: Evidence) -> int:
-        """The event time the engine matched by (SEMANTICS 2)."""
-        return min(event.event_time, event.ingest_time + self._context.skew(event.feed))
-
     def snapshot(self) -> dict[str, Any]:
         """Plain values and arrays."""
         return {"ledger": self.ledger.snapshot(), "orphans": self.orphans}
@@ -266,19 +215,3 @@ class Assembler:
 
 def _note(case: Case, words: str, clock: int) -> None:
     case.notes = [*case.notes, f"{words}, learnt at {to_iso(clock // SECOND * SECOND)}"][-_NOTES_MAX:]
-
-
-def _headline(rule: RulePlan, anchor: Evidence | None, case: Case, distinct: int, place: str) -> str:
-    values: dict[str, object] = {
-        "count": case.count,
-        "sources": distinct,
-        "place": place,
-        "kind": anchor.kind if anchor else "",
-        "value": anchor.value if anchor else None,
-        "unit": unit_words(anchor.unit) if anchor else None,
-        "source": (anchor.source if anchor else case.source) or case.feed,
-        "text": anchor.text if anchor else "",
-    }
-    if isinstance(rule.when, Silence):
-        values["source"] = case.source or case.feed
-    return fill(rule.alert.headline, values) or rule.title or rule.name

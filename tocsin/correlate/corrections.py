@@ -108,6 +108,11 @@ class Corrections:
             return None
         return self._cut(_Rows(names, ids, actions.tolist(), batch.column("refers_to").to_pylist()), ingest, message)
 
+    @property
+    def holding(self) -> bool:
+        """Whether `hold` remembers anything at all: some feed can correct."""
+        return self._feeds is None or bool(self._feeds)
+
     def root(self, feed: str, event_id: str) -> str:
         """Id of the first report of the chain an event belongs to; its own when it corrects nothing."""
         seen = {event_id}

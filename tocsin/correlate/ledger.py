@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from .firing import EVIDENCE_MAX
+from .joins import Joins
 
 #: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
 CASES_MAX: Final = 50_000
@@ -58,6 +59,7 @@ class Ledger:
         self.forgotten = 0
         self.cases: dict[str, Case] = {}
         self.groups: dict[int, str] = {}
+        self.joins = Joins()
         self._resting: dict[int, list[str]] = {}  # event seq -> ids of cases
         self._keep = keep
         self._most = most
@@ -80,6 +82,17 @@ class Ledger:
             self.forgotten += 1
             self._drop(next(iter(self.cases.values())))
         return case
+
+    def fold(self, case: Case) -> None:
+        """Takes in the matches that were only counted; from now on they are looked at one by one."""
+        for group in case.matches if len(self.joins) else ():
+            self._count(case, group)
+            self.joins.forget(group)
+
+    def _count(self, case: Case, group: int) -> None:
+        count, clock = self.joins.look(group)
+        case.matches[group] = max(case.matches[group], count)
+        case.updated = max(case.updated, clock)
 
     def add_evidence(self, case: Case, seqs: Iterable[int], roles: Iterable[int]) -> None:
         """Adds events the case does not have yet, up to EVIDENCE_MAX."""
@@ -109,6 +122,7 @@ class Ledger:
             self._unlink(case, seq)
         for group in case.matches:
             self.groups.pop(group, None)
+            self.joins.forget(group)
         del self.cases[case.id]
 
     def _unlink(self, case: Case, seq: int) -> None:
@@ -120,6 +134,8 @@ class Ledger:
     def snapshot(self) -> dict[str, Any]:
         """Columns: numbers as arrays, texts as lists."""
         cases = list(self.cases.values())
+        for group in self.joins.groups():
+            self._count(self.cases[self.groups[group]], group)
         state: dict[str, Any] = {name: np.array([getattr(case, name) for case in cases], np.int64) for name in _NUMBERS}
         state |= {name: [getattr(case, name) for case in cases] for name in _TEXTS}
         for name in _LISTS:
@@ -130,7 +146,7 @@ class Ledger:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot."""
-        self.cases, self.groups, self._resting = {}, {}, {}
+        self.cases, self.groups, self._resting, self.joins = {}, {}, {}, Joins()
         self.forgotten = state["forgotten"]
         numbers = {name: state[name].tolist() for name in _NUMBERS}
         lists = {name: _unflat(state[name], state[name + ".size"]) for name in _LISTS}

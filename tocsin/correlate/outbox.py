@@ -26,7 +26,7 @@ class Times(NamedTuple):
 
 
 class Outbox:
-    """`published`: alert id -> newest revision that is durable already; up to it nothing is published again after a crash.
+    """`published`: alert id -> newest revision that is durable already; up to it nothing is published again after a crash (`wants`).
     `done` is called after each publish. The first fault of `publish` is raised by the next `put` or `drain`."""
 
     def __init__(self, publish: Publish, published: Mapping[str, int], done: Callable[[Alert, int], None], at_once: int = 64) -> None:
@@ -39,13 +39,19 @@ class Outbox:
         self._times: dict[tuple[str, int], Times] = {}
         self._fault: BaseException | None = None
 
+    def wants(self, name: str, revision: int) -> bool:
+        """Whether this revision is still to be published; asked of revisions in order."""
+        if revision <= self._published.get(name, 0):
+            self.skipped += 1
+            return False
+        self._published.pop(name, None)
+        return True
+
     async def put(self, alert: Alert, wall: int, read: int = 0) -> None:
         """Takes a revision; waits while too many are on their way. `wall`, `read`: as in `Times`."""
         self._raise()
-        if alert.revision <= self._published.get(alert.id, 0):
-            self.skipped += 1
+        if not self.wants(alert.id, alert.revision):
             return
-        self._published.pop(alert.id, None)
         await self._slots.acquire()
         lane = asyncio.create_task(self._send(alert, wall, read, self._lanes.get(alert.id)))
         self._lanes[alert.id] = lane

@@ -36,12 +36,15 @@ def role_word(role: int) -> str:
 
 def explain(rule: RulePlan, evidence: Sequence[Evidence], count: int, silent: str = "", notes: Sequence[str] = ()) -> tuple[str, ...]:
     """Reasons of one alert. `evidence`: roles in words, distances and gaps filled in. `silent`: who was not heard. `notes`: what was withdrawn."""
-    lines = [clause(rule, evidence, count, silent)]
-    lines += [line(event, _selector(rule, event, evidence)) for event in evidence[:_LINES_MAX]]
+    return (clause(rule, evidence, count, silent), *lines(rule, evidence), *notes)
+
+
+def lines(rule: RulePlan, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """One line for each event, and one for each exception of the rule: the reasons that depend on the evidence alone."""
+    told = [line(event, _selector(rule, event, evidence)) for event in evidence[:_LINES_MAX]]
     if len(evidence) > _LINES_MAX:
-        lines.append(f"and {len(evidence) - _LINES_MAX} more events")
-    lines += [f"no {active.of.kind} active within {metres(active.within)}" for active in rule.unless if isinstance(active, Active)]
-    return (*lines, *notes)
+        told.append(f"and {len(evidence) - _LINES_MAX} more events")
+    return (*told, *(f"no {active.of.kind} active within {metres(active.within)}" for active in rule.unless if isinstance(active, Active)))
 
 
 def clause(rule: RulePlan, evidence: Sequence[Evidence], count: int, silent: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ from .firing import Firings
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
 from .recent import Entry, Fetch, Recent
+from .telling import Teller
+from .wording import Telling, Wording
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +77,12 @@ class Correlator:
         self._engine = engine if engine is not None else Engine(plan)
         self._codebook = CodeBook(self._engine, plan, skews)
         self._corrections = Corrections(plan, corrects)
-        context = Context(name_place, self._corrections.root, self._engine.source_name, self._codebook.skew, exercise)
-        self._assembler = Assembler(plan, context)
+        self._assembler = Assembler(plan, Context(self._corrections.root, self._engine.source_name))
+        self._wording = Wording(plan.rules, name_place, self._codebook.skew, exercise)
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
         self._outbox: Outbox | None = None
+        self._teller: Teller | None = None
         self._read = 0  # wall clock, ns, when the last entry was taken in
         self._settled = True  # nothing is half done and all that was told is durable
         self._file = snapshot
@@ -119,19 +122,22 @@ class Correlator:
             raise Fatal("this correlator was stopped in the middle of its work; make a new one and go on from its resume()")
         self._settled = False
         self._outbox = outbox = Outbox(publish, self._published, self._told)
+        self._teller = teller = Teller(self._wording, self._recent.lookup, outbox, self._count)
         breath = time.perf_counter()
         try:
             async for entry in entries:
-                await self._take(entry, outbox)
-                self._save_if_due(outbox)
+                await self._take(entry, teller)
+                self._save_if_due(teller)
                 if time.perf_counter() - breath > _BREATH:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
             if finish:
-                await self._tell(outbox, 0, everything=True)
+                await self._tell(teller, 0, everything=True)
+            await teller.flush()
             await outbox.drain()
             self._settled = True
         finally:
+            await teller.close()
             await outbox.close()
             if self._saving is not None:
                 await asyncio.gather(self._saving, return_exceptions=True)
@@ -167,6 +173,9 @@ class Correlator:
             Sample("evidence_missing", "counter", "Events of evidence that the journal no longer has.", recent.missing),
             Sample("alerts_forgotten", "counter", "Alerts forgotten because there were too many.", self._assembler.ledger.forgotten),
             Sample("alerts_remembered", "gauge", "Alerts that can still change.", len(self._assembler.ledger.cases)),
+            Sample(
+                "amendments_waiting", "gauge", "Amendments decided and not yet put into words.", self._teller.waiting if self._teller else 0
+            ),
             Sample("recent_bytes", "gauge", "Journal entries kept in memory.", recent.size),
             Sample("snapshot_bytes", "gauge", "Size of the newest snapshot.", self.counters.snapshot_bytes),
             Sample("snapshot_duration_seconds", "gauge", "Time the newest snapshot took.", self.counters.snapshot_seconds),
@@ -178,7 +187,7 @@ class Correlator:
             counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))
         return render(counted) + self.latency.text(PREFIX + "alert_latency_seconds", "Receipt of a record to its alert being durable.")
 
-    async def _take(self, entry: Entry, outbox: Outbox) -> None:
+    async def _take(self, entry: Entry, teller: Teller) -> None:
         if entry.seq <= self.seq:
             self.counters.repeated += 1
             return
@@ -189,7 +198,7 @@ class Correlator:
             await self._apply(self._engine.tick(self.clock), entry.seq)
         else:
             await self._events(entry)
-        await self._tell(outbox, entry.wall if entry.seq > self.live_from else 0)
+        await self._tell(teller, entry.wall if entry.seq > self.live_from else 0)
         if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
             self._assembler.ledger.prune(self.clock)
             self._corrections.prune(self.clock)
@@ -221,19 +230,20 @@ class Correlator:
             facts = await self._recent.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, facts, self.clock, entry)
 
-    async def _tell(self, outbox: Outbox, wall: int, everything: bool = False) -> None:
+    async def _tell(self, teller: Teller, wall: int, everything: bool = False) -> None:
         unsettled = self._assembler.unsettled()
         if unsettled is not None:
             self._assembler.settle(await self._recent.lookup(unsettled))
-        cases = self._assembler.due(self.clock, everything)
-        if not cases:
-            return
-        facts = await self._recent.lookup(seq for case in cases for seq in case.evidence)
-        for alert in self._assembler.tell(cases, facts, self.clock):
-            self._count(alert)
-            for event in alert.evidence:
-                self._corrections.hold(event.feed, event.id, event.seq, self.clock + self._assembler.keep)
-            await outbox.put(alert, wall, self._read)
+        tellings = self._assembler.tell(self.clock, everything)
+        if tellings and self._corrections.holding:
+            await self._hold(tellings)
+        if tellings:
+            await teller.tell(tellings, wall, self._read)
+
+    async def _hold(self, tellings: Sequence[Telling]) -> None:
+        """What an alert rests on can be corrected for as long as the alert is remembered."""
+        for event in (await self._recent.lookup(seq for telling in tellings for seq in telling.evidence)).values():
+            self._corrections.hold(event.feed, event.id, event.seq, self.clock + self._assembler.keep)
 
     def _count(self, alert: Alert) -> None:
         self.counters.retracted += alert.status == "retracted"
@@ -247,7 +257,7 @@ class Correlator:
     def _skipped(self) -> int:
         return self._outbox.skipped if self._outbox is not None else 0
 
-    def _save_if_due(self, outbox: Outbox) -> None:
+    def _save_if_due(self, teller: Teller) -> None:
         if self._file is None or (self._saving is not None and not self._saving.done()):
             return
         if self._saving is not None:
@@ -255,10 +265,10 @@ class Correlator:
         pause = max(self._every, self.counters.snapshot_seconds * _SNAPSHOT_SHARE)
         if self.seq == self._saved_seq or time.monotonic() - self._saved_at < pause:
             return
-        self._saving = asyncio.create_task(self._save(self._state(), self._file, outbox))
+        self._saving = asyncio.create_task(self._save(self._state(), self._file, teller))
 
-    async def _save(self, state: snapshots.Snapshot, file: Path, outbox: Outbox) -> None:
-        await outbox.settled()
+    async def _save(self, state: snapshots.Snapshot, file: Path, teller: Teller) -> None:
+        await teller.settled()
         try:
             await asyncio.to_thread(self._write, state, file)
         except OSError as error:  # a full disk costs a longer replay after the next restart, never an alert

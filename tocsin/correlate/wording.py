@@ -1,0 +1,192 @@
+"""An alert in words: what was decided about a case, with the evidence looked up, becomes what people read.
+
+A `Telling` is numbers only and never changes, so it says the same whenever it is put into words.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from tocsin.model.alert import Alert, Evidence
+from tocsin.model.plan import RulePlan, Silence
+
+from .headline import fill, unit_words
+from .reasons import JOINED, clause, lines, role_word
+from .recheck import sources
+from .sphere import distance
+
+Facts = Mapping[int, Evidence]
+
+ANCHOR, MEMBER = 0, 1  # roles as the engine numbers them
+#: Alerts whose evidence is kept in words, for the next amendment.
+_KEPT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One revision of an alert as decided. Times are journal clock (`opened`: event time), µs. `urgent`: a raise, a retraction or a
+    return, which people must hear at once; the rest are amendments."""
+
+    id: str
+    rule: int
+    revision: int
+    status: str
+    opened: int
+    known_at: int
+    updated: int
+    seq: int
+    anchor: int
+    feed: str
+    source: str | None
+    late: bool
+    count: int
+    evidence: tuple[int, ...]
+    roles: tuple[int, ...]
+    notes: tuple[str, ...]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What depends on the evidence alone, for the evidence `of` it was made from."""
+
+    of: tuple[int, tuple[int, ...], tuple[int, ...]]
+    evidence: tuple[Evidence, ...]
+    radius: float | None
+    place: str
+    sources: int
+    lines: tuple[str, ...]
+
+
+class Wording:
+    """Puts tellings of one plan into words. `name_place`: degrees -> words like `near Pike Place`. `skew`: feed -> µs an event
+    time may be ahead."""
+
+    def __init__(
+        self, rules: tuple[RulePlan, ...], name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool
+    ) -> None:
+        self._rules = rules
+        self._place = lru_cache(maxsize=4096)(name_place)
+        self._skew = skew
+        self._exercise = exercise
+        self._kept: OrderedDict[str, _Shown] = OrderedDict()
+
+    def needs(self, telling: Telling) -> tuple[int, ...]:
+        """Events that must be looked up before `alert`."""
+        kept = self._kept.get(telling.id)
+        return () if kept is not None and kept.of == _of(telling) else telling.evidence
+
+    def alert(self, telling: Telling, facts: Facts) -> Alert:
+        """`facts` holds what it `needs`."""
+        rule = self._rules[telling.rule]
+        shown = self._shown(telling, facts)
+        anchor = shown.evidence[0] if shown.evidence else None
+        silent = (telling.source or telling.feed) if isinstance(rule.when, Silence) else ""
+        return Alert(
+            id=telling.id,
+            rule=rule.name,
+            rule_version=rule.version,
+            revision=telling.revision,
+            status=telling.status,
+            headline=_headline(rule, anchor, telling, shown),
+            severity=rule.alert.severity,
+            urgency=rule.alert.urgency,
+            certainty=rule.alert.certainty,
+            opened=telling.opened,
+            known_at=telling.known_at,
+            updated=telling.updated,
+            lon=anchor.lon if anchor is not None else None,
+            lat=anchor.lat if anchor is not None else None,
+            radius_m=shown.radius,
+            place=shown.place,
+            count=telling.count,
+            sources=shown.sources,
+            evidence=shown.evidence,
+            reasons=(clause(rule, shown.evidence, telling.count, silent), *shown.lines, *telling.notes),
+            seq=telling.seq,
+            late=telling.late,
+            exercise=self._exercise,
+        )
+
+    def _shown(self, telling: Telling, facts: Facts) -> _Shown:
+        kept, of = self._kept.get(telling.id), _of(telling)
+        if kept is not None and kept.of == of:
+            self._kept.move_to_end(telling.id)
+            return kept
+        evidence = self._evidence(telling, facts)
+        anchor = evidence[0] if evidence else None
+        distances = [event.distance_m for event in evidence if event.distance_m]
+        known = anchor is not None and anchor.lon is not None and anchor.lat is not None
+        shown = _Shown(
+            of,
+            evidence,
+            round(max(distances), 1) if distances else None,
+            self._place(anchor.lon, anchor.lat) if known else "",  # type: ignore[union-attr]
+            len(sources(evidence)),
+            lines(self._rules[telling.rule], evidence),
+        )
+        if telling.revision > 1:  # most alerts are told once
+            self._kept[telling.id] = shown
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return shown
+
+    def _evidence(self, telling: Telling, facts: Facts) -> tuple[Evidence, ...]:
+        """Evidence, anchor first (or the first event left when the anchor was withdrawn), with distances and gaps from it."""
+        pairs = list(zip(telling.evidence, telling.roles, strict=True))
+        pairs.sort(key=lambda pair: pair[0] != telling.anchor)
+        if not pairs:
+            return ()
+        anchor = facts[pairs[0][0]]
+        at = self._time(anchor)
+        return tuple(self._placed(facts[seq], role, anchor, at) for seq, role in pairs)
+
+    def _placed(self, event: Evidence, role: int, anchor: Evidence, at: int) -> Evidence:
+        away = None
+        if None not in (event.lon, event.lat, anchor.lon, anchor.lat):
+            away = round(distance(anchor.lon, anchor.lat, event.lon, event.lat), 1)  # type: ignore[arg-type]
+        return Evidence(  # `dataclasses.replace` takes five times as long, and a storm has thousands of these
+            event.seq,
+            event.feed,
+            event.id,
+            event.kind,
+            event.source,
+            event.event_time,
+            event.ingest_time,
+            event.lon,
+            event.lat,
+            event.value,
+            event.unit,
+            event.text,
+            JOINED if role == ANCHOR and event is not anchor else role_word(role),
+            away,
+            self._time(event) - at,
+        )
+
+    def _time(self, event: Evidence) -> int:
+        """The event time the engine matched by (SEMANTICS 2)."""
+        return min(event.event_time, event.ingest_time + self._skew(event.feed))
+
+
+def _of(telling: Telling) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    return telling.anchor, telling.evidence, telling.roles
+
+
+def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: _Shown) -> str:
+    values: dict[str, object] = {
+        "count": telling.count,
+        "sources": shown.sources,
+        "place": shown.place,
+        "kind": anchor.kind if anchor else "",
+        "value": anchor.value if anchor else None,
+        "unit": unit_words(anchor.unit) if anchor else None,
+        "source": (anchor.source if anchor else telling.source) or telling.feed,
+        "text": anchor.text if anchor else "",
+    }
+    if isinstance(rule.when, Silence):
+        values["source"] = telling.source or telling.feed
+    return fill(rule.alert.headline, values) or rule.title or rule.name
