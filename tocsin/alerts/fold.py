@@ -19,18 +19,24 @@ log = logging.getLogger(__name__)
 Message = tuple[int, str, Mapping[str, Any]]
 Row = dict[str, Any]
 _IN_LIST = 500  # parameters of one query
+# Made once: building a statement costs more than running it.
+_FIND = sa.select(ALERTS).where(ALERTS.c.id.in_(sa.bindparam("wanted", expanding=True)))
+_DROP = sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone"))
+_ADD = {table.name: sa.insert(table) for table in (ALERTS, REVISIONS, HISTORY)}
 _INTEGERS = ("revision", "known_at", "updated", "severity")
 _TEXTS = ("id", "rule", "status", "headline")
 
 
 class Fold:
-    """One batch. `position`, `heard`: of the view before; afterwards of the view with the batch."""
+    """One batch. `position`, `heard`: of the view before; afterwards of the view with the batch. `contents`: the newest revision of
+    each alert that has a new one."""
 
     def __init__(self, db: Connection, position: int, heard: int) -> None:
         self.db = db
         self.position = position
         self.heard = heard
         self.unreadable = 0
+        self.contents: dict[str, Mapping[str, Any]] = {}
         self._alerts: dict[str, Row] = {}
         self._stored: set[str] = set()
         self._touched: dict[str, None] = {}
@@ -54,8 +60,7 @@ class Fold:
     def _load(self, ids: Iterable[str]) -> None:
         wanted = sorted(ids)
         for start in range(0, len(wanted), _IN_LIST):
-            query = sa.select(ALERTS).where(ALERTS.c.id.in_(wanted[start : start + _IN_LIST]))
-            for row in self.db.execute(query).mappings():
+            for row in self.db.execute(_FIND, {"wanted": wanted[start : start + _IN_LIST]}).mappings():
                 self._alerts[row["id"]] = dict(row)
         self._stored = set(self._alerts)
 
@@ -78,6 +83,7 @@ class Fold:
             "changed": seq,
         }
         self._touched[alert] = None
+        self.contents[alert] = content
         body = orjson.dumps(content)
         row = {"alert": alert, "revision": content["revision"], "severity": content["severity"], "seq": seq, "heard": self.heard}
         self._revisions.append(row | {"body": body})
@@ -117,17 +123,22 @@ class Fold:
             }
         )
 
+    @property
+    def changed(self) -> dict[str, Row]:
+        """The alerts that this batch touched, as rows of their table."""
+        return {alert: self._alerts[alert] for alert in self._touched}
+
     def write(self) -> None:
         old = [{"gone": alert} for alert in self._touched if alert in self._stored]
         if old:
-            self.db.execute(sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone")), old)
+            self.db.execute(_DROP, old)
         for table, rows in (
             (ALERTS, [self._alerts[alert] for alert in self._touched]),
             (REVISIONS, self._revisions),
             (HISTORY, self._history),
         ):
             if rows:
-                self.db.execute(sa.insert(table), rows)
+                self.db.execute(_ADD[table.name], rows)
 
 
 def alert_trouble(content: Mapping[str, Any]) -> str:

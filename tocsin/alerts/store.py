@@ -10,17 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Engine, event
 
+from .changes import Changes
 from .fold import Fold, Message
 from .tables import POSITION, fingerprint, metadata
 
 log = logging.getLogger(__name__)
 _NAME = "alerts"
+# Made once: building a statement costs more than running it.
+_MOVE = sa.update(POSITION).where(POSITION.c.name == _NAME).values(seq=sa.bindparam("at"), heard=sa.bindparam("then"))
 
 
 class AlertStore:
     """Applies the stream. Idempotent by sequence number; one thread writes, any may read.
 
-    `position`: stream sequence applied. `unreadable`: messages left out since start because they were not alerts or
+    `position`: stream sequence applied. `changes`: the newest changes in memory. `unreadable`: messages left out since start because they were not alerts or
     transitions at all.
     """
 
@@ -30,6 +33,7 @@ class AlertStore:
         self.heard = 0
         self.unreadable = 0
         self._prepare()
+        self.changes = Changes(self.position)
 
     @classmethod
     def open(cls, url: str) -> AlertStore:
@@ -56,7 +60,7 @@ class AlertStore:
             metadata.create_all(db)
             row = db.execute(sa.select(POSITION).where(POSITION.c.name == _NAME)).first()
             if row is None:
-                self._save(db)
+                db.execute(sa.insert(POSITION).values(name=_NAME, seq=0, heard=0, tables=fingerprint()))
             else:
                 self.position, self.heard = row.seq, row.heard
 
@@ -70,6 +74,7 @@ class AlertStore:
             fold.run(fresh)
             fold.write()
             self._save(db, fold.position, fold.heard)
+        self.changes.add(fold.changed, fold.contents)
         self.position, self.heard = fold.position, fold.heard
         self.unreadable += fold.unreadable
         return self.position
@@ -86,14 +91,15 @@ class AlertStore:
         """Empties the view, to read the stream again from its first message."""
         with self.engine.begin() as db:
             for table in metadata.sorted_tables:
-                db.execute(sa.delete(table))
+                if table is not POSITION:
+                    db.execute(sa.delete(table))
             self._save(db)
         self.position = self.heard = 0
+        self.changes.start(0)
 
     @staticmethod
     def _save(db: sa.Connection, position: int = 0, heard: int = 0) -> None:
-        db.execute(sa.delete(POSITION).where(POSITION.c.name == _NAME))
-        db.execute(sa.insert(POSITION).values(name=_NAME, seq=position, heard=heard, tables=fingerprint()))
+        db.execute(_MOVE, {"at": position, "then": heard})
 
     def close(self) -> None:
         self.engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
@@ -66,6 +67,7 @@ POSITION = sa.Table(
 )
 
 
+@cache
 def fingerprint() -> str:
     """Changes when a table changes: a view of other tables is read anew from the stream instead of migrated."""
     text = "\n".join(str(CreateTable(table)) for table in metadata.sorted_tables)

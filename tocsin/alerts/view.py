@@ -85,6 +85,9 @@ class AlertsView:
 
     def changes(self, since: int, limit: int) -> Sequence[tuple[int, Json]]:
         """Alerts changed after ALERTS stream sequence `since`, in order of their last change."""
+        kept = self._store.changes.after(since, limit)
+        if kept is not None:
+            return [(change.changed, self._shown(dict(change.content), change.state, change.owner)) for change in kept]
         query = self._now().where(ALERTS.c.changed > since).order_by(ALERTS.c.changed).limit(limit)
         with self._store.engine.connect() as db:
             return [(row.changed, self._listed(row)) for row in db.execute(query)]
@@ -115,9 +118,12 @@ class AlertsView:
 
     def _listed(self, row: Any) -> Json:
         alert: Json = orjson.loads(row.body)
+        alert.pop("evidence")
+        return self._shown(alert, row.state, row.owner)
+
+    def _shown(self, alert: Json, state: str, owner: str | None) -> Json:
         severity = Severity(alert["severity"])
         rule = self._rules.get(alert["rule"])
-        alert.pop("evidence")
         for name in _TIMES:
             alert[name] = to_iso(alert[name])
         return alert | {
@@ -126,8 +132,8 @@ class AlertsView:
             "instruction": rule.alert.instruction if rule else "",
             "severity": severity.name.lower(),
             "rank": severity.rank,
-            "state": row.state,
-            "owner": row.owner,
+            "state": state,
+            "owner": owner,
         }
 
 

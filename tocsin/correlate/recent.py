@@ -43,6 +43,7 @@ Fetch = Callable[[int], Awaitable[Entry]]
 _COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "value", "unit", "text")
 _NUMBERS: Final = frozenset({"lon", "lat", "value"})
 _FACTS_MAX: Final = 20_000
+_FEW: Final = 4  # rows that are quicker read one by one
 
 
 class Recent:
@@ -108,11 +109,14 @@ class Recent:
 
 def facts_of(batch: pa.RecordBatch, ingest: int, seqs: list[int]) -> dict[int, Evidence]:
     """Rows of one batch as evidence without a role. `seqs` must all be of this batch."""
-    rows = pa.array([split_seq(seq)[1] for seq in seqs], pa.int32())
+    rows = [split_seq(seq)[1] for seq in seqs]
+    taken = pa.array(rows, pa.int32()) if len(rows) > _FEW else None
     columns: list[list[Any]] = []
     for name in _COLUMNS:
-        column = batch.column(name).take(rows)
-        values = (column.view(pa.int64()) if name == "event_time" else column).to_pylist()
+        column = batch.column(name)
+        if name == "event_time":
+            column = column.view(pa.int64())
+        values = [column[row].as_py() for row in rows] if taken is None else column.take(taken).to_pylist()
         columns.append([_finite(value) for value in values] if name in _NUMBERS else values)
     return {
         seq: Evidence(seq, feed, event_id, kind, source, event_time, ingest, lon, lat, value, unit, text, "")
