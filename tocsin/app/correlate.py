@@ -25,6 +25,7 @@ from tocsin.model.city import City
 
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
+from .pauses import shorten
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ async def run(node: NodeFile) -> None:
         began = time.monotonic()
         correlator.warm_up()
         start = correlator.resume() + 1
+        shorten()
         log.info("kernels ready after %.1f s; reading the journal from entry %d", time.monotonic() - began, start)
 
         async def publish(alert: Alert) -> None:

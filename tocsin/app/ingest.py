@@ -38,6 +38,7 @@ from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.city import City
 
 from .layout import NodeFile
+from .pauses import shorten
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, mon
         if entry.batch is not None:
             supervisor.remember(entry.batch)
     known.clear()
+    shorten()
     webhooks = frozenset(feed.name for feed in city.feeds if feed.transport.name == "webhook")
     desk = Desk(hub, webhooks, Tokens(data / "tokens", webhooks), authorize, clock, shared.budget)
     await journal.subscribe("ctl.quarantine.retry", answering(journal, supervisor))

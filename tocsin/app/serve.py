@@ -38,6 +38,7 @@ from tocsin.model.city import City
 
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
+from .pauses import shorten
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ async def run(node: NodeFile) -> None:
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
         await journal.subscribe("health.>", hearing(services.board))
+        shorten()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(follow_events(journal, services.recent), name="events view"),

@@ -51,6 +51,7 @@ class Consumer:
 
     async def open(self, config: dict[str, Any]) -> None:
         """Creates it on the server (or finds it there unchanged). Raises Lost, Retriable, ApiRefused."""
+        self.link.wakes.add(self.news)
         self._inbox = self.link.inbox()
         self._subscription = await self.link.subscribe(self._inbox, self._take)
         call = f"CONSUMER.CREATE.{self.stream}.{self.name}"
@@ -112,6 +113,7 @@ class Consumer:
 
     async def close(self) -> None:
         """Best effort: when the link is gone the server forgets the rest by itself."""
+        self.link.wakes.discard(self.news)
         with contextlib.suppress(Lost, nats.errors.Error, OSError):
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
@@ -121,14 +123,13 @@ class Consumer:
 
 async def wait(link: Link, news: asyncio.Event) -> None:
     """Returns when something has arrived. Raises Stale when the link goes, or nothing is heard, not even a heartbeat."""
-    if news.is_set():
+    if news.is_set() and not link.closed.is_set():
         return
-    closed = asyncio.ensure_future(link.closed.wait())
-    heard = asyncio.ensure_future(news.wait())
     try:
-        done, _ = await asyncio.wait({closed, heard}, timeout=DEAD, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        closed.cancel()
-        heard.cancel()
-    if heard not in done:
-        raise Stale("the connection went" if closed in done else "no heartbeat")
+        async with asyncio.timeout(DEAD):
+            if not link.closed.is_set():
+                await news.wait()  # the link sets it too when it goes
+    except TimeoutError:
+        raise Stale("no heartbeat") from None
+    if link.closed.is_set():
+        raise Stale("the connection went")

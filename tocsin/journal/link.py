@@ -44,11 +44,12 @@ class Reply:
 
 
 class Link:
-    """Open with `Link.open`; `closed` is set when the connection is gone."""
+    """Open with `Link.open`; `closed` is set when the connection is gone, and so are the events in `wakes`."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.closed = asyncio.Event()
+        self.wakes: set[asyncio.Event] = set()
         self.max_payload = 1 << 20
         self.trouble = ""
         self._inbox = client.new_inbox()
@@ -99,7 +100,7 @@ class Link:
         self.trouble = str(error) or type(error).__name__
 
     async def _gone(self) -> None:
-        self.closed.set()
+        self._close()
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
@@ -151,7 +152,12 @@ class Link:
 
     async def close(self) -> None:
         await self.client.close()
+        self._close()
+
+    def _close(self) -> None:
         self.closed.set()
+        for event in self.wakes:
+            event.set()
 
 
 def _demand_not_cancelled(before: int) -> None:

@@ -60,7 +60,8 @@ class EventWriter:
     """Appends batches of events to the journal.
 
     A lone batch is sent at once. What several callers of a feed deliver together, or while an entry of it is on its way, is
-    gathered: an entry at most every `max_wait` seconds, or as soon as `max_rows` rows or `max_bytes` bytes are there.
+    gathered: an entry at most every `max_wait` seconds, or as soon as `enough` rows are there, which are worth an fsync of their own;
+    at most `max_rows` rows and `max_bytes` bytes.
     `patience`: seconds the journal may be away before callers get Unsettled (Retriable). `on_settled(feed, batch, first_seq)`: callers had
     been told to try again, but their events are stored now.
     """
@@ -74,6 +75,7 @@ class EventWriter:
         max_rows: int = 65_536,
         max_bytes: int = 4 << 20,
         *,
+        enough: int = 256,
         patience: float = 10.0,
         on_settled: Callable[[str, pa.RecordBatch, int], None] | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class EventWriter:
         self.max_wait = max_wait
         self.max_rows = min(max_rows, MAX_ROWS)
         self.max_bytes = max_bytes
+        self.enough = min(enough, self.max_rows)
         self.patience = patience
         self._lanes: dict[str, Lane] = {}
         self._doubts = Doubts(on_settled)
@@ -160,9 +163,9 @@ class EventWriter:
                 await self._send(lane.feed, parts)
 
     async def _gather_more(self, lane: Lane, until: float) -> None:
-        """Waits until the moment `until` (loop time), or until an entry is full."""
+        """Waits until the moment `until` (loop time), or until there is enough for an entry."""
         loop = asyncio.get_running_loop()
-        while lane.rows < self.max_rows and lane.size < self.max_bytes and not self._closing:
+        while lane.rows < self.enough and lane.size < self.max_bytes and not self._closing:
             left = until - loop.time()
             if left <= 0:
                 return
