@@ -12,6 +12,7 @@ from alerts_world import RULES, START, Wanted, alert, message, move, read_plainl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tocsin.alerts.changes import Changes
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.tables import metadata
 from tocsin.alerts.view import AlertsView
@@ -64,6 +65,27 @@ def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(stream, data):
     assert rows(cut) == rows(straight)
     straight.close()
     cut.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(STREAMS, st.data())
+def test_changes_from_memory_are_those_of_the_tables(stream, data):
+    store = new()
+    view, position = AlertsView(store, RULES), 0
+    store.changes = Changes(0, most=data.draw(st.integers(1, 5), label="kept"))
+    while position < len(stream):
+        ahead = data.draw(st.integers(position + 1, len(stream)), label="up to")
+        store.apply(stream[position:ahead])
+        position = ahead
+    kept, store.changes = store.changes, Changes(store.position)
+    assert kept.after(store.position, 10) == []
+    for since in range(len(stream) + 1):
+        limit = data.draw(st.integers(1, 4), label="limit")
+        plain, store.changes = view.changes(since, limit), kept
+        if since < store.position:
+            assert view.changes(since, limit) == plain
+        store.changes = Changes(store.position)
+    store.close()
 
 
 @settings(max_examples=80, deadline=None)

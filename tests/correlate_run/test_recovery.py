@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,8 +28,9 @@ from runkit import (
     told,
 )
 
-from tocsin.correlate import snapshots
+from tocsin.correlate import saving, snapshots
 from tocsin.correlate.fingerprint import alerts_hash
+from tocsin.correlate.meters import Counters
 from tocsin.correlate.snapshots import Snapshot, decode, encode, load, plan_version, save
 from tocsin.model.alert import Alert
 from tocsin.model.plan import Active, Match, Per, Plan
@@ -184,7 +187,8 @@ async def test_evidence_the_journal_no_longer_has_is_said_to_be_gone() -> None:
     assert len(gone) == 1 and forgetful._recent.missing == 1
 
 
-async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told(tmp_path: Path) -> None:
+async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "_SHARE", 0.0)
     journal, file, stream = storm(2), tmp_path / "deep" / "state", Stream()
 
     async def publish(alert: Alert) -> None:
@@ -194,7 +198,7 @@ async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told
     async def entries() -> AsyncIterator[Entry]:
         for entry in journal.entries:
             yield entry
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.02)  # on a busy machine a snapshot takes longer than this; there are enough entries
             if file.exists():
                 copy.write_bytes(file.read_bytes())  # as a crash right now would leave it
                 fresh = correlator(rules(), journal, snapshot=copy, published=stream.published())
@@ -210,6 +214,58 @@ async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told
     await running.run(entries(), publish, finish=True)
     assert running.counters.snapshots > 1
     assert alerts_hash(stream.alerts) == whole
+
+
+async def test_a_snapshot_is_of_the_moment_it_was_begun_whatever_comes_after(tmp_path: Path) -> None:
+    """The child is held up until the parent has gone on; what it writes is the state at its entry all the same."""
+    journal, file = storm(2), tmp_path / "state"
+    gate, opened = os.pipe()
+    saver = saving.Saver(file, "v", 0.0, Counters())
+    state = {"last": 0}
+
+    def snapshot() -> Snapshot:
+        os.read(gate, 1)
+        return Snapshot(state["last"], 7, dict(state))
+
+    async def settled() -> None:
+        assert not file.exists(), "not the snapshot before all that was told is durable"
+
+    for entry in journal.entries[:2]:
+        state["last"] = entry.seq
+        if entry.seq == 1:
+            saver.start(snapshot, entry.seq, settled)
+        assert not saver.due(99), "one at a time"
+    os.write(opened, b"x")
+    await saver.close(settled=True)
+    found = load(file, "v")
+    assert found is not None and (found.seq, found.state["last"]) == (1, 1)
+    assert saver.seq == 1
+    os.close(gate)
+    os.close(opened)
+
+
+@pytest.mark.parametrize("how", ["raises", "dies"])
+async def test_a_child_that_cannot_write_is_reported_and_leaves_the_old_snapshot(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    file, counters = tmp_path / "state", Counters()
+    saver = saving.Saver(file, "v", 0.0, counters)
+    saver.now(Snapshot(1, 1, {}))
+
+    def fails() -> Snapshot:
+        if how == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ValueError("no such state")
+
+    async def settled() -> None:
+        return
+
+    saver.start(fails, 2, settled)
+    await saver.close(settled=True)
+    assert (counters.snapshots, counters.snapshot_failures, saver.seq) == (1, 1, 1)
+    assert ("signal 9" if how == "dies" else "no such state") in caplog.text
+    found = load(file, "v")
+    assert found is not None and found.seq == 1
 
 
 async def test_a_disk_that_cannot_take_the_snapshot_stops_no_alert(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

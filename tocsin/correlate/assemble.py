@@ -144,7 +144,7 @@ class Assembler:
         case.told, case.pending = clock, False
         return Telling(
             case.id,
-            case.rule,
+            self._rules[case.rule],
             case.revision,
             case.status,
             case.opened,

@@ -65,6 +65,7 @@ class Counters:
     snapshots: int = 0
     snapshot_failures: int = 0
     snapshot_seconds: float = 0.0
+    snapshot_pause: float = 0.0
     snapshot_bytes: int = 0
 
 

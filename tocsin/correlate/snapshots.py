@@ -6,6 +6,7 @@ as .npy blocks one after the other. In the header's tree an array is `{"$npy": i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 MAGIC: Final = b"TOCSNAP1"
 FORMAT: Final = 1
 _ARRAY: Final = "$npy"
+_UNFINISHED: Final = ".new"
 _HEAD: Final = len(MAGIC) + 32 + 8
 
 
@@ -87,12 +89,36 @@ def decode(content: bytes, plan: str) -> Snapshot:
 
 def save(path: Path, content: bytes) -> None:
     """Writes beside, forces to disk and renames: a crash leaves the old file or the new one. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
+    beside = beside_of(path)
+    write(beside, content)
+    publish(beside, path)
+
+
+def beside_of(path: Path) -> Path:
+    """Where this process writes what is to become the file; another that is just being replaced has another name for it."""
+    return path.with_name(f"{path.name}.{os.getpid()}{_UNFINISHED}")
+
+
+def write(beside: Path, content: bytes) -> None:
+    """The first half: beside the file, and on disk; when that fails nothing is left of it. Raises OSError."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(beside, content)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def _write(beside: Path, content: bytes) -> None:
     with beside.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def publish(beside: Path, path: Path) -> None:
+    """The second half: what was written becomes the file. Raises OSError."""
     beside.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -102,7 +128,10 @@ def save(path: Path, content: bytes) -> None:
 
 
 def load(path: Path, plan: str) -> Snapshot | None:
-    """The snapshot, or None (said in the log) when there is none that can be used: then the whole journal is replayed."""
+    """The snapshot, or None (said in the log) when there is none that can be used: then the whole journal is replayed. What a
+    process that was killed had begun to write is removed."""
+    for left in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
     try:
         return decode(path.read_bytes(), plan)
     except FileNotFoundError:

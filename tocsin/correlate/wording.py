@@ -32,7 +32,7 @@ class Telling:
     return, which people must hear at once; the rest are amendments."""
 
     id: str
-    rule: int
+    rule: RulePlan
     revision: int
     status: str
     opened: int
@@ -63,13 +63,10 @@ class _Shown:
 
 
 class Wording:
-    """Puts tellings of one plan into words. `name_place`: degrees -> words like `near Pike Place`. `skew`: feed -> µs an event
+    """Puts tellings into words. `name_place`: degrees -> words like `near Pike Place`. `skew`: feed -> µs an event
     time may be ahead."""
 
-    def __init__(
-        self, rules: tuple[RulePlan, ...], name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool
-    ) -> None:
-        self._rules = rules
+    def __init__(self, name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool) -> None:
         self._place = lru_cache(maxsize=4096)(name_place)
         self._skew = skew
         self._exercise = exercise
@@ -82,7 +79,7 @@ class Wording:
 
     def alert(self, telling: Telling, facts: Facts) -> Alert:
         """`facts` holds what it `needs`."""
-        rule = self._rules[telling.rule]
+        rule = telling.rule
         shown = self._shown(telling, facts)
         anchor = shown.evidence[0] if shown.evidence else None
         silent = (telling.source or telling.feed) if isinstance(rule.when, Silence) else ""
@@ -127,7 +124,7 @@ class Wording:
             round(max(distances), 1) if distances else None,
             self._place(anchor.lon, anchor.lat) if known else "",  # type: ignore[union-attr]
             len(sources(evidence)),
-            lines(self._rules[telling.rule], evidence),
+            lines(telling.rule, evidence),
         )
         if telling.revision > 1:  # most alerts are told once
             self._kept[telling.id] = shown

@@ -30,6 +30,7 @@ from .firing import Firings
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
 from .recent import Entry, Fetch, Recent
+from .saving import Saver
 from .telling import Teller
 from .wording import Telling, Wording
 
@@ -40,7 +41,6 @@ PRUNE_EVERY: Final = 10 * MINUTE
 #: Counters of the kernels that also go down.
 _LEVELS: Final = frozenset({"recent", "groups_open", "absences_pending", "state_bytes"})
 _BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
-_SNAPSHOT_SHARE: Final = 20  # at most one part in so many of the time goes into snapshots
 
 
 class Correlator:
@@ -78,35 +78,32 @@ class Correlator:
         self._codebook = CodeBook(self._engine, plan, skews)
         self._corrections = Corrections(plan, corrects)
         self._assembler = Assembler(plan, Context(self._corrections.root, self._engine.source_name))
-        self._wording = Wording(plan.rules, name_place, self._codebook.skew, exercise)
+        self._wording = Wording(name_place, self._codebook.skew, exercise)
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
         self._outbox: Outbox | None = None
         self._teller: Teller | None = None
         self._read = 0  # wall clock, ns, when the last entry was taken in
         self._settled = True  # nothing is half done and all that was told is durable
-        self._file = snapshot
-        self._every = snapshot_every
-        self._saving: asyncio.Task[None] | None = None
-        self._saved_at = time.monotonic()
-        self._saved_seq = 0
+        self._saver = None if snapshot is None else Saver(snapshot, self._plan_version, snapshot_every, self.counters)
 
     def resume(self) -> int:
         """Loads the snapshot if there is a usable one. Returns the last journal entry it contains: read on from the next."""
-        found = snapshots.load(self._file, self._plan_version) if self._file is not None else None
-        if found is not None and self._restored(found.state["engine"]):
+        saver = self._saver
+        found = None if saver is None else snapshots.load(saver.file, self._plan_version)
+        if saver is not None and found is not None and self._restored(found.state["engine"], saver.file):
             self._codebook.reset()
             self._assembler.restore(found.state["alerts"])
             self._corrections.restore(found.state["corrections"])
             self.seq, self.clock = found.seq, found.clock
-            self._saved_seq = found.seq
+            saver.seq = found.seq
         return self.seq
 
-    def _restored(self, state: Mapping[str, Any]) -> bool:
+    def _restored(self, state: Mapping[str, Any], file: Path) -> bool:
         try:
             self._engine.restore(state)
         except Fatal as error:
-            log.warning("snapshot %s is not used: %s", self._file, error)
+            log.warning("snapshot %s is not used: %s", file, error)
             return False
         return True
 
@@ -127,7 +124,8 @@ class Correlator:
         try:
             async for entry in entries:
                 await self._take(entry, teller)
-                self._save_if_due(teller)
+                if self._saver is not None and self._saver.due(self.seq):
+                    self._saver.start(self._state, self.seq, teller.settled)
                 if time.perf_counter() - breath > _BREATH:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
@@ -139,14 +137,14 @@ class Correlator:
         finally:
             await teller.close()
             await outbox.close()
-            if self._saving is not None:
-                await asyncio.gather(self._saving, return_exceptions=True)
+            if self._saver is not None:
+                await self._saver.close(self._settled)
 
     def save(self) -> bool:
         """Writes a snapshot now, on this thread, if `run` came to its end: only then is all that was told durable."""
-        if self._file is None or not self._settled:
+        if self._saver is None or not self._settled:
             return False
-        self._write(self._state(), self._file)
+        self._saver.now(self._state())
         return True
 
     def times(self, alert: Alert) -> Times:
@@ -179,6 +177,7 @@ class Correlator:
             Sample("recent_bytes", "gauge", "Journal entries kept in memory.", recent.size),
             Sample("snapshot_bytes", "gauge", "Size of the newest snapshot.", self.counters.snapshot_bytes),
             Sample("snapshot_duration_seconds", "gauge", "Time the newest snapshot took.", self.counters.snapshot_seconds),
+            Sample("snapshot_pause_seconds", "gauge", "How long the newest snapshot held up the events.", self.counters.snapshot_pause),
             Sample("last_sequence", "gauge", "Stream sequence of the last entry taken in.", self.seq),
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
@@ -256,34 +255,6 @@ class Correlator:
 
     def _skipped(self) -> int:
         return self._outbox.skipped if self._outbox is not None else 0
-
-    def _save_if_due(self, teller: Teller) -> None:
-        if self._file is None or (self._saving is not None and not self._saving.done()):
-            return
-        if self._saving is not None:
-            self._saving.result()
-        pause = max(self._every, self.counters.snapshot_seconds * _SNAPSHOT_SHARE)
-        if self.seq == self._saved_seq or time.monotonic() - self._saved_at < pause:
-            return
-        self._saving = asyncio.create_task(self._save(self._state(), self._file, teller))
-
-    async def _save(self, state: snapshots.Snapshot, file: Path, teller: Teller) -> None:
-        await teller.settled()
-        try:
-            await asyncio.to_thread(self._write, state, file)
-        except OSError as error:  # a full disk costs a longer replay after the next restart, never an alert
-            self.counters.snapshot_failures += 1
-            self._saved_at = time.monotonic()
-            log.error("the state could not be saved to %s: %s. Correlation goes on; a restart will replay more", file, error)
-
-    def _write(self, state: snapshots.Snapshot, file: Path) -> None:
-        start = time.monotonic()
-        content = snapshots.encode(state, self._plan_version)
-        snapshots.save(file, content)
-        self._saved_at, self._saved_seq = time.monotonic(), state.seq
-        self.counters.snapshots += 1
-        self.counters.snapshot_bytes = len(content)
-        self.counters.snapshot_seconds = self._saved_at - start
 
     def _state(self) -> snapshots.Snapshot:
         state: dict[str, Any] = {

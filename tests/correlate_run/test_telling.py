@@ -1,0 +1,215 @@
+"""What is told and when: joins counted in arrays, raises before amendments, revisions of one alert in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runkit import Entry, Journal, Stream, correlator, plan, smoke, smoke_match
+
+from tocsin.correlate import telling
+from tocsin.correlate.firing import Firings, What
+from tocsin.correlate.joins import Joins
+from tocsin.correlate.outbox import Outbox
+from tocsin.correlate.telling import Teller
+from tocsin.correlate.wording import Telling, Wording
+from tocsin.model.alert import Alert, Evidence
+from tocsin.model.plan import Per
+from tocsin.model.time import MINUTE, SECOND
+
+HOLD = Per(30 * MINUTE)
+
+
+def firings(rows: list[tuple[What, int, int, int]]) -> Firings:
+    """Rows of (what, group, count, new evidence)."""
+    n = len(rows)
+    zeros = np.zeros(n, np.int64)
+    offset = np.cumsum([0, *(more for *_, more in rows)]).astype(np.int64)
+    return Firings(
+        zeros.astype(np.int32),
+        np.array([what for what, *_ in rows], np.int8),
+        np.array([group for _, group, *_ in rows], np.int64),
+        zeros,
+        zeros,
+        zeros.astype(np.int32),
+        np.array([count for _, _, count, _ in rows], np.int64),
+        offset,
+        np.zeros(offset[-1], np.int64),
+        np.zeros(offset[-1], np.int8),
+    )
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("watch"), st.integers(0, 6)),
+        st.tuples(st.just("forget"), st.integers(0, 6)),
+        st.tuples(st.just("push"), st.lists(st.tuples(st.sampled_from(list(What)), st.integers(0, 8), st.integers(0, 1)), max_size=12)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS)
+def test_joins_are_counted_as_a_dictionary_would(steps: list[tuple[str, object]]) -> None:
+    joins, plain, counts = Joins(), {}, dict.fromkeys(range(9), 0)
+    for clock, (step, what) in enumerate(steps, 1):
+        if step == "watch":
+            joins.watch(what)
+            plain.setdefault(what, (0, 0))
+        elif step == "forget":
+            assert joins.look(what) == plain.get(what, (0, 0))
+            joins.forget(what)
+            plain.pop(what, None)
+        else:
+            rows, expected = [], []
+            for kind, group, more in what:
+                counts[group] += 1
+                rows.append((kind, group, counts[group], more))
+                counted = kind == What.JOIN and not more and group in plain
+                expected.append(not counted)
+                if counted:
+                    plain[group] = (counts[group], clock)
+            assert joins.take(firings(rows), clock).tolist() == expected
+    assert {group: joins.look(group) for group in plain} == plain
+    assert set(joins.groups()) <= set(plain) and len(joins) >= len(plain)
+
+
+def crowd(seed: int, entries: int = 60) -> Journal:
+    """Many matches of a few standing alerts, one place after the other, with silence in between."""
+    draw, journal, at = random.Random(seed), Journal(), 0.0
+    for number in range(entries):
+        at += draw.choice([0.02, 0.3, 5.0])
+        rows = [
+            smoke(f"S-{draw.randint(0, 9)}", at, draw.randint(0, 3) * 5000, id=f"e{number}-{i}") for i in range(draw.choice([1, 2, 90]))
+        ]
+        journal.add(at, rows)
+    return journal.tick(at + 100)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_counting_in_arrays_changes_nothing_that_is_told(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, per = crowd(seed), Per(30 * MINUTE, 300.0)
+    taken = 0
+    take = Joins.take
+
+    def counting(self: Joins, firings: Firings, clock: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        nonlocal taken
+        left = take(self, firings, clock)
+        taken += int((~left).sum())
+        return left
+
+    monkeypatch.setattr(Joins, "take", counting)
+    fast, slow = Stream(), Stream()
+    await correlator(plan(smoke_match(per)), journal).run(journal.read(), fast.publish, finish=True)
+    assert taken > 50
+    monkeypatch.setattr(Joins, "take", lambda _self, firings, _clock: np.ones(len(firings), np.bool_))
+    await correlator(plan(smoke_match(per)), journal).run(journal.read(), slow.publish, finish=True)
+    assert {(alert.id, alert.revision): alert for alert in fast.alerts} == {(alert.id, alert.revision): alert for alert in slow.alerts}
+    assert sum(alert.count for alert in fast.last().values()) == sum(len(e.batch or ()) for e in journal.entries)
+
+
+async def test_a_raise_does_not_wait_for_the_amendments_of_its_entry() -> None:
+    journal = Journal().add(0, [smoke(f"S-{i}", 0, i * 5000) for i in range(40)])
+    journal.add(2, [smoke(f"S-{i}", 2, i * 5000) for i in range(40)] + [smoke("new", 2, 40 * 5000)])
+    stream, per = Stream(), Per(30 * MINUTE, 300.0)
+    await correlator(plan(smoke_match(per)), journal).run(journal.read(), stream.publish, finish=True)
+    assert [alert.status for alert in stream.alerts] == ["raised"] * 41 + ["amended"] * 40
+    assert {alert.updated - stream.alerts[0].updated for alert in stream.alerts[41:]} == {2 * SECOND}
+
+
+async def test_amendments_are_told_while_nothing_comes() -> None:
+    journal = Journal().add(0, [smoke("a", 0)]).add(2, [smoke("b", 2)])
+    stream, seen = Stream(), asyncio.Event()
+
+    async def publish(alert: Alert) -> None:
+        await stream.publish(alert)
+        if alert.revision == 2:
+            seen.set()
+
+    async def entries() -> AsyncIterator[Entry]:
+        for entry in journal.entries:
+            yield entry
+        async with asyncio.timeout(30):
+            await seen.wait()
+
+    await correlator(plan(smoke_match(HOLD)), journal).run(entries(), publish)
+    assert [(alert.revision, alert.count) for alert in stream.alerts] == [(1, 1), (2, 2)]
+
+
+def one(name: str, revision: int, urgent: bool) -> Telling:
+    rule = smoke_match()
+    return Telling(name, rule, revision, "raised", 0, 0, 0, 1, 1, "f", None, False, revision, (1,), (0,), (), urgent)
+
+
+def fact(seq: int) -> Evidence:
+    return Evidence(seq, "f", "e", "fire.smoke", "s", 0, 0, None, None, None, None, None, "")
+
+
+class Desk:
+    """A teller over an outbox that writes down what it is given. `broken`: looking up fails."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, int]] = []
+        self.broken = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        outbox = Outbox(self.publish, {}, lambda _alert, _wall: None)
+        self.teller = Teller(Wording(lambda _lon, _lat: "", lambda _feed: 0, False), self.lookup, outbox, lambda _alert: None)
+
+    async def lookup(self, seqs: Iterable[int]) -> dict[int, Evidence]:
+        await self.gate.wait()
+        if self.broken:
+            raise ConnectionError("the journal is away")
+        return {seq: fact(seq) for seq in seqs}
+
+    async def publish(self, alert: Alert) -> None:
+        self.said.append((alert.id, alert.revision))
+
+
+async def test_what_waits_about_an_alert_goes_before_its_retraction() -> None:
+    desk = Desk()
+    await desk.teller.tell([one("x", 1, True), one("y", 1, True)], 0, 0)
+    await desk.teller.tell([one("y", 2, False), one("x", 2, False), one("x", 3, False)], 0, 0)
+    await desk.teller.tell([one("x", 4, True)], 0, 0)
+    await desk.teller.flush()
+    await desk.teller.settled()
+    assert [said for said in desk.said if said[0] == "x"] == [("x", revision) for revision in (1, 2, 3, 4)]
+    await desk.teller.close()
+
+
+async def test_settled_waits_for_amendments_that_were_decided_before() -> None:
+    desk = Desk()
+    desk.gate.clear()
+    await desk.teller.tell([one("x", 2, False)], 0, 0)
+    waiting = asyncio.create_task(desk.teller.settled())
+    await asyncio.sleep(0.1)
+    assert not waiting.done() and desk.teller.waiting == 1
+    desk.gate.set()
+    await waiting
+    assert desk.said == [("x", 2)]
+    await desk.teller.close()
+
+
+async def test_too_many_waiting_are_told_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "WAITING_MAX", 10)
+    desk = Desk()
+    await desk.teller.tell([one(f"a{i}", 2, False) for i in range(50)], 0, 0)
+    assert desk.teller.waiting == 10
+    await desk.teller.close()
+
+
+async def test_a_fault_in_the_background_is_raised_by_the_next_call() -> None:
+    desk = Desk()
+    desk.broken = True
+    await desk.teller.tell([one("x", 2, False)], 0, 0)
+    while not desk.teller._task.done():
+        await asyncio.sleep(0.01)
+    with pytest.raises(ConnectionError, match="the journal is away"):
+        await desk.teller.tell([], 0, 0)
+    await desk.teller.close()
