@@ -27,21 +27,10 @@ HOLD = Per(30 * MINUTE)
 
 def firings(rows: list[tuple[What, int, int, int]]) -> Firings:
     """Rows of (what, group, count, new evidence)."""
-    n = len(rows)
-    zeros = np.zeros(n, np.int64)
-    offset = np.cumsum([0, *(more for *_, more in rows)]).astype(np.int64)
-    return Firings(
-        zeros.astype(np.int32),
-        np.array([what for what, *_ in rows], np.int8),
-        np.array([group for _, group, *_ in rows], np.int64),
-        zeros,
-        zeros,
-        zeros.astype(np.int32),
-        np.array([count for _, _, count, _ in rows], np.int64),
-        offset,
-        np.zeros(offset[-1], np.int64),
-        np.zeros(offset[-1], np.int8),
-    )
+    out = np.zeros(len(rows), [("what", np.int64), ("group", np.int64), ("count", np.int64), ("first", np.int64)])
+    for at, (what, group, count, _) in enumerate(rows):
+        out[at] = (what, group, count, sum(more for *_, more in rows[:at]))
+    return Firings(out, np.zeros(sum(more for *_, more in rows), [("seq", np.int64), ("role", np.int64)]))
 
 
 STEPS = st.lists(

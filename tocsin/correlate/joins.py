@@ -37,7 +37,7 @@ class Joins:
             self._merge()
         if not len(self._groups):
             return left
-        rows = np.flatnonzero((firings.what == What.JOIN) & (firings.offset[1:] == firings.offset[:-1]))
+        rows = np.flatnonzero((firings.what == What.JOIN) & (np.diff(firings.offset) == 0))
         groups = firings.group[rows]
         at = np.searchsorted(self._groups, groups)
         known = at < len(self._groups)
