@@ -15,6 +15,9 @@ from tocsin.model.alert import Alert
 
 Publish = Callable[[Alert], Awaitable[object]]
 
+#: Turns of the event loop until what was put has reached the socket: our task, the client library's, the loop's own writing.
+_TURNS = 3
+
 
 class Times(NamedTuple):
     """Wall clocks of one revision, ns, for latency figures only. `wall`: receipt of what caused it, 0 when not known; `read`: its
@@ -56,6 +59,11 @@ class Outbox:
         lane = asyncio.create_task(self._send(alert, wall, read, self._lanes.get(alert.id)))
         self._lanes[alert.id] = lane
         lane.add_done_callback(lambda task: self._ended(alert.id, task))
+
+    async def leave(self) -> None:
+        """Lets what was put reach the socket, which it would not do before the next entry has been taken in."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def times(self, alert: Alert) -> Times:
         """Of a revision that is being published."""

@@ -58,6 +58,8 @@ class Teller:
             else:
                 self._waiting.setdefault(telling.id, []).append((telling, wall, read))
                 self._size += 1
+        if any(telling.urgent for telling in fresh):
+            await self._outbox.leave()
         if self._size:
             self._news.set()
         while self._size > WAITING_MAX:
