@@ -48,7 +48,7 @@ async def marks(journal: Journal) -> Marks:
 
 async def collect(journal: Journal, since: Marks, seen: Mapping[str, tuple[float, float]]) -> NDArray[np.float64]:
     """One row per probe, one column per step, ms. `seen`: alert id -> (due, received by the client), wall seconds."""
-    entries = {raw.seq: raw async for raw in _stored(journal, EVENTS, since.events + 1)}
+    entries = {raw.seq: (raw.headers, raw.stored) async for raw in _stored(journal, EVENTS, since.events + 1)}
     rows = []
     async for raw in _stored(journal, ALERTS, since.alerts + 1):
         if not raw.subject.startswith("alert.probe"):
@@ -58,15 +58,9 @@ async def collect(journal: Journal, since: Marks, seen: Mapping[str, tuple[float
         if entry is None or alert["id"] not in seen or alert["revision"] != 1:
             continue
         due, client = seen[alert["id"]]
-        clocks = (
-            int(entry.headers[WALL]),
-            int(entry.headers[SENT]),
-            entry.stored,
-            int(raw.headers[READ]),
-            int(raw.headers[TOLD]),
-            raw.stored,
-        )
-        rows.append(np.diff([due * 1e3, *(clock / 1e6 for clock in clocks), client * 1e3]))
+        headers, stored = entry
+        clocks = (headers[WALL], headers[SENT], stored, raw.headers[READ], raw.headers[TOLD], raw.stored)
+        rows.append(np.diff([due * 1e3, *(int(clock) / 1e6 for clock in clocks), client * 1e3]))
     return np.array(rows).reshape(-1, len(STEPS))
 
 
