@@ -95,7 +95,7 @@ def test_every_row_is_encoded_as_it_would_be_alone(events: list[dict[str, Any]],
         )
         assert columns.time[i] == min(row["event_time"], T0 + (60 if row["feed"] == "two" else 30) * SECOND)
         assert columns.seq[i] == event_seq(7, i)
-    assert len(columns) == len(events) - cut
+    assert len(columns.seq) == len(events) - cut
 
 
 def test_what_is_repaired_is_counted() -> None:
