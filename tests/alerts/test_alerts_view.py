@@ -76,6 +76,7 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
                 "role": "anchor",
                 "distance_m": 0.0,
                 "gap_s": 0.0,
+                "severity": None,
             }
         ],
         "history": [{"at": to_iso(START), "from": None, "to": "open", "by": "engine", "note": "a 1"}],

@@ -138,3 +138,8 @@ TOGETHER: list[tuple[str, list[str], list[str]]] = [
         ["when.any.of: there is no rule 'smoke-hig'; did you mean 'smoke-high'? known: smoke-high, smoke-low"],
     ),
 ]
+CASES += [
+    ("severity by an attribute", alert("severity: {steps: [{is: minor, where: a where attrs.n > 3}]}"), ["5: alert.severity.steps[1].where: asks for attrs.n, but evidence has no attributes; compare value, severity, source, feed, text or id"]),
+    ("eta by an attribute", alert("eta: {from: 1 h, to: 2 h, since: a where attrs.n > 3}"), ["5: alert.eta.since: asks for attrs.n, but evidence has no attributes; compare value, severity, source, feed, text or id"]),
+    ("eta that is none", alert("urgency: past").replace("headline: h", 'headline: "Due {eta}"'), ["5: alert.headline: says {eta}, but the alert has none; write eta: {from: 6 h, to: 8 h}"]),
+]  # fmt: skip

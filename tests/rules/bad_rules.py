@@ -310,7 +310,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         '  headline: "Smoke confirmed by {count} sensors"',
         '  headline: "Smoke confirmed by {cuont} sensors"',
         [
-            "r.yaml:8: alert.headline: unknown hole {cuont}; did you mean 'count'? known: count, kind, place, source, sources, text, unit, value"
+            "r.yaml:8: alert.headline: unknown hole {cuont}; did you mean 'count'? known: count, eta, kind, place, source, sources, text, unit, value"
         ],
     ),
     (

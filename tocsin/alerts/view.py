@@ -141,6 +141,8 @@ def _evidence(one: Json) -> Json:
     shown = one | {"event_time": to_iso(one["event_time"]), "ingest_time": to_iso(one["ingest_time"])}
     gap = shown.pop("gap_us")
     shown["gap_s"] = None if gap is None else gap / SECOND
+    level = one.get("severity")  # alerts of earlier versions have none
+    shown["severity"] = None if level is None else Severity(level).name.lower()
     return shown
 
 

@@ -143,6 +143,7 @@ class EvidenceOut(Shape):
     role: str
     distance_m: float | None
     gap_s: float | None
+    severity: str | None
 
 
 class HistoryOut(Shape):

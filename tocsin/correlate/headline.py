@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 #: The holes a template may have; the rules package refuses any other when it loads.
-HOLES: Final = ("count", "sources", "place", "kind", "value", "unit", "source", "text")
+HOLES: Final = ("count", "sources", "place", "kind", "value", "unit", "source", "text", "eta")
 
 _HOLE = re.compile(r"\{(\w+)\}")
 _SPACES = re.compile(r"\s+")

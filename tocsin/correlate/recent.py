@@ -40,7 +40,7 @@ class Entry(Protocol):
 #: Reads one entry of the journal again. Raises Skippable when the journal no longer has it.
 Fetch = Callable[[int], Awaitable[Entry]]
 
-_COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "value", "unit", "text")
+_COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "value", "unit", "text", "severity")
 _NUMBERS: Final = frozenset({"lon", "lat", "value"})
 _FACTS_MAX: Final = 20_000
 _FEW: Final = 4  # rows that are quicker read one by one
@@ -119,8 +119,8 @@ def facts_of(batch: pa.RecordBatch, ingest: int, seqs: list[int]) -> dict[int, E
         values = [column[row].as_py() for row in rows] if taken is None else column.take(taken).to_pylist()
         columns.append([_finite(value) for value in values] if name in _NUMBERS else values)
     return {
-        seq: Evidence(seq, feed, event_id, kind, source, event_time, ingest, lon, lat, value, unit, text, "")
-        for seq, feed, event_id, kind, source, event_time, lon, lat, value, unit, text in zip(seqs, *columns, strict=True)
+        seq: Evidence(seq, feed, event_id, kind, source, event_time, ingest, lon, lat, value, unit, text, "", severity=severity)
+        for seq, feed, event_id, kind, source, event_time, lon, lat, value, unit, text, severity in zip(seqs, *columns, strict=True)
     }
 
 

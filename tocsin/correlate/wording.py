@@ -15,6 +15,7 @@ from tocsin.model.alert import Alert, Evidence
 from tocsin.model.plan import RulePlan, Silence
 
 from .headline import fill, unit_words
+from .outcome import arrival, arrival_words, severity
 from .reasons import JOINED, clause, lines, role_word
 from .recheck import sources
 from .sphere import distance
@@ -60,16 +61,18 @@ class _Shown:
     place: str
     sources: int
     lines: tuple[str, ...]
+    due: str  # when it will be here, empty without eta
 
 
 class Wording:
     """Puts tellings into words. `name_place`: degrees -> words like `near Pike Place`. `skew`: feed -> µs an event
-    time may be ahead."""
+    time may be ahead. `timezone`: IANA, in which arrivals are told."""
 
-    def __init__(self, name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool) -> None:
+    def __init__(self, name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool, timezone: str = "UTC") -> None:
         self._place = lru_cache(maxsize=4096)(name_place)
         self._skew = skew
         self._exercise = exercise
+        self._timezone = timezone
         self._kept: OrderedDict[str, _Shown] = OrderedDict()
 
     def needs(self, telling: Telling) -> tuple[int, ...]:
@@ -90,7 +93,7 @@ class Wording:
             revision=telling.revision,
             status=telling.status,
             headline=_headline(rule, anchor, telling, shown),
-            severity=rule.alert.severity,
+            severity=severity(rule.alert, shown.evidence, telling.count, shown.sources),
             urgency=rule.alert.urgency,
             certainty=rule.alert.certainty,
             opened=telling.opened,
@@ -118,13 +121,15 @@ class Wording:
         anchor = evidence[0] if evidence else None
         distances = [event.distance_m for event in evidence if event.distance_m]
         known = anchor is not None and anchor.lon is not None and anchor.lat is not None
+        due = arrival_words(arrival(telling.rule.alert, evidence), self._timezone)
         shown = _Shown(
             of,
             evidence,
             round(max(distances), 1) if distances else None,
             self._place(anchor.lon, anchor.lat) if known else "",  # type: ignore[union-attr]
             len(sources(evidence)),
-            lines(telling.rule, evidence),
+            (*lines(telling.rule, evidence), *([f"due {due}"] if due else [])),
+            due,
         )
         if telling.revision > 1:  # most alerts are told once
             self._kept[telling.id] = shown
@@ -162,6 +167,7 @@ class Wording:
             JOINED if role == ANCHOR and event is not anchor else role_word(role),
             away,
             self._time(event) - at,
+            event.severity,
         )
 
     def _time(self, event: Evidence) -> int:
@@ -183,6 +189,7 @@ def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: 
         "unit": unit_words(anchor.unit) if anchor else None,
         "source": (anchor.source if anchor else telling.source) or telling.feed,
         "text": anchor.text if anchor else "",
+        "eta": shown.due,
     }
     if isinstance(rule.when, Silence):
         values["source"] = telling.source or telling.feed

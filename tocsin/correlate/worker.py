@@ -78,7 +78,7 @@ class Correlator:
         self._codebook = CodeBook(self._engine, plan, skews)
         self._corrections = Corrections(plan, corrects)
         self._assembler = Assembler(plan, Context(self._corrections.root, self._engine.source_name))
-        self._wording = Wording(name_place, self._codebook.skew, exercise)
+        self._wording = Wording(name_place, self._codebook.skew, exercise, plan.timezone)
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
         self._outbox: Outbox | None = None

@@ -37,6 +37,7 @@ class Evidence:
     role: str  # "anchor", "member", "step 1", "after", ...
     distance_m: float | None = None  # from the anchor
     gap_us: int | None = None  # event time after (before: negative) the anchor
+    severity: int | None = None  # the event's own, as `model.severity` numbers it
 
 
 @dataclass(frozen=True, slots=True)

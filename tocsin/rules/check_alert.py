@@ -6,6 +6,7 @@ import math
 
 from tocsin.model.plan import AlertSpec
 
+from .condition import comparisons
 from .findings import Looked
 
 
@@ -14,6 +15,9 @@ def check_alert(one: Looked) -> None:
     alert = one.rule.alert
     _severity(one, alert)
     _active(one, alert)
+    _evidence(one)
+    if "{eta}" in alert.headline and alert.eta is None:
+        one.bad("alert.headline", "says {eta}, but the alert has none; write eta: {from: 6 h, to: 8 h}")
     if alert.eta is not None and alert.eta.earliest > alert.eta.latest:
         one.bad("alert.eta.to", "lies before from; write from: 6 h, to: 8 h")
     resolve = alert.resolve
@@ -41,6 +45,17 @@ def _severity(one: Looked, alert: AlertSpec) -> None:
             one.bad(path, "nothing says what it takes; write one of count, sources, where, active")
         if step.severity <= alert.severity:
             one.bad(f"{path}.is", f"is not above {alert.severity.name.lower()}, with which it begins, so it never has an effect")
+
+
+def _evidence(one: Looked) -> None:
+    """Conditions about evidence: an alert keeps an event's place, time, value and words, not its attributes."""
+    for path, condition in one.rule.conditions.items():
+        if path == "alert.eta.since" or (path.startswith("alert.severity.steps") and path.endswith(".where")):
+            for test in comparisons(condition.where):
+                if test.field.startswith("attrs."):
+                    one.bad(
+                        path, f"asks for {test.field}, but evidence has no attributes; compare value, severity, source, feed, text or id"
+                    )
 
 
 def _active(one: Looked, alert: AlertSpec) -> None:

@@ -30,6 +30,7 @@ HOLES: Final[dict[str, str]] = {
     "unit": "its unit",
     "source": "the anchor's (or the silent) source",
     "text": "the anchor's text",
+    "eta": 'when it will be here, as in "13 Sep 20:26 to 22:26", local time',
 }
 LINK_FIELDS: Final = ("source", "feed", "text", "id", "attrs.<name>")
 _ATTRIBUTE = re.compile(r"attrs\.[A-Za-z_][A-Za-z0-9_-]*")
