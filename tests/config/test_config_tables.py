@@ -28,6 +28,7 @@ from tocsin.rules import keys, produced
 
 ROOT = Path(__file__).parents[2]
 SEATTLE = ROOT / "examples/seattle"
+LIBRARY = ROOT / "examples/rules-library"
 
 
 def plain(node: Node) -> Any:
@@ -51,8 +52,8 @@ def test_schemas_are_schemas(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_seattle_example_is_valid_by_the_schemas(name: str) -> None:
-    paths = sorted(SEATTLE.glob(FILES[name][1]))
+def test_the_examples_are_valid_by_the_schemas(name: str) -> None:
+    paths = sorted([*SEATTLE.glob(FILES[name][1]), *LIBRARY.glob(FILES[name][1])])
     assert paths
     validator = jsonschema.Draft202012Validator(schema(name))
     for path in paths:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
+from typing import Any
 
 import bad_rules
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.model.feed import Choice, FeedSpec, FieldMap
+from tocsin.rules.alert_keys import TABLES
+from tocsin.rules.area_keys import AROUND, GUARDS, SECTOR, WIND
 from tocsin.rules.check import Findings, check_rules
 from tocsin.rules.compile import compile_rule
+from tocsin.rules.defaults import complete
+from tocsin.rules.operator_keys import AREA_OUTAGE, OPERATORS
 from tocsin.rules.parse import parse_rules
 from tocsin.rules.produced import Produced, produced
 
 #: A busy machine is no failure.
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+LIBRARY = Path(__file__).parents[2] / "examples/rules-library/rules"
 AIR = Produced(
     "air",
     frozenset({"air.pm25", "air.ozone"}),
@@ -211,7 +219,9 @@ def test_what_a_feed_produces_is_read_from_its_declaration(
 def survive(text: str) -> None:
     rules, problems = parse_rules(text, "r.yaml")
     assert all(problem.message and problem.line >= 0 for problem in problems)
-    found = check_rules(rules, [AIR, CALLS])
+    feeds = [AIR, CALLS]
+    rules = [complete(rule, feeds) for rule in rules]
+    found = check_rules(rules, feeds, {"zones": ["A"]}, frozenset())
     if not problems and not found.problems:
         assert all(compile_rule(rule).words for rule in rules)
 
@@ -238,18 +248,53 @@ def test_damaged_rules_are_survived(seed: int, times: int) -> None:
     survive(text)
 
 
+WORDS = sorted(
+    {
+        one.name
+        for table in (*OPERATORS.values(), *GUARDS.values(), *TABLES.values(), AROUND, SECTOR, WIND, AREA_OUTAGE)
+        for one in table.fields
+    }
+)
+#: What stands in good rules, so that random ones are right now and then.
+VALUES = (
+    "a",
+    "call.fire",
+    "air where value > 3 ug/m3",
+    "1 h",
+    "5 min",
+    "300 m",
+    "20 ug/m3",
+    "20 mm/h",
+    "30 %",
+    "60 deg",
+    "source",
+    "attrs.x",
+    "zones",
+    "rise",
+    "r",
+    "all",
+    "severe",
+    "evidence",
+)
+
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none()
+    | st.sampled_from(VALUES)
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["of", "within", "during", "x", "match", "sources"]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
     ),
     max_leaves=8,
 )
 
 
 @calm
-@given(st.sampled_from(["rule", "title", "why", "when", "unless", "alert"]), json_values)
+@given(st.sampled_from(["rule", "title", "why", "when", "while", "unless", "alert"]), json_values)
 def test_any_value_in_any_place_is_survived(key: str, value: object) -> None:
     document = {
         "rule": "r", "title": "t", "why": "w", "when": {"match": {"of": "a"}}, "unless": [], "alert": {"headline": "h"}, key: value,
@@ -258,6 +303,30 @@ def test_any_value_in_any_place_is_survived(key: str, value: object) -> None:
 
 
 @calm
-@given(st.sampled_from(["match", "cluster", "sequence", "absence", "silence", "rate"]), json_values)
+@given(st.sampled_from(sorted(OPERATORS)), json_values)
 def test_any_value_under_an_operator_is_survived(operator: str, value: object) -> None:
     survive(json.dumps({"rule": "r", "title": "t", "why": "w", "when": {operator: value}, "alert": {"headline": "h"}}))
+
+
+def without(value: Any, drop: float, rng: random.Random) -> Any:
+    """A copy with keys left out, here and there."""
+    if isinstance(value, dict):
+        return {key: without(inner, drop, rng) for key, inner in value.items() if rng.random() > drop}
+    return [without(inner, drop, rng) for inner in value] if isinstance(value, list) else value
+
+
+GOOD = [document for path in sorted(LIBRARY.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())]
+
+
+@calm
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.2]), st.sampled_from(VALUES))
+def test_good_rules_with_parts_missing_or_changed_are_survived(seed: int, drop: float, value: str) -> None:
+    """Of the library's rules: operators with keys left out, put together anew, a value changed."""
+    rng = random.Random(seed)
+    one, other = rng.choice(GOOD), rng.choice(GOOD)
+    parts = ["when", "alert", "unless", "while"]
+    document = without({**one, rng.choice(parts): other.get(rng.choice(parts))}, drop, rng)
+    for body in list((document.get("when") or {}).values()):
+        if isinstance(body, dict) and body:
+            body[rng.choice(sorted(body))] = value
+    survive(json.dumps(document))

@@ -50,11 +50,22 @@ def explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                {"rule": rule.name, "version": rule.version, "words": rule.words, "why": rule.why, "file": rule.file, "line": rule.line}
+                {
+                    "rule": rule.name,
+                    "version": rule.version,
+                    "words": rule.words,
+                    "why": rule.why,
+                    "source": rule.source,
+                    "file": rule.file,
+                    "line": rule.line,
+                }
             )
         )
     else:
-        print(f"{rule.title} ({rule.name}, version {rule.version}, {rule.file}:{rule.line})\n\n{rule.words}\n\nWhy: {rule.why}")
+        print(
+            f"{rule.title} ({rule.name}, version {rule.version}, {rule.file}:{rule.line})\n\n{rule.words}\n\nWhy: {rule.why}"
+            + (f"\nFrom: {rule.source}" if rule.source else "")
+        )
     return 0
 
 
