@@ -194,6 +194,7 @@ CASES: list[tuple[str, plan.Operator, str]] = [
 def test_an_operator_becomes_its_node_and_says_so(when: str, expected: plan.Operator, words: str) -> None:
     compiled = compile_rule(one(when))
     assert compiled.when == expected
+    assert plan.operator_name(compiled.when) == when.partition(":")[0]
     assert compiled.words.startswith(f"Fires {words}. ")
 
 

@@ -238,6 +238,7 @@ class RuleOut(Shape):
     name: str
     title: str
     why: str
+    source: Annotated[str, Field(description="where the rule comes from; empty when it does not say")]
     words: str
     operator: str
     version: str

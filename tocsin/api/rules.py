@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import Response
 
-from tocsin.model.plan import RulePlan
+from tocsin.model.plan import RulePlan, operator_name
 
 from .doors import Doors, reply
 from .eventjson import Json
@@ -29,8 +29,9 @@ def rule_json(rule: RulePlan, counts: Mapping[str, int]) -> Json:
         "name": rule.name,
         "title": rule.title,
         "why": rule.why,
+        "source": rule.source,
         "words": rule.words,
-        "operator": type(rule.when).__name__.lower(),
+        "operator": operator_name(rule.when),
         "version": rule.version,
         "severity": severity.name.lower(),
         "rank": severity.rank,

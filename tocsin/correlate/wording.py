@@ -68,7 +68,9 @@ class Wording:
     """Puts tellings into words. `name_place`: degrees -> words like `near Pike Place`. `skew`: feed -> µs an event
     time may be ahead. `timezone`: IANA, in which arrivals are told."""
 
-    def __init__(self, name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool, timezone: str = "UTC") -> None:
+    def __init__(
+        self, name_place: Callable[[float, float], str], skew: Callable[[str], int], exercise: bool, timezone: str = "UTC"
+    ) -> None:
         self._place = lru_cache(maxsize=4096)(name_place)
         self._skew = skew
         self._exercise = exercise

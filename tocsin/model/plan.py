@@ -57,6 +57,7 @@ __all__ = [
     "Within",
     "ZoneEvent",
     "Zones",
+    "operator_name",
 ]
 
 
@@ -165,6 +166,13 @@ class Silence:
 
 
 Operator = Match | Cluster | Sequence | Absence | Silence | Change | Rate | Accumulate | Inside | ZoneEvent | Timer | Alerts
+
+
+def operator_name(when: Operator) -> str:
+    """The operator's name in the language: `cluster`, `zone`, `any`."""
+    if isinstance(when, Alerts):
+        return when.how
+    return "zone" if isinstance(when, ZoneEvent) else type(when).__name__.lower()
 
 
 @dataclass(frozen=True, slots=True)
