@@ -344,3 +344,22 @@ def test_amounts_are_exact_enough() -> None:
     assert compile_rule(one("change: {of: a, during: 1 h, slope: 1 m/s}")).when.slope == 1.0
     assert math.isinf(compile_rule(one("any: {of: x, alerts: 2, during: 1 h}")).when.within)
     assert compile_rule(one("timer: {since: a, during: 90 s}")).when.during == 90 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("match: {of: 'a where value >= 4 m', samples: 2, until: 'a where value < 3 m'}", "61484173699c"),
+        ("match: {of: a}", "dc228ffff939"),
+        ("cluster: {of: a, sources: 2, within: 1 km, during: 1 h, min_gap: 5 s}", "b1d78063b372"),
+        ("sequence: {first: a, then: [{of: b, within: 1 km, during: 1 h, min_gap: 1 s}]}", "a5c71db3d280"),
+        ("absence: {after: a, expect: b, within: 1 km, during: 1 h}", "3878f43a730c"),
+        ("silence: {of: a, during: 3 h, declared: [x]}", "5e150a2cbede"),
+    ],
+)
+def test_rules_of_the_first_edition_keep_their_versions(when: str, expected: str) -> None:
+    """These numbers are those of the language before it grew: a changed one would close every open alert of such rules."""
+    guard = "unless: {active: {of: c, within: 1 km}}\n"
+    alert = "alert: {severity: severe, headline: h, instruction: i, per: {place: 300 m, hold: 30 min, source: true}}\n"
+    text = f"rule: r\ntitle: t\nwhy: w\nwhen: {{{when}}}\n{guard}{alert}"
+    assert compile_rule(read(text)).version == expected
