@@ -97,6 +97,12 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _reload(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the running node (default CITY/var)")
+    _json(parser)
+
+
 def _explain(parser: argparse.ArgumentParser) -> None:
     _city(parser)
     parser.add_argument("rule", metavar="RULE", help="name of a rule")
@@ -132,6 +138,12 @@ COMMANDS: dict[str, Command] = {
         "tocsin feed try examples/seattle/feeds/calls.yaml examples/seattle/recorded/fire_calls_2017_july.csv",
         _feed,
         "tryfeed:main",
+    ),
+    "reload": Command(
+        "Put an edited city directory in force on the running node: rules, feeds and layers, all or nothing.",
+        "tocsin reload examples/seattle --data /var/lib/tocsin",
+        _reload,
+        "reload:main",
     ),
     "replay": Command(
         "Run a stopped node's journal through its rules again and compare the alerts: same journal, same rules, same alerts.",

@@ -59,6 +59,7 @@ class FakeNode:
         self.resumed: list[str] = []  # Last-Event-ID of every stream that was opened
         self.alert_seq = len(self.scene.alerts)
         self.posted: list[Json] = []
+        self.config, self.rules, self.layers = 1, list(RULES.values()), list(LAYER_LIST)
 
     # -- what tests do to it
 
@@ -78,6 +79,11 @@ class FakeNode:
         if alert not in self.scene.alerts:
             self.scene.alerts.append(alert)
         return alert
+
+    def reconfigure(self, rules: list[Json], layers: list[Json]) -> None:
+        """Other rules and layers are in force."""
+        self.rules, self.layers = rules, layers
+        self.config += 1
 
     def new_alert(self, like: str, id_: str, **changes: Any) -> Json:
         now = iso(self.now())
@@ -113,10 +119,11 @@ class FakeNode:
             "alerts": {"open": states.count("open"), "unacknowledged": states.count("open"), "last_seq": self.alert_seq},
             "feeds": {"total": 6, "stale": 2},
             "version": "0.1.0",
+            "config": self.config,
         }
 
     def clock(self) -> Json:
-        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known())}
+        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config}
 
     def alerts_at(self, moment: str | None) -> list[Json]:
         """List view; with `moment` as they were known then."""
@@ -179,7 +186,7 @@ def build(node: FakeNode) -> Starlette:
 
     async def listed(request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[1]
-        items = {"feeds": feeds(node.now()), "rules": list(RULES.values()), "layers": LAYER_LIST, "quarantine": QUARANTINE}[name]
+        items = {"feeds": feeds(node.now()), "rules": node.rules, "layers": node.layers, "quarantine": QUARANTINE}[name]
         return JSONResponse({"items": [{k: v for k, v in item.items() if k != "raw"} for item in items]})
 
     async def layer(request: Request) -> Response:

@@ -43,6 +43,19 @@ def test_rules_are_said_in_words_and_as_written(console: Callable[..., Page]) ->
     expect(page.get_by_role("link", name="Wall")).to_have_count(0)  # no dead tabs
 
 
+def test_other_rules_and_layers_come_by_themselves(console: Callable[..., Page], node: FakeNode) -> None:
+    page = console("#rules")
+    cards = page.get_by_role("article")
+    expect(cards).not_to_have_count(0)
+    node.reconfigure([dict(node.rules[0], title="Quite another rule")], [layer for layer in node.layers if layer["name"] != "neighbourhoods"])
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("Quite another rule")
+    page.goto(page.url.partition("#")[0] + "#live")
+    page.get_by_role("button", name="Layers").click()
+    expect(page.get_by_role("checkbox", name="Fire stations")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Neighbourhoods")).to_have_count(0)
+
+
 def test_an_exercise_cannot_be_taken_for_the_real_thing(browser: Any) -> None:
     from console_browser import open_page
 

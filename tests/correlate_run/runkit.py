@@ -52,6 +52,7 @@ class Entry:
     ingest: int
     wall: int
     batch: pa.RecordBatch | None
+    content: bytes = b""
 
 
 def smoke(name: str, at: float, north: float = 0.0, value: float = 160.0, **more: Any) -> dict[str, Any]:
@@ -72,6 +73,11 @@ class Journal:
 
     def tick(self, at: float) -> Journal:
         self.entries.append(Entry(len(self.entries) + 1, "tick", T0 + round(at * SECOND), 0, None))
+        return self
+
+    def rules(self, name: str) -> Journal:
+        """Other rules come into force."""
+        self.entries.append(Entry(len(self.entries) + 1, "config", 0, 0, None, name.encode()))
         return self
 
     async def fetch(self, seq: int) -> Entry:

@@ -43,6 +43,10 @@ class AlertsView:
     def last_seq(self) -> int:
         return self._store.position
 
+    def declare(self, rules: Mapping[str, RulePlan]) -> None:
+        """Other rules are in force; those that went keep their titles, because their alerts stay."""
+        self._rules = {**self._rules, **rules}
+
     def find(self, wanted: Filter, limit: int, cursor: str | None) -> tuple[Sequence[Json], str | None]:
         """Newest known first. Raises ValueError for a cursor it did not give."""
         query = self._now() if wanted.at is None else self._then(wanted.at)

@@ -39,7 +39,8 @@ def add(doors: Doors, hub: LiveHub) -> None:
         cursor: Cursor = None,
     ) -> Response:
         """The queue. `at`: as it was known then."""
-        rules = [plan.name for plan in services.city.plan.rules]
+        known = dict.fromkeys(plan.name for plan in services.city.plan.rules)
+        rules = list(known | dict.fromkeys(services.alerts.counts_by_rule()) if set(rule) - known.keys() else known)  # alerts outlive rules
         wanted = AlertFilter(
             states=parse_choices("state", state, STATES),
             rules=parse_choices("rule", rule, rules),

@@ -85,6 +85,7 @@ class StatusOut(Shape):
     alerts: AlertTotals
     feeds: FeedTotals
     version: str
+    config: Annotated[int, Field(description="journal entry that put rules, feeds and layers in force")]
 
 
 class EventOut(Shape):

@@ -128,7 +128,8 @@ class TileView(Protocol):
 @dataclass(slots=True)
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
-    `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to."""
+    `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
+    `config`: the journal entry that put city, layers and tiles in force; they change together."""
 
     city: City
     clock: Clock
@@ -145,5 +146,6 @@ class Services:
     not_ready: Callable[[], Sequence[str]] = lambda: ()
     console: Path | None = None
     hosts: tuple[str, ...] = ()
+    config: int = 0
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)

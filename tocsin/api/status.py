@@ -50,6 +50,7 @@ def status_json(services: Services) -> Json:
         "alerts": {"open": open_alerts(counts), "unacknowledged": counts.get("open", 0), "last_seq": services.alerts.last_seq},
         "feeds": {"total": len(feeds) or len(city.feeds), "stale": sum(feed.get("state") in ("stale", "failing") for feed in feeds)},
         "version": services.version,
+        "config": services.config,
     }
 
 
@@ -61,6 +62,7 @@ def clock_json(services: Services) -> Json:
         "speed": services.clock.speed,
         "per_min": recent.per_minute(),
         "total": recent.total,
+        "config": services.config,
     }
 
 

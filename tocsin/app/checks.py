@@ -14,11 +14,15 @@ from tocsin.kernel.fault import Misconfigured, Problem, nearest
 
 def full_report(arguments: argparse.Namespace) -> Report:
     """The city's own problems, and what its transports, formats and layers say of their options."""
+    return examine(read_city(arguments.city))
+
+
+def examine(report: Report) -> Report:
+    """Adds what transports, formats and layers say to a report of a city."""
     from tocsin.feeds import catalog, formats
     from tocsin.geo.layers import load_layers
     from tocsin.geo.tiles import load_tiles
 
-    report = read_city(arguments.city)
     if report.city is None:
         return report
     for spec in report.city.feeds:

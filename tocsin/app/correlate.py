@@ -9,20 +9,17 @@ import os
 import time
 from pathlib import Path
 
-from tocsin.config.load import load_city
-from tocsin.correlate.corrections import correcting
+from tocsin.correlate import snapshots
 from tocsin.correlate.worker import Correlator
-from tocsin.geo.layers import load_layers
-from tocsin.geo.places import PlaceNames
 from tocsin.journal.alerts import publish_alert, read_alerts
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import READ, TOLD, WALL, Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.reader import fetch, last_seq, read
-from tocsin.kernel.fault import Fatal, Retriable
+from tocsin.kernel.fault import Fatal, Retriable, Skippable
 from tocsin.model.alert import Alert
-from tocsin.model.city import City
 
+from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
 from .pauses import shorten
@@ -31,13 +28,11 @@ log = logging.getLogger(__name__)
 
 
 async def run(node: NodeFile) -> None:
-    city = load_city(Path(node.city))
     marks = HighWater(Path(node.data) / "marks", "correlate")
     async with await connect(endpoint_of(node), name="correlate", high_water=marks) as journal:
-        correlator = await correlator_for(city, journal, Path(node.data) / "snapshot" / "engine", node.exercise_speed is not None)
         began = time.monotonic()
-        correlator.warm_up()
-        start = correlator.resume() + 1
+        correlator = await resumed(node, journal)
+        start = correlator.seq + 1
         shorten()
         log.info("kernels ready after %.1f s; reading the journal from entry %d", time.monotonic() - began, start)
 
@@ -59,20 +54,46 @@ async def published(journal: Journal) -> dict[str, int]:
     return found
 
 
-async def correlator_for(city: City, journal: Journal, snapshot: Path, exercise: bool) -> Correlator:
+async def resumed(node: NodeFile, journal: Journal) -> Correlator:
+    """A correlator that has loaded the snapshot, under the rules it was taken under; or one at the start of the journal."""
+    known = snapshots.setting_of(snapshot_of(node))
+    if known:
+        try:
+            found = await inforce.at_entry(journal, known, Path(node.city), node.layout)
+        except Skippable as fault:
+            log.warning("the rules of the snapshot are not in the journal any more, so it is not used: %s", fault)
+        else:
+            correlator = await correlator_for(node, found, journal)
+            correlator.warm_up()
+            if correlator.resume():
+                return correlator
+    correlator = await correlator_for(node, await inforce.at_entry(journal, 0, Path(node.city), node.layout), journal)
+    correlator.warm_up()
+    correlator.resume()
+    return correlator
+
+
+def snapshot_of(node: NodeFile) -> Path:
+    return node.layout.snapshots / "engine"
+
+
+async def correlator_for(node: NodeFile, found: inforce.InForce, journal: Journal) -> Correlator:
     async def again(seq: int) -> Entry:
         return await fetch(journal, seq)
 
+    setting = inforce.setting(found)
     return Correlator(
-        city.plan,
+        setting.plan,
         again,
-        name_place=PlaceNames(load_layers(layer for layer in city.layers if layer.places).values()).name,
+        name_place=setting.name_place,
         published=await published(journal),
-        snapshot=snapshot,
-        corrects=correcting(city.feeds),
-        skews={feed.name: feed.skew for feed in city.feeds},
-        exercise=exercise,
+        snapshot=snapshot_of(node),
+        corrects=setting.corrects,
+        skews=setting.skews,
+        exercise=node.exercise_speed is not None,
         live_from=await last_seq(journal),
+        in_force=(setting.entry, setting.version),
+        configure=inforce.configure(Path(node.city), node.layout),
     )
 
 
@@ -93,6 +114,8 @@ async def report(journal: Journal, correlator: Correlator) -> None:
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "last_seq": correlator.seq,
+            "config": correlator.setting.entry,
+            "rules": len(correlator.setting.plan.rules),
             "behind": await behind(journal, correlator.seq),
             "ingest_to_alert_ms": {
                 "p50": None if p50 is None else round(p50 * 1e3, 2),

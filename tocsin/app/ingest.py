@@ -15,7 +15,6 @@ from typing import Any
 import uvicorn
 
 from tocsin.accountability.access import authorize
-from tocsin.config.load import load_city
 from tocsin.feeds import formats
 from tocsin.feeds.catalog import Context
 from tocsin.feeds.pipeline import Shared
@@ -37,6 +36,8 @@ from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.city import City
 
+from .follow import Follower
+from .inforce import InForce
 from .layout import NodeFile
 from .pauses import shorten
 
@@ -56,17 +57,17 @@ def endpoint_of(node: NodeFile) -> Endpoint:
 
 
 async def run(node: NodeFile) -> None:
-    city = load_city(Path(node.city))
     clock = Clock(**node.clock) if node.clock else Clock()
     marks = HighWater(Path(node.data) / "marks", "ingest")
     async with await connect(endpoint_of(node), name="ingest", high_water=marks) as journal:
         known = [entry async for entry in tail(journal, count=REMEMBER_ENTRIES)]
         monotone = Monotone(clock, max((entry.ingest for entry in known), default=0))
-        await _serve(node, city, clock, journal, monotone, known)
+        await _serve(node, clock, journal, monotone, known)
 
 
-async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, monotone: Monotone, known: list[Entry]) -> None:
-    data = Path(node.data)
+async def _serve(node: NodeFile, clock: Clock, journal: Journal, monotone: Monotone, known: list[Entry]) -> None:
+    data, news = Path(node.data), Follower(node, journal)
+    city = (await news.begin()).city
     hub = Hub()
     writer = EventWriter(journal, city.region, monotone, on_settled=lambda _feed, batch, _seq: supervisor.remember(batch))
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
@@ -78,14 +79,27 @@ async def _serve(node: NodeFile, city: City, clock: Clock, journal: Journal, mon
             supervisor.remember(entry.batch)
     known.clear()
     shorten()
-    webhooks = frozenset(feed.name for feed in city.feeds if feed.transport.name == "webhook")
-    desk = Desk(hub, webhooks, Tokens(data / "tokens", webhooks), authorize, clock, shared.budget)
+    desk = Desk(hub, frozenset(), Tokens(data / "tokens", ()), authorize, clock, shared.budget)
+    open_doors(desk, city, data)
+
+    async def changed(found: InForce) -> None:
+        what = await supervisor.reload(found.city.feeds)
+        open_doors(desk, found.city, data)
+        log.info("journal entry %d: feeds added %s, removed %s, restarted %s", found.entry, what.added, what.removed, what.restarted)
+
     await journal.subscribe("ctl.quarantine.retry", answering(journal, supervisor))
     async with asyncio.TaskGroup() as group:
         group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
         group.create_task(ticks(writer, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
-        group.create_task(report(journal, supervisor, monotone), name="health")
-        group.create_task(supervisor.run(), name="feeds")
+        group.create_task(report(journal, supervisor, monotone, news), name="health")
+        group.create_task(supervisor.run(stay=True), name="feeds")
+        group.create_task(news.follow(changed), name="configuration")
+
+
+def open_doors(desk: Desk, city: City, data: Path) -> None:
+    """Webhook feeds of the city: their names and tokens."""
+    webhooks = frozenset(feed.name for feed in city.feeds if feed.transport.name == "webhook")
+    desk.tokens, desk.declared = Tokens(data / "tokens", webhooks), webhooks
 
 
 async def ticks(writer: EventWriter, seconds: float) -> None:
@@ -116,7 +130,7 @@ async def serving(server: uvicorn.Server, **how: Any) -> None:
         raise
 
 
-async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone) -> None:
+async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone, news: Follower) -> None:
     """`health.ingest`, once a second."""
     told = False
     while True:
@@ -131,6 +145,7 @@ async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone) -
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "clock": monotone.clock.to_json(),
+            "config": news.entry,
             "feeds": supervisor.health.items(),
             "metrics": supervisor.metrics() + clock_metrics(ahead) + journal_metrics(journal, "ingest"),
         }

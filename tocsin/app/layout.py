@@ -40,6 +40,11 @@ class Layout:
         return self.data / "snapshot"
 
     @property
+    def contents(self) -> Path:
+        """Layer files of every configuration that was in force, by hash of their content."""
+        return self.data / "config"
+
+    @property
     def logs(self) -> Path:
         return self.data / "log"
 

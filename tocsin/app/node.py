@@ -125,9 +125,12 @@ async def running(options: Options) -> AsyncIterator[Running]:
     from tocsin.config.load import load_city
 
     began = time.monotonic()
+    from . import inforce
+
     city = load_city(options.city)
     layout = Layout(options.data.resolve())
     layout.create()
+    bundle = inforce.bundle_of(options.city.resolve(), layout)
     earlier = NodeFile.read(layout).clock if layout.node_file.exists() and city.exercise else None
     with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
         closing.enter_context(contextlib.closing(layout.lock()))
@@ -135,6 +138,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
             journal_of(replace(options, data=layout.data), city) as (endpoint, mqtt_port),
             await connect(endpoint, name="node") as journal,
         ):
+            await inforce.put(journal, bundle)
             node = NodeFile(
                 city=str(options.city.resolve()),
                 data=str(layout.data),

@@ -9,12 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from tocsin.config.load import load_city
-from tocsin.correlate.corrections import correcting
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.correlate.worker import Correlator
-from tocsin.geo.layers import load_layers
-from tocsin.geo.places import PlaceNames
 from tocsin.journal.connection import connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.reader import fetch, last_seq, read
@@ -22,13 +18,14 @@ from tocsin.journal.server import EmbeddedServer
 from tocsin.kernel.fault import Fatal
 from tocsin.model.alert import Alert
 
+from . import inforce
 from .layout import Layout
 from .summary import final_alerts
 
 
 async def replay(city_path: Path, data: Path) -> dict[str, object]:
-    """Reads the whole journal again, from its first entry, without touching the node's state."""
-    city = load_city(city_path)
+    """Reads the whole journal again, from its first entry, without touching the node's state. The rules are those that the journal puts
+    in force, where it puts them in force."""
     layout = Layout(data)
     if not layout.journal.is_dir():
         raise Fatal(f"{data} holds no journal; name the data directory of a node with --data")
@@ -43,13 +40,17 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
         async def again(seq: int) -> Entry:
             return await fetch(journal, seq)
 
+        first = await inforce.at_entry(journal, 0, city_path, layout)
+        setting = inforce.setting(first)
         correlator = Correlator(
-            city.plan,
+            setting.plan,
             again,
-            name_place=PlaceNames(load_layers(layer for layer in city.layers if layer.places).values()).name,
-            corrects=correcting(city.feeds),
-            skews={feed.name: feed.skew for feed in city.feeds},
-            exercise=city.exercise is not None,
+            name_place=setting.name_place,
+            corrects=setting.corrects,
+            skews=setting.skews,
+            exercise=first.city.exercise is not None,
+            in_force=(setting.entry, setting.version),
+            configure=inforce.configure(city_path, layout),
         )
         correlator.warm_up()
         began = time.process_time()
@@ -63,6 +64,7 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
         "entries": until,
         "events": correlator.counters.events,
         "alerts": len(told),
+        "settings": correlator.counters.settings,
         "alerts_hash": again_hash,
         "live_alerts_hash": live,
         "missing": journal.counters.missing + journal.counters.damaged,
@@ -72,7 +74,7 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    told = asyncio.run(replay(arguments.city, (arguments.data or arguments.city / "var").resolve()))
+    told = asyncio.run(replay(arguments.city.resolve(), (arguments.data or arguments.city / "var").resolve()))
     if arguments.json:
         print(json.dumps(told))
     else:

@@ -20,13 +20,13 @@ from tocsin.api.health_board import HealthBoard
 from tocsin.api.recent import RecentEvents
 from tocsin.api.server import bind, make_server
 from tocsin.api.services import QuarantineView, Services
-from tocsin.config.load import load_city
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
 from tocsin.geo.layers import load_layers
 from tocsin.geo.tiles import load_tiles
 from tocsin.journal.alerts import publish_transition, read_alerts
 from tocsin.journal.connection import Journal, connect
+from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
@@ -36,6 +36,7 @@ from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
 
+from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .pauses import shorten
@@ -47,22 +48,24 @@ BATCH = 500  # alert messages applied in one transaction
 
 
 async def run(node: NodeFile) -> None:
-    city = load_city(Path(node.city))
     data = Path(node.data)
     listener = bind("127.0.0.1", node.http_port)
     marks = HighWater(data / "marks", "serve")
     async with await connect(endpoint_of(node), name="serve", high_water=marks) as journal:
         store = AlertStore.open(f"sqlite:///{data / 'alerts.db'}")
-        services = services_for(node, city, journal, store)
+        found = await inforce.current(journal, Path(node.city), node.layout)
+        view = AlertsView(store, {})
+        services = services_for(node, found.city, journal, view)
+        show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
         await journal.subscribe("health.>", hearing(services.board))
         shorten()
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(follow_events(journal, services.recent), name="events view"),
+                group.create_task(follow_events(journal, services.recent, reloading(node, services, view)), name="events view"),
                 group.create_task(follow_alerts(journal, store, hub.alerts_changed), name="alerts view"),
-                group.create_task(report(journal), name="health"),
+                group.create_task(report(journal, services), name="health"),
             ]
             try:
                 await serving(server, sockets=[listener])
@@ -71,7 +74,33 @@ async def run(node: NodeFile) -> None:
                     task.cancel()
 
 
-def services_for(node: NodeFile, city: City, journal: Journal, store: AlertStore) -> Services:
+def show(services: Services, view: AlertsView, found: inforce.InForce) -> None:
+    """What is in force from now on. Raises Misconfigured before anything has changed."""
+    city = found.city
+    layers, tiles = load_layers(layer for layer in city.layers if layer.kind != "tiles"), load_tiles(city.layers)
+    services.city, services.layers, services.tiles, services.config = city, layers, tiles, found.entry
+    view.declare({rule.name: rule for rule in city.plan.rules})
+
+
+def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[[Entry], Awaitable[None]]:
+    """Takes over what a journal entry puts in force; entries that were read back are older than what is in force."""
+
+    async def changed(entry: Entry) -> None:
+        if entry.seq > services.config:
+            found = await asyncio.to_thread(inforce.opened, entry, Path(node.city), node.layout)
+            await asyncio.to_thread(show, services, view, found)
+            log.info(
+                "journal entry %d: %d rules, %d feeds, %d layers",
+                entry.seq,
+                len(found.city.plan.rules),
+                len(found.city.feeds),
+                len(found.city.layers),
+            )
+
+    return changed
+
+
+def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView) -> Services:
     data = Path(node.data)
     console = Path(node.console)
 
@@ -82,15 +111,13 @@ def services_for(node: NodeFile, city: City, journal: Journal, store: AlertStore
         city=city,
         clock=Clock(**node.clock) if node.clock else Clock(),
         recent=RecentEvents(),
-        alerts=AlertsView(store, {rule.name: rule for rule in city.plan.rules}),
+        alerts=view,
         publish_transition=publish,
         board=HealthBoard(),
         quarantine=cast(QuarantineView, Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))),
         retry_record=retrying(journal),
         authorize=authorize,
         version=__version__,
-        layers=load_layers(layer for layer in city.layers if layer.kind != "tiles"),
-        tiles=load_tiles(city.layers),
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
     )
@@ -125,12 +152,16 @@ def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
     return retry
 
 
-async def follow_events(journal: Journal, recent: RecentEvents) -> None:
+async def follow_events(journal: Journal, recent: RecentEvents, changed: Callable[[Entry], Awaitable[None]]) -> None:
     start = max(1, await last_seq(journal) - RECENT_ENTRIES)
+    begun = start == 1
     async for entry in read(journal, start):
-        if entry.seq == start > 1:
+        if not begun and not entry.content:
             recent.starts_at(entry.ingest)
+            begun = True
         recent.add(entry)
+        if entry.content:
+            await changed(entry)
 
 
 async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[], None]) -> None:
@@ -153,9 +184,15 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
             changed()
 
 
-async def report(journal: Journal) -> None:
+async def report(journal: Journal, services: Services) -> None:
     """`health.serve`, once a second."""
     while True:
-        body = {"process": "serve", "pid": os.getpid(), "wall": time.time_ns(), "metrics": journal_metrics(journal, "serve")}
+        body = {
+            "process": "serve",
+            "pid": os.getpid(),
+            "wall": time.time_ns(),
+            "config": services.config,
+            "metrics": journal_metrics(journal, "serve"),
+        }
         await journal.publish("health.serve", json.dumps(body).encode())
         await asyncio.sleep(HEALTH_SECONDS)

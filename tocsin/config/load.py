@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,22 @@ class Report:
             found.sort(key=lambda one: (one.file, one.line, one.message))
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the files lie that a city names. `pinned`: name -> file that stands for it, whatever the directory holds by now."""
+
+    root: Path
+    pinned: Mapping[str, Path] = field(default_factory=dict)
+
+    def find(self, name: str) -> Path:
+        path = self.root / name
+        return self.pinned.get(self.name(path), path)
+
+    def name(self, path: Path) -> str:
+        """A file as the city names it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
 def load_city(path: Path, missing: frozenset[str] = NOT_YET) -> City:
     """The city in this directory. Raises Misconfigured with every problem found. `missing`: what the engine cannot run (`rules/later.py`)."""
     report = read_city(path, missing)
@@ -54,9 +70,10 @@ def load_city(path: Path, missing: frozenset[str] = NOT_YET) -> City:
     return report.city
 
 
-def read_city(path: Path, missing: frozenset[str] = NOT_YET) -> Report:
-    """Everything there is to say about a city directory; never raises for what is written in it."""
-    report = Report(path)
+def read_city(path: Path, missing: frozenset[str] = NOT_YET, home: Home | None = None) -> Report:
+    """Everything there is to say about a city directory; never raises for what is written in it. `home`: where its layers and recordings
+    lie, when not in the directory itself."""
+    report, home = Report(path), home or Home(path)
     if not (path / "city.yaml").is_file():
         what = "has no city.yaml" if path.is_dir() else "is not a directory"
         report.problems.append(
@@ -64,8 +81,8 @@ def read_city(path: Path, missing: frozenset[str] = NOT_YET) -> Report:
         )
         return report
     values, place = _one(path, "city.yaml", report)
-    feeds = _feeds(path, report)
-    layers = _layers(path, values["layers"] if values else "layers.yaml", place, report)
+    feeds = _feeds(path, home, report)
+    layers = _layers(path, home, values["layers"] if values else "layers.yaml", place, report)
     rules, shapes = _rules(path, feeds, layers, report, missing)
     _tests(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
@@ -74,7 +91,7 @@ def read_city(path: Path, missing: frozenset[str] = NOT_YET) -> Report:
         exercise = _exercise(values["exercise"], place, feeds, report)
         if not report.problems:
             compiled = tuple(compile_rule(rule, shapes, baselines) for rule in rules)
-            report.city = _city(values, feeds, compiled, layers, exercise, path)
+            report.city = _city(values, feeds, compiled, layers, exercise, home.root)
     report.sort()
     return report
 
@@ -119,7 +136,7 @@ def _files(root: Path, folder: str, report: Report) -> list[tuple[Path, str]]:
     return [(path, f"{folder}/{path.name}") for path in sorted((root / folder).glob("*.yaml"))]
 
 
-def _feeds(root: Path, report: Report) -> list[FeedSpec]:
+def _feeds(root: Path, home: Home, report: Report) -> list[FeedSpec]:
     feeds: list[FeedSpec] = []
     for path, name in _files(root, "feeds", report):
         found, problems = read_feeds(path, name)
@@ -127,7 +144,7 @@ def _feeds(root: Path, report: Report) -> list[FeedSpec]:
         report.problems += problems
     report.problems += _same_name(feeds, "feed")
     for spec in feeds:
-        report.problems += _missing_files(root, spec)
+        report.problems += _missing_files(home.root, spec)
     if not feeds and not report.problems:
         report.warnings.append(Problem("feeds", 0, "no feeds: write one to feeds/NAME.yaml"))
     return feeds
@@ -196,7 +213,7 @@ def _baselines(root: Path, rules: list[Rule], report: Report) -> dict[str, Basel
     return learnt
 
 
-def _layers(root: Path, name: str, place: Place, report: Report) -> list[Layer]:
+def _layers(root: Path, home: Home, name: str, place: Place, report: Report) -> list[Layer]:
     if not (root / name).is_file():
         if name != "layers.yaml":
             place.add(place.lines["layers"], f"layers: there is no file {name!r} in the city directory")
@@ -205,16 +222,16 @@ def _layers(root: Path, name: str, place: Place, report: Report) -> list[Layer]:
     report.problems += problems
     layers: list[Layer] = []
     for document in documents:
-        layers += _layers_of(document, root, name, report)
+        layers += _layers_of(document, home, name, report)
     return layers
 
 
-def _layers_of(document: Document, root: Path, name: str, report: Report) -> list[Layer]:
+def _layers_of(document: Document, home: Home, name: str, report: Report) -> list[Layer]:
     place = Place(name, report.problems)
     values = LAYERS.read(document.root, place)
     layers: list[Layer] = []
     for index, one in enumerate([] if values is BAD else values, 1):
-        layer = Layer(**{**one, "path": root / one["path"]})
+        layer = Layer(**{**one, "path": home.find(one["path"])})
         here = place.at(index, place.lines[f"[{index}]"])
         if any(other.name == layer.name for other in layers):
             here.add(here.lines[here.path], f"a layer {layer.name!r} is already defined; names are unique in a city")

@@ -52,14 +52,26 @@ class Assembler:
 
     def __init__(self, plan: Plan, context: Context) -> None:
         self.orphans = 0  # firings of groups whose case was forgotten
-        self._rules = plan.rules
-        self._context = context
-        self._late_after = max(plan.delay, LATE_AFTER)
-        self.keep = max([DAY, *(rule.alert.per.hold + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None)])
+        self._set(plan, context)
         self.ledger = Ledger(self.keep)
         self._urgent: dict[str, None] = {}
         self._waiting: list[tuple[int, str]] = []  # heap of (when it may be told, case)
         self._unsettled: dict[str, None] = {}
+
+    def _set(self, plan: Plan, context: Context) -> None:
+        self._rules = plan.rules
+        self._context = context
+        self._late_after = max(plan.delay, LATE_AFTER)
+        self.keep = max([DAY, *(rule.alert.per.hold + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None)])
+
+    def leaving(self, same: Mapping[int, int], clock: int) -> list[Telling]:
+        """What rules that do not go on have not told yet: their last word, before `adopt`. `same`: old index -> new index."""
+        return [self._telling(case, clock, False) for case in self.ledger.cases.values() if case.pending and case.rule not in same]
+
+    def adopt(self, plan: Plan, context: Context, same: Mapping[int, int]) -> None:
+        """Other rules came into force (`adopt.py`); nothing is left to settle or to tell at once."""
+        self._set(plan, context)
+        self.ledger.adopt(same, self.keep)
 
     def anchors(self, firings: Firings) -> list[int]:
         """Events that must be looked up before `apply`."""
@@ -177,7 +189,7 @@ class Assembler:
         late = fact is not None and fact.ingest_time - fact.event_time > self._late_after
         name = alert_id(rule.version, key, feed if fact is None else fact.feed, event_id)
         case = self.ledger.open(Case(name, rule_index, opened, clock, entry, anchor, feed, source, late))
-        case.anchor, case.opened = anchor, opened
+        case.rule, case.anchor, case.opened = rule_index, anchor, opened
         group = int(firings.group[i])
         self.ledger.groups[group] = name
         if not case.revision:

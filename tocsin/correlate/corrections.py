@@ -94,6 +94,16 @@ class Corrections:
         self._chains: dict[Key, Chain] = {}
         self._roots: dict[Key, str] = {}  # id of a correction -> first report of its chain, as far as known
 
+    def adopt(self, plan: Plan, feeds: frozenset[str] | None) -> None:
+        """Other rules or feeds came into force: ids are remembered for as long as those need, none is forgotten at once."""
+        before, self._slice = self._slice, -(-reach(plan) // _SLICES)
+        self._feeds, self._lateness = feeds, plan.lateness
+        slices, self._slices = self._slices, {}
+        for number in sorted(slices):
+            into = self._slices.setdefault(((number + 1) * before - 1) // self._slice, {})
+            for feed, ids in slices[number].items():
+                into.setdefault(feed, {}).update(ids)
+
     def runs(self, batch: pa.RecordBatch, ingest: int, message: int) -> list[Run] | None:
         """Cuts a batch where facts are taken back or rows are not facts. None: push it whole (nearly every batch)."""
         actions = batch.column("action").to_numpy(zero_copy_only=False)

@@ -14,6 +14,8 @@ from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Plan
 from tocsin.model.predicate import Expr
 
+from .adopt import kinship, newly_declared
+from .carry import Carry, Side
 from .columns import Columns
 from .firing import Firings
 from .kernels import layout
@@ -68,6 +70,7 @@ class Engine:
 
     def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:
         self.plan = plan
+        self._sizes = sizes
         self._tables = compile_plan(plan)
         self.predicates = self._tables.predicates
         self.words = self._tables.words
@@ -179,6 +182,7 @@ class Engine:
             "kinds": [list(key) for key in self._kinds],
             "sources": [list(key) for key in self._names],
             "started": self._started,
+            "since": self._memory["rules"]["since"].copy(),
             **self._memory.save(),
         }
 
@@ -199,7 +203,21 @@ class Engine:
         for code, (feed, source) in enumerate(self._names):
             self._tell_source(code, feeds.get(feed, -1), source is not None)
         self._memory.load(state)
+        self._memory["rules"]["since"] = state["since"]
         self._started = bool(state["started"])
+        self._declared = self._declare()  # the codes are those of the snapshot now
+
+    def successor(self, plan: Plan) -> Engine:
+        """An engine for another plan that goes on from this one's state (`adopt.py` says what goes on). This one is not changed."""
+        heir, kin = Engine(plan, self._sizes), kinship(self.plan, plan)
+        carry = Carry(self.snapshot(), Side(self.plan, self._tables), Side(plan, heir._tables), kin)
+        heir.restore({**carry.state, "plan": heir._fingerprint(), **carry.carried()})
+        if heir._started:
+            fresh = newly_declared(self.plan, plan, kin)
+            rules = heir._memory["watches"]["rule"]
+            rows = [i for i, (watch, name, _) in enumerate(heir._tables.declared) if (int(rules[watch]), name) in fresh]
+            heir._start(heir._declared[rows], carry.clock)
+        return heir
 
     def _restore_source(self, feed: str, source: str | None) -> None:
         code = len(self._names)
@@ -244,14 +262,15 @@ class Engine:
         memory = self._memory
         if not self._started:
             self._started = True
-            self._start(int(memory.meta[layout.CLOCK]))
+            self._start(self._declared, int(memory.meta[layout.CLOCK]))
         while (full := run(memory.m)) != layout.DONE:
             memory.grow(full)
         return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
 
-    def _start(self, clock: int) -> None:
-        self._memory.reserve_runs(len(self._declared))
-        watches, subjects = (np.ascontiguousarray(column) for column in self._declared.T)
+    def _start(self, declared: NDArray[np.int64], clock: int) -> None:
+        """Starts the clocks of declared sources: rows of (watch, code)."""
+        self._memory.reserve_runs(len(declared))
+        watches, subjects = (np.ascontiguousarray(column) for column in declared.T)
         start_watches(self._memory.m, watches, subjects, clock)
 
 

@@ -17,6 +17,8 @@ from .joins import Joins
 
 #: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
 CASES_MAX: Final = 50_000
+#: Instead of the index of a rule that is not in force any more.
+RETIRED: Final = -1
 
 
 @dataclass(slots=True)
@@ -116,6 +118,22 @@ class Ledger:
         old = [case for case in self.cases.values() if case.updated + self._keep < clock and not case.pending]
         for case in old:
             self._drop(case)
+
+    def adopt(self, same: Mapping[int, int], keep: int) -> None:
+        """Other rules came into force; `same`: old index -> new index of those that go on. The other cases are never spoken of
+        again; only their ids and revisions are kept, for a rule that may come back."""
+        self._keep = keep
+        for case in self.cases.values():
+            if case.rule in same:
+                case.rule = same[case.rule]
+                continue
+            for seq in case.evidence:
+                self._unlink(case, seq)
+            for group in case.matches:
+                self.groups.pop(group, None)
+                self.joins.forget(group)
+            case.rule, case.pending, case.unsettled, case.withdrawn = RETIRED, False, False, 0
+            case.matches, case.evidence, case.roles, case.lost = {}, [], [], []
 
     def _drop(self, case: Case) -> None:
         for seq in case.evidence:

@@ -62,6 +62,7 @@ class Counters:
     raised: int = 0
     amended: int = 0
     retracted: int = 0
+    settings: int = 0
     snapshots: int = 0
     snapshot_failures: int = 0
     snapshot_seconds: float = 0.0
@@ -77,6 +78,7 @@ COUNTER_WORDS: Final[Mapping[str, str]] = {
     "raised": "Alerts told for the first time.",
     "amended": "Revisions told of standing alerts.",
     "retracted": "Revisions that retracted an alert.",
+    "settings": "Times other rules came into force.",
     "snapshots": "Snapshots written.",
     "snapshot_failures": "Snapshots that could not be written.",
 }

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 class Entry(Protocol):
     """One journal message. `seq`: its stream sequence. `ingest`: city time µs. `wall`: ns, receipt of its oldest record, 0 when
-    not known. `batch`: None is a tick."""
+    not known. `batch`: None is a tick, or with `content` a change of the configuration."""
 
     @property
     def seq(self) -> int: ...
@@ -35,6 +35,8 @@ class Entry(Protocol):
     def wall(self) -> int: ...
     @property
     def batch(self) -> pa.RecordBatch | None: ...
+    @property
+    def content(self) -> bytes: ...
 
 
 #: Reads one entry of the journal again. Raises Skippable when the journal no longer has it.

@@ -32,11 +32,13 @@ _HEAD: Final = len(MAGIC) + 32 + 8
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`seq`: the last journal entry that is in the state. `clock`: the journal clock then, µs."""
+    """`seq`: the last journal entry that is in the state. `clock`: the journal clock then, µs. `setting`: the entry that had put the
+    rules in force, 0 for none."""
 
     seq: int
     clock: int
     state: Mapping[str, Any]
+    setting: int = 0
 
 
 def plan_version(plan: Plan) -> str:
@@ -59,7 +61,7 @@ def encode(snapshot: Snapshot, plan: str) -> bytes:
         raise TypeError(f"a snapshot holds plain values and arrays of numbers, not {type(value).__name__}")
 
     _check_keys(snapshot.state)
-    tree = {"plan": plan, "seq": snapshot.seq, "clock": snapshot.clock, "state": snapshot.state}
+    tree = {"plan": plan, "seq": snapshot.seq, "clock": snapshot.clock, "setting": snapshot.setting, "state": snapshot.state}
     header = json.dumps(tree, default=plain, separators=(",", ":")).encode()
     body = io.BytesIO()
     body.write(len(header).to_bytes(8, "little") + header)
@@ -84,7 +86,19 @@ def decode(content: bytes, plan: str) -> Snapshot:
     tree = json.loads(content[_HEAD : _HEAD + size], object_hook=lambda found: arrays[found[_ARRAY]] if _ARRAY in found else found)
     if tree["plan"] != plan:
         raise ValueError(f"it was taken under other rules ({tree['plan']}, now {plan})")
-    return Snapshot(tree["seq"], tree["clock"], tree["state"])
+    return Snapshot(tree["seq"], tree["clock"], tree["state"], tree["setting"])
+
+
+def setting_of(path: Path) -> int | None:
+    """The journal entry that had put in force the rules a snapshot was taken under (0 for none); None when there is no snapshot that
+    says so. Whether the snapshot can be used is for `load` to say."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            header = file.read(int.from_bytes(head[-8:], "little"))
+        return int(json.loads(header)["setting"])
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError):
+        return None
 
 
 def save(path: Path, content: bytes) -> None:

@@ -140,7 +140,7 @@ class Builder:
                 self.role(when.of, layout.HEARD, index, watch, needs_place)
 
     def _rule_row(self, rule: RulePlan) -> dict[str, Any]:
-        row: dict[str, Any] = {"unless": len(self.unless)}
+        row: dict[str, Any] = {"unless": len(self.unless), "since": int(layout.LONG_AGO)}
         for active in rule.unless:
             assert isinstance(active, Active), "other exceptions are not for these kernels"
             self.unless.append((geometry.chord_limit(active.within), self._active(active)))

@@ -77,6 +77,12 @@ class Wording:
         self._timezone = timezone
         self._kept: OrderedDict[str, _Shown] = OrderedDict()
 
+    def adopt(self, name_place: Callable[[float, float], str], skew: Callable[[str], int]) -> None:
+        """Other places and feeds are in force. What was kept in words goes, because it is not there after a restart either."""
+        self._place = lru_cache(maxsize=4096)(name_place)
+        self._skew = skew
+        self._kept.clear()
+
     def needs(self, telling: Telling) -> tuple[int, ...]:
         """Events that must be looked up before `alert`."""
         kept = self._kept.get(telling.id)

@@ -21,6 +21,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.time import MINUTE
 
 from . import snapshots
+from .adopt import kinship
 from .assemble import Assembler, Context
 from .codebook import CodeBook
 from .columns import Columns
@@ -31,6 +32,7 @@ from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
 from .recent import Entry, Fetch, Recent
 from .saving import Saver
+from .setting import Configure, Setting
 from .telling import Teller
 from .wording import Telling, Wording
 
@@ -49,7 +51,8 @@ class Correlator:
     `fetch` reads an entry again (evidence that is no longer in memory). `published`: alert id -> newest revision already in the
     ALERTS stream. `corrects`: feeds whose records may update or cancel others (`corrections.correcting`), None for all.
     `skews`: feed -> µs an event time may be ahead. `snapshot`: the file, None for none. `live_from`: entries up to this stream
-    sequence are catch-up and do not count for latency.
+    sequence are catch-up and do not count for latency. `in_force`: the journal entry that brought the plan, and its version.
+    `configure`: reads entries that bring another one (`setting.py`); None where the journal has none.
     """
 
     def __init__(
@@ -67,12 +70,16 @@ class Correlator:
         live_from: int = 0,
         recent_bytes: int = 64 << 20,
         engine: Engine | None = None,
+        in_force: tuple[int, str] = (0, ""),
+        configure: Configure | None = None,
     ) -> None:
         self.seq = 0
         self.clock = 0
         self.counters = Counters()
         self.latency = Latency()
         self.live_from = live_from
+        self.setting = Setting(plan, name_place, corrects, skews or {}, *in_force)
+        self._configure = configure
         self._plan_version = snapshots.plan_version(plan)
         self._engine = engine if engine is not None else Engine(plan)
         self._codebook = CodeBook(self._engine, plan, skews)
@@ -178,6 +185,8 @@ class Correlator:
             Sample("snapshot_bytes", "gauge", "Size of the newest snapshot.", self.counters.snapshot_bytes),
             Sample("snapshot_duration_seconds", "gauge", "Time the newest snapshot took.", self.counters.snapshot_seconds),
             Sample("snapshot_pause_seconds", "gauge", "How long the newest snapshot held up the events.", self.counters.snapshot_pause),
+            Sample("rules", "gauge", "Rules in force.", len(self.setting.plan.rules)),
+            Sample("setting_sequence", "gauge", "Stream sequence of the entry that put them in force, 0 for none.", self.setting.entry),
             Sample("last_sequence", "gauge", "Stream sequence of the last entry taken in.", self.seq),
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
@@ -193,7 +202,9 @@ class Correlator:
         before, self.clock = self.clock, max(self.clock, entry.ingest)
         self.counters.entries += 1
         self._read = time.time_ns()
-        if entry.batch is None:
+        if entry.batch is None and entry.content:
+            await self._switch(entry, teller)
+        elif entry.batch is None:
             await self._apply(self._engine.tick(self.clock), entry.seq)
         else:
             await self._events(entry)
@@ -202,6 +213,31 @@ class Correlator:
             self._assembler.ledger.prune(self.clock)
             self._corrections.prune(self.clock)
         self.seq = entry.seq
+
+    async def _switch(self, entry: Entry, teller: Teller) -> None:
+        """The entry puts another setting in force: rules that are the same go on, what was changed of the others is told a last time.
+        What was decided before is put into the words of before."""
+        if self._configure is None:
+            raise Fatal(f"journal entry {entry.seq} puts other rules in force, and this correlator was not told how to read them")
+        setting = await self._configure(entry)
+        before, self.setting = self.setting, setting
+        if setting.version == before.version:
+            return
+        plan, same = setting.plan, kinship(before.plan, setting.plan).same
+        await teller.tell(self._assembler.leaving(same, self.clock), 0, self._read)
+        await teller.flush()
+        repairs = self._codebook.repairs
+        self._engine = self._engine.successor(plan)
+        self._codebook = CodeBook(self._engine, plan, setting.skews)
+        self._codebook.repairs = repairs
+        self._corrections.adopt(plan, setting.corrects)
+        self._assembler.adopt(plan, Context(self._corrections.root, self._engine.source_name), same)
+        self._wording.adopt(setting.name_place, self._codebook.skew)
+        self._plan_version = snapshots.plan_version(plan)
+        if self._saver is not None:
+            self._saver.version = self._plan_version
+        self.counters.settings += 1
+        log.info("journal entry %d: %d rules in force, %d of them as before", entry.seq, len(plan.rules), len(same))
 
     async def _events(self, entry: Entry) -> None:
         batch: pa.RecordBatch = entry.batch
@@ -262,7 +298,7 @@ class Correlator:
             "alerts": self._assembler.snapshot(),
             "corrections": self._corrections.snapshot(),
         }
-        return snapshots.Snapshot(self.seq, self.clock, state)
+        return snapshots.Snapshot(self.seq, self.clock, state, self.setting.entry)
 
 
 def cut(columns: Columns, start: int, stop: int) -> Columns:

@@ -149,14 +149,23 @@ class Health:
         self.feeds = {spec.name: FeedHealth(spec, clock) for spec in specs}
         self.clock = clock
 
+    def declare(self, specs: Iterable[FeedSpec]) -> None:
+        """Other feeds are declared, in this order; those that were there before go on counting."""
+        before, self.feeds = self.feeds, {}
+        for spec in specs:
+            health = self.feeds[spec.name] = before.get(spec.name) or FeedHealth(spec, self.clock)
+            health.spec = spec
+
     def items(self) -> list[dict[str, Any]]:
         return [feed.item() for feed in self.feeds.values()]
 
     def progress(self, feed: str, part: float) -> None:
-        self.feeds[feed].progress = part
+        if feed in self.feeds:  # a feed that is being stopped may still report
+            self.feeds[feed].progress = part
 
     def shed(self, feed: str, count: int) -> None:
-        self.feeds[feed].shed += count
+        if feed in self.feeds:
+            self.feeds[feed].shed += count
 
     def metrics(self, held: Mapping[str, int], dropped: Mapping[str, int]) -> str:
         """Prometheus text exposition 0.0.4. `held`: bytes in flight per feed. `dropped`: records that the quarantine's bounds

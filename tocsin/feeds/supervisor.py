@@ -34,10 +34,20 @@ class _Feed:
     sink: FeedSink
     health: FeedHealth
     backoff: Backoff
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Names of feeds: what a reload did."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    restarted: tuple[str, ...]
 
 
 class Supervisor:
-    """All feeds of the node. `run` ends when every feed has ended, and is cancelled to stop."""
+    """All feeds of the node. `run` ends when every feed has ended (`stay`: not even then), and is cancelled to stop."""
 
     def __init__(
         self,
@@ -49,16 +59,57 @@ class Supervisor:
         transport_of: TransportOf = make_transport,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        specs = tuple(specs)
-        self.health = Health(specs, shared.clock)
+        self.health = Health((), shared.clock)
         self._shared = shared
+        self._format_of = format_of
+        self._backoff = backoff
         self._context = replace(context, progress=self.health.progress, shed=self.health.shed)
         self._transport_of = transport_of
-        self._feeds = {}
+        self._feeds: dict[str, _Feed] = {}
+        self._memories: dict[str, Dedup] = {}  # of every feed there ever was: one that comes back knows its ids
+        self._group: asyncio.TaskGroup | None = None
+        specs = tuple(specs)
+        self.health.declare(specs)
         for spec in specs:
-            health = self.health.feeds[spec.name]
-            sink = FeedSink(spec, format_of(spec), shared, Dedup(), health)
-            self._feeds[spec.name] = _Feed(spec, sink, health, backoff())
+            self._add(spec)
+
+    def _add(self, spec: FeedSpec) -> None:
+        health, memory = self.health.feeds[spec.name], self._memories.setdefault(spec.name, Dedup())
+        sink = FeedSink(spec, self._format_of(spec), self._shared, memory, health)
+        self._feeds[spec.name] = _Feed(spec, sink, health, self._backoff())
+
+    async def reload(self, specs: Iterable[FeedSpec]) -> Changed:
+        """Other feeds are declared. Those that are declared as before do not notice; of the others only the changed ones are stopped
+        and begin again where they were, with the ids they know. Raises what making a format raises, before anything is stopped."""
+        wanted = {spec.name: spec for spec in specs}
+        for spec in wanted.values():
+            self._format_of(spec)
+        before = {name: _declared(feed.spec) for name, feed in self._feeds.items()}
+        changed = [name for name, spec in wanted.items() if name in before and _declared(spec) != before[name]]
+        removed = [name for name in before if name not in wanted]
+        added = [name for name in wanted if name not in before]
+        await asyncio.gather(*(self._stop(self._feeds[name]) for name in (*removed, *changed)))
+        self.health.declare(wanted.values())
+        kept = self._feeds
+        self._feeds = {}
+        for name, spec in wanted.items():
+            if name in added or name in changed:
+                self._add(spec)
+                self.health.feeds[name].ended, self.health.feeds[name].error = False, None
+                self._start(self._feeds[name])
+            else:
+                self._feeds[name] = kept[name]
+        return Changed(tuple(added), tuple(removed), tuple(changed))
+
+    async def _stop(self, feed: _Feed) -> None:
+        """Cancels a feed's transport. What it had handed over is written all the same (`pipeline.py`)."""
+        if feed.task is not None:
+            feed.task.cancel()
+            await asyncio.wait([feed.task])
+
+    def _start(self, feed: _Feed) -> None:
+        if self._group is not None:
+            feed.task = self._group.create_task(self._keep(feed), name=f"feed {feed.spec.name}")
 
     def remember(self, batch: pa.RecordBatch) -> None:
         """Before `run`: batches of the journal's tail, oldest first, so that what is known stays known after a restart."""
@@ -66,16 +117,19 @@ class Supervisor:
         if feed is not None:
             feed.sink.dedup.remember(batch, self._shared.clock.now())
 
-    async def run(self) -> None:
+    async def run(self, *, stay: bool = False) -> None:
         """Raises `Fatal` when going on would lose or falsify data; nothing else stops it."""
         cleaning = asyncio.create_task(self._purge())
         try:
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as self._group:
                 for feed in self._feeds.values():
-                    group.create_task(self._keep(feed), name=f"feed {feed.spec.name}")
+                    self._start(feed)
+                if stay:
+                    await asyncio.get_running_loop().create_future()
         except* Fatal as faults:
             raise faults.exceptions[0] from None
         finally:
+            self._group = None
             cleaning.cancel()
 
     async def retry(self, record: str) -> Receipt:
@@ -134,3 +188,8 @@ class Supervisor:
             except Retriable as fault:
                 log.warning("%s", fault)
             await asyncio.sleep(PURGE_EVERY)
+
+
+def _declared(spec: FeedSpec) -> FeedSpec:
+    """A feed without where it is written."""
+    return replace(spec, file="", line=0)

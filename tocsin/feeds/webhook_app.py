@@ -48,9 +48,10 @@ TITLES: Final = {
 RELAYED_BY: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desk:
-    """What answering needs. `declared`: every webhook feed of the city, also one that is not running now."""
+    """What answering needs. `declared`: every webhook feed of the city, also one that is not running now; it and `tokens` change with
+    the city."""
 
     hub: Hub
     declared: frozenset[str]

@@ -22,7 +22,8 @@ _INGEST_FIELD = pa.field("ingest_time", INSTANT)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One journal entry. `ingest`: city time µs; `wall`: ns, receipt of the oldest record; ticks have no batch and count 0."""
+    """One journal entry. `ingest`: city time µs; `wall`: ns, receipt of the oldest record; ticks have no batch and count 0.
+    `content`: of an entry that changes the configuration, as it was written."""
 
     seq: int
     subject: str
@@ -30,6 +31,7 @@ class Entry:
     wall: int
     batch: pa.RecordBatch | None
     count: int
+    content: bytes = b""
 
 
 def merge(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -79,7 +81,7 @@ def decode(seq: int, subject: str, headers: Mapping[str, str], payload: bytes) -
     if checksum(payload, ingest, count) != expected:
         raise Skippable(f"entry {seq} on {subject}: checksum {checksum(payload, ingest, count)} differs from {expected} as written")
     if not count:
-        return Entry(seq, subject, ingest, wall, None, 0)
+        return Entry(seq, subject, ingest, wall, None, 0, payload)
     try:
         batch = ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
     except (pa.ArrowException, StopIteration, OSError) as error:

@@ -114,6 +114,23 @@ async def fetch(journal: Journal, seq: int) -> Entry:
         raise
 
 
+async def newest_of(journal: Journal, subject: str) -> Entry | None:
+    """The newest entry of a subject of EVENTS. Raises as `fetch`."""
+    return await _one(journal, {"last_by_subj": subject})
+
+
+async def first_of(journal: Journal, subject: str) -> Entry | None:
+    """The oldest entry of a subject of EVENTS. Raises as `fetch`."""
+    return await _one(journal, {"seq": 1, "next_by_subj": subject})
+
+
+async def _one(journal: Journal, question: dict[str, object]) -> Entry | None:
+    reply = await _direct(journal, streams.EVENTS, question)
+    if reply is None:
+        return None
+    return decode(int(reply.headers["Nats-Sequence"]), reply.headers["Nats-Subject"], reply.headers, reply.data)
+
+
 async def last_seq(journal: Journal, stream: str = streams.EVENTS) -> int:
     """Stream sequence of the newest entry, 0 when there never was one."""
     return (await journal.state(stream)).last

@@ -190,7 +190,13 @@ export function decodeTimeline(item: Json): TimelineCounts {
 }
 
 export function decodeClock(item: Json): ClockFrame {
-  return { now: instant(item.now) ?? 0, speed: numberOrNull(item.speed) ?? 1, perMin: number(item.per_min), total: number(item.total) };
+  return {
+    now: instant(item.now) ?? 0,
+    speed: numberOrNull(item.speed) ?? 1,
+    perMin: number(item.per_min),
+    total: number(item.total),
+    config: number(item.config),
+  };
 }
 
 export function decodeStatus(item: Json): Status {
@@ -214,6 +220,7 @@ export function decodeStatus(item: Json): Status {
     alerts: { open: number(object(item.alerts).open), unacknowledged: number(object(item.alerts).unacknowledged) },
     feeds: { total: number(object(item.feeds).total), stale: number(object(item.feeds).stale) },
     version: text(item.version),
+    config: number(item.config),
   };
 }
 

@@ -1,7 +1,7 @@
 // The connection to the node: load once, then follow the stream; resume where it broke; say so when it is silent.
 import { signal } from '@preact/signals';
 import { decodeAlert, decodeClock, decodeEvent, decodeFeed, items } from '../api/decode';
-import { getAlerts, getEvents, getFeeds, getLayers, getStatus } from '../api/routes';
+import { getAlerts, getEvents, getFeeds, getLayers, getRules, getStatus } from '../api/routes';
 import { readStream, type Frame } from '../api/sse';
 import { isSilent, SILENT_MS } from '../model/clock';
 import * as store from './store';
@@ -62,6 +62,17 @@ export async function load(): Promise<void> {
     if (failed) throw failed.reason;
   } catch (error) {
     failure.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Other rules, feeds or layers are in force: what is shown of them is asked for again. Feeds come by themselves. */
+async function reconfigured(): Promise<void> {
+  try {
+    store.takeStatus(await getStatus(), performance.now());
+    store.layers.value = await getLayers();
+    if (store.rules.value !== null) store.rules.value = await getRules();
+  } catch (error) {
+    failure.value = error instanceof Error ? error.message : String(error); // loaded again when the stream opens next
   }
 }
 
@@ -128,5 +139,9 @@ function onFrame(frame: Frame, id: string): void {
     store.takeAlert(alert);
   } else if (frame.event === 'events') store.takeEvents(items(body).map(decodeEvent));
   else if (frame.event === 'feeds') store.feeds.value = items(body).map(decodeFeed);
-  else if (frame.event === 'clock') store.takeClock(decodeClock(body), performance.now());
+  else if (frame.event === 'clock') {
+    const before = store.config.value;
+    store.takeClock(decodeClock(body), performance.now());
+    if (before !== 0 && store.config.value !== before) void reconfigured();
+  }
 }

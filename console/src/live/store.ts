@@ -15,6 +15,8 @@ export const rules = signal<Rule[] | null>(null);
 /** Null until the node has said which there are. */
 export const layers = signal<MapLayer[] | null>(null);
 export const counters = signal({ perMin: 0, total: 0 });
+/** The node's configuration: another number means other rules, feeds or layers. */
+export const config = signal(0);
 export const reading = signal<ClockReading | null>(null);
 
 export const alerts = new Map<string, Alert>();
@@ -39,13 +41,15 @@ export function takeClock(frame: ClockFrame, wall: number): void {
   batch(() => {
     reading.value = { now: frame.now, speed: frame.speed, seenAt: wall };
     counters.value = { perMin: frame.perMin, total: frame.total };
+    config.value = frame.config;
   });
 }
 
 export function takeStatus(found: Status, wall: number): void {
   batch(() => {
     status.value = found;
-    takeClock({ now: found.clock.now, speed: found.clock.speed, perMin: found.events.perMin, total: found.events.total }, wall);
+    const { clock, events: counts } = found;
+    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config }, wall);
     tick(wall);
   });
 }

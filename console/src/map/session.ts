@@ -184,9 +184,20 @@ function paint(map: MapLibre, tiles: TileFile[]): void {
   }
 }
 
+/** The list the layers on each map came from: another list may mean other content under the same name. */
+const shownFrom = new WeakMap<MapLibre, MapLayer[] | null>();
+
+function forgetExtras(map: MapLibre): void {
+  const style = map.getStyle();
+  for (const one of style.layers) if ('source' in one && String(one.source).startsWith('layer:')) map.removeLayer(one.id);
+  for (const id of Object.keys(style.sources)) if (id.startsWith('layer:')) map.removeSource(id);
+}
+
 /** Layers switched on by the operator; loaded when first asked for. */
 async function extras(map: MapLibre): Promise<void> {
   const wanted = layersOn.value;
+  if (shownFrom.get(map) !== layers.value) forgetExtras(map);
+  shownFrom.set(map, layers.value);
   const colours = palette.value;
   for (const layer of layers.value ?? []) {
     if (layer.kind === 'tiles') continue;

@@ -165,6 +165,8 @@ export interface ClockFrame {
   speed: number;
   perMin: number;
   total: number;
+  /** Changes when other rules, feeds or layers are in force. */
+  config: number;
 }
 
 export interface Status {
@@ -177,4 +179,5 @@ export interface Status {
   alerts: { open: number; unacknowledged: number };
   feeds: { total: number; stale: number };
   version: string;
+  config: number;
 }

@@ -87,7 +87,7 @@ def decide(m, at):
             r = view(m, T_SET_RULES)[i]
             if event.value < r.threshold:
                 break
-            if holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
+            if p.time >= view(m, T_RULES)[r.rule].since and holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
                 decide_rule(m, r.rule, event)
     p.alive = 0
     meta[PENDING_LIVE] -= 1

@@ -59,7 +59,7 @@ SEARCH = _record("limit:f8 lane:i8 rank:i8 predicate:i8 circle:i8")
 CIRCLE = _record("angle:f8 reach:f8 level:i8 count:i8 x:f8 y:f8 z:f8")
 RULE = _record(
     "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
-    " thinned:i8 placed:i8 by_source:i8 fired:i8"
+    " thinned:i8 placed:i8 by_source:i8 fired:i8 since:i8"
 )
 LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
 STAGE = _record("threshold:f8 predicate:i8 channel:i8")

@@ -1,0 +1,40 @@
+"""Entries that put another configuration in force: found by what they are, read back with everything, and they move no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from journal_world import batch, entries, world
+
+from tocsin.journal.changes import append_change, first_change, newest_change
+from tocsin.kernel.fault import Skippable
+
+
+async def test_changes_are_found_among_events(tmp_path: Path) -> None:
+    async with world(tmp_path) as (_, journal, writer):
+        assert await newest_change(journal) is None and await first_change(journal) is None
+        await writer.append("f", batch(3), 1)
+        assert await append_change(journal, b"one") == 2
+        await writer.tick()
+        assert await append_change(journal, b"two" * 100_000) == 4
+        await writer.append("f", batch(3, 3), 1)
+        first, newest = await first_change(journal), await newest_change(journal)
+        assert first is not None and newest is not None
+        assert (first.seq, first.content, newest.seq, newest.content) == (2, b"one", 4, b"two" * 100_000)
+        read = await entries(journal)
+        assert [(entry.seq, entry.content[:3]) for entry in read] == [(1, b""), (2, b"one"), (3, b""), (4, b"two"), (5, b"")]
+        assert read[1] == first and first.batch is None and first.ingest == 0
+
+
+async def test_the_same_change_twice_is_two_entries(tmp_path: Path) -> None:
+    """There and back again is two changes."""
+    async with world(tmp_path) as (_, journal, _writer):
+        assert [await append_change(journal, content) for content in (b"a", b"b", b"a")] == [1, 2, 3]
+
+
+async def test_a_damaged_change_is_not_read(tmp_path: Path) -> None:
+    async with world(tmp_path) as (_, journal, _writer):
+        await journal.append("config", b"spoilt", {"T-Ingest": "0", "T-Wall": "0", "T-Count": "0", "T-Sum": "crc32:00000000"})
+        with pytest.raises(Skippable, match="checksum"):
+            await newest_change(journal)

@@ -1,0 +1,90 @@
+"""A city's configuration as one value: its YAML files as they were read, and the contents of its layer files by hash.
+
+This is what a journal entry keeps, so that everything that reads the journal knows which rules were in force at which entry. Map tiles
+and recordings are not part of it: they change no alert.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tocsin.kernel.fault import Fatal
+from tocsin.model.city import City
+
+from .load import Home, Report, read_city
+
+_FOLDERS: Final = ("feeds", "rules", "layers")
+_LARGEST: Final = 256 << 20  # bytes of texts that are unpacked at most
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """`texts`: file -> text. `layers`: layer file as the city names it -> sha256 of its content."""
+
+    texts: Mapping[str, str]
+    layers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """16 hex digits over everything in it."""
+        return hashlib.sha256(self._json()).hexdigest()[:16]
+
+    def encode(self) -> bytes:
+        """As a journal entry keeps it: JSON, deflated."""
+        return zlib.compress(self._json(), 6)
+
+    def _json(self) -> bytes:
+        return json.dumps({"texts": dict(self.texts), "layers": dict(self.layers)}, sort_keys=True, ensure_ascii=False).encode()
+
+    def read(self, root: Path, contents: Path | None = None) -> Report:
+        """The city of these texts. `root`: its directory, for everything that is not part of the bundle. `contents`: folder with the
+        contents of layer files by hash; None takes the layer files as they are now."""
+        pinned = {name: contents / digest for name, digest in self.layers.items()} if contents is not None else {}
+        with tempfile.TemporaryDirectory(prefix="tocsin-config-") as folder:
+            for name, text in self.texts.items():
+                path = Path(folder, name)
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(text.encode())
+            report = read_city(Path(folder), home=Home(root, pinned))
+        report.root = root
+        return report
+
+
+def decode(content: bytes) -> Bundle:
+    """Raises Fatal when it is not a bundle."""
+    try:
+        unpacker = zlib.decompressobj()
+        found: Any = json.loads(unpacker.decompress(content, _LARGEST))
+        return Bundle(found["texts"], found["layers"])
+    except (zlib.error, ValueError, KeyError, TypeError) as fault:
+        raise Fatal(f"a configuration that was put into the journal cannot be read: {type(fault).__name__}: {fault}") from None
+
+
+def texts_of(root: Path) -> dict[str, str]:
+    """Every YAML file that says what a node does, and what was learnt for its rules. Raises OSError, UnicodeDecodeError."""
+    files = [root / "city.yaml", *(path for folder in _FOLDERS for path in sorted((root / folder).glob("*.yaml")))]
+    files += sorted(path for path in root.glob("*.yaml") if path.name != "city.yaml")
+    files += sorted((root / "baselines").glob("*.csv"))
+    return {path.relative_to(root).as_posix(): path.read_bytes().decode() for path in files}
+
+
+def pinned(bundle: Bundle, city: City, contents: Path) -> Bundle:
+    """The bundle with the layer files of its city, whose contents are kept in this folder by hash. Raises OSError."""
+    contents.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home, layers = Home(city.root), {}
+    for layer in city.layers:
+        if layer.kind != "tiles":
+            body = layer.path.read_bytes()
+            digest = layers[home.name(layer.path)] = hashlib.sha256(body).hexdigest()
+            if not (contents / digest).exists():
+                beside = contents / f"{digest}.new"
+                beside.write_bytes(body)
+                beside.replace(contents / digest)
+    return Bundle(bundle.texts, layers)
