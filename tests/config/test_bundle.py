@@ -54,6 +54,7 @@ def test_the_same_city_comes_out(city: Path, tmp_path: Path) -> None:
     assert found is not None
     assert (found.plan, found.feeds, found.root, found.name) == (loaded.plan, loaded.feeds, loaded.root, loaded.name)
     points, tiles = found.layers
+    assert points.path.suffix == ".geojson"
     assert (points.path.parent, points.path.read_text(), tiles.path) == (contents, "{}", city / "t.pmtiles")
 
 
@@ -69,6 +70,10 @@ def test_every_byte_counts(city: Path, tmp_path: Path) -> None:
     (city / "deep" / "a.geojson").write_text("{}")
     (city / "rules" / "r.yaml").write_text(RULE)
     assert len({first, second, third}) == 3 and version() == first
+    (city / "baselines").mkdir()
+    (city / "baselines" / "calls.csv").write_text("learnt")
+    assert "baselines/calls.csv" in texts_of(city)
+    (city / "baselines" / "calls.csv").unlink()
     (city / "t.pmtiles").write_text("other tiles")
     assert version() == first
 

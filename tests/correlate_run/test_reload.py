@@ -163,6 +163,28 @@ async def test_a_rule_that_comes_back_goes_on_with_the_revisions_of_its_alert() 
     assert [alert.revision for alert in stream.alerts] == [1, 2]
 
 
+async def test_what_was_decided_before_is_said_in_the_words_of_before() -> None:
+    """An amendment waits while other places come into force: it still names the old ones, the next one the new."""
+    per = Per(30 * MINUTE, 300.0)
+    PLANS["old"] = PLANS["new"] = plan(smoke_match(per))
+
+    async def places(entry: Entry) -> Setting:
+        name = entry.content.decode()
+        return Setting(PLANS[name], lambda _lon, _lat: f"in the {name} place", entry=entry.seq, version=name)
+
+    journal = Journal().add(0, [smoke("a", 0)]).add(2, [smoke("b", 2, 20)]).rules("new").add(9, [smoke("c", 9, 20)])
+    running = Correlator(
+        PLANS["old"], journal.fetch, name_place=lambda _lon, _lat: "in the old place", in_force=(0, "old"), configure=places
+    )
+    stream = Stream()
+    await running.run(journal.read(), stream.publish, finish=True)
+    assert [(alert.count, alert.place) for alert in stream.alerts] == [
+        (1, "in the old place"),
+        (2, "in the old place"),
+        (3, "in the new place"),
+    ]
+
+
 async def test_equal_rules_change_nothing() -> None:
     journal = Journal().add(0, [smoke("a", 0)]).rules("A").add(1, [smoke("b", 1)])
     running = switching(journal)

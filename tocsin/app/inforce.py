@@ -63,7 +63,7 @@ async def put(journal: Journal, bundle: Bundle) -> tuple[int, bool]:
 def opened(entry: Entry, root: Path, layout: Layout) -> InForce:
     """The configuration of a journal entry. Raises Fatal when it cannot be had any more."""
     bundle = decode(entry.content)
-    lost = [name for name, digest in bundle.layers.items() if not (layout.contents / digest).is_file()]
+    lost = [name for name, file in bundle.files().items() if not (layout.contents / file).is_file()]
     if lost:
         raise Fatal(
             f"the configuration of journal entry {entry.seq} needs the layer file {lost[0]} as it was; it has gone from {layout.contents}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -40,13 +41,17 @@ class Bundle:
         """As a journal entry keeps it: JSON, deflated."""
         return zlib.compress(self._json(), 6)
 
+    def files(self) -> dict[str, str]:
+        """Layer file as the city names it -> name of the file that keeps its content."""
+        return {name: digest + Path(name).suffix for name, digest in self.layers.items()}
+
     def _json(self) -> bytes:
         return json.dumps({"texts": dict(self.texts), "layers": dict(self.layers)}, sort_keys=True, ensure_ascii=False).encode()
 
     def read(self, root: Path, contents: Path | None = None) -> Report:
         """The city of these texts. `root`: its directory, for everything that is not part of the bundle. `contents`: folder with the
         contents of layer files by hash; None takes the layer files as they are now."""
-        pinned = {name: contents / digest for name, digest in self.layers.items()} if contents is not None else {}
+        pinned = {name: contents / file for name, file in self.files().items()} if contents is not None else {}
         with tempfile.TemporaryDirectory(prefix="tocsin-config-") as folder:
             for name, text in self.texts.items():
                 path = Path(folder, name)
@@ -76,15 +81,29 @@ def texts_of(root: Path) -> dict[str, str]:
 
 
 def pinned(bundle: Bundle, city: City, contents: Path) -> Bundle:
-    """The bundle with the layer files of its city, whose contents are kept in this folder by hash. Raises OSError."""
+    """The bundle with the layer files of its city, whose contents are kept on disk in this folder by hash. Raises OSError."""
     contents.mkdir(mode=0o700, parents=True, exist_ok=True)
     home, layers = Home(city.root), {}
     for layer in city.layers:
         if layer.kind != "tiles":
             body = layer.path.read_bytes()
             digest = layers[home.name(layer.path)] = hashlib.sha256(body).hexdigest()
-            if not (contents / digest).exists():
-                beside = contents / f"{digest}.new"
-                beside.write_bytes(body)
-                beside.replace(contents / digest)
+            kept = contents / (digest + layer.path.suffix)
+            if not kept.exists():
+                _store(kept, body)
     return Bundle(bundle.texts, layers)
+
+
+def _store(path: Path, body: bytes) -> None:
+    """Whole or not at all, and on the disk when this returns: a journal entry is about to name it."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
