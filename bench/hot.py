@@ -46,7 +46,9 @@ def engine(name: str, plan: Any) -> Any:
     if name == "python":
         from bench.peers.plain import Plain
 
-        return Plain(plan)
+        from bench.peers.tables import rule_rows
+
+        return Plain(rule_rows(plan))
     if name == "polars":
         from bench.peers.pola import Pola
 
