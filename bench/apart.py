@@ -22,6 +22,10 @@ PILOT = 20  # the pilot run gets this part of the events
 START_LIMIT = 180.0  # seconds an engine may take until it is ready
 
 
+MICRO_BATCH = {"spark": 20_000}  # planning one takes it seconds, whatever is in it
+NO_BATCHES = {"flink"}
+
+
 class Failed(Exception):
     """The engine's program ended or took too long; the text says which, with the last lines it printed."""
 
@@ -51,7 +55,12 @@ def _hear(process: subprocess.Popen[str], word: str, limit: float, folder: Path)
 
 def _last_words(folder: Path) -> str:
     """The lines that say most of what the program and its engine printed."""
-    lines = [line for name in ("errors", "printed") if (folder / name).exists() for line in (folder / name).read_text(errors="replace").splitlines()]
+    lines = [
+        line
+        for name in ("errors", "printed")
+        if (folder / name).exists()
+        for line in (folder / name).read_text(errors="replace").splitlines()
+    ]
     telling = [line for line in lines if line.startswith("Caused by") or "Error: " in line or "Exception: " in line]
     return " / ".join((telling or lines)[-2:])[-400:]
 
@@ -94,28 +103,37 @@ def _measured(process: subprocess.Popen[str], folder: Path, peak: tree.Peak, eve
     _go(process)
     _hear(process, "", 60, folder)
     told = json.loads((folder / "result.json").read_text())
-    return Run(events, ready - began, cpu0, wall, cpu, ready_mb, peak.mb, told["batch_seconds"], np.load(folder / "answers.npy"), told.get("version", ""))
+    return Run(
+        events,
+        ready - began,
+        cpu0,
+        wall,
+        cpu,
+        ready_mb,
+        peak.mb,
+        told["batch_seconds"],
+        np.load(folder / "answers.npy"),
+        told.get("version", ""),
+    )
 
 
 def affordable(runs: list[Run], shared: int, batch: int, limit: float) -> int:
     """How many events the engine can be given within `limit` CPU seconds. After one run by its average, after two by the line through both,
     which leaves the start-up out. Whole batches; a second run has at least four times the first's events, so that there is a line."""
     first, last = runs[0], runs[-1]
-    fixed = 0.0
-    per_event = max(first.cpu, 1e-3) / first.events
-    least = 4 * first.events
-    if len(runs) > 1:
-        per_event = max((last.cpu - first.cpu) / (last.events - first.events), 1e-7)
-        fixed = max(first.cpu - per_event * first.events, 0.0)
-        least = 0
-    return min(shared, max(int((limit - fixed) / per_event) // batch * batch, least))
+    if len(runs) == 1:
+        per_event, least = max(first.cpu, 1e-3) / first.events, 4 * first.events
+    else:
+        per_event, least = max((last.cpu - first.cpu) / (last.events - first.events), 1e-7), 0
+    return min(shared, max(int(limit / per_event) // batch * batch, least))
 
 
 def measure(name: str, job: str, stream: Stream, batch: int, limit: float) -> tuple[dict[str, Any], np.ndarray]:
     """(row, sorted answers) of the longest run that ended in time. Raises Failed when not even the first did."""
+    asked, batch = batch, max(batch, MICRO_BATCH.get(name, 0))
     size = min(len(stream), max(batch, len(stream) // PILOT // batch * batch))
     runs = [run(name, job, stream.head(size), batch, 4 * limit + 60)]
-    note = ""
+    note = "record by record" if name in NO_BATCHES else f"micro-batches of {batch}" if batch != asked else ""
     for _ in range(2):
         most = affordable(runs, len(stream), batch, limit)
         if most < 2 * runs[-1].events:
@@ -123,9 +141,9 @@ def measure(name: str, job: str, stream: Stream, batch: int, limit: float) -> tu
         try:
             runs.append(run(name, job, stream.head(most), batch, 4 * limit + 60))
         except Failed as fault:
-            note = f"{most} events: {fault}"
+            note = f"{note} {most} events: {fault}".strip()
             break
-    return _row(name, job, batch, runs[0], runs[-1], note), runs[-1].keys
+    return _row(name, job, asked, runs[0], runs[-1], note), runs[-1].keys
 
 
 def _row(name: str, job: str, batch: int, pilot: Run, told: Run, note: str) -> dict[str, Any]:

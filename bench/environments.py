@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,10 +24,13 @@ def install(names: list[str]) -> None:
 
 def missing(name: str) -> str | None:
     """None when `name` can run, else the reason in words."""
-    if not (home() / name / "installed.lock").exists():
-        reason = home() / f"{name}.why"
-        return f"not installed: {reason.read_text().strip()}" if reason.exists() else "not installed: run scripts/bench_peers.sh"
-    return None
+    needed = {"nodered": "node", "flink": "java", "spark": "java"}.get(name)
+    if needed and shutil.which(needed) is None:
+        return f"needs {needed}, which is not on this machine"
+    if (home() / name / "installed.lock").exists():
+        return None
+    reason = home() / f"{name}.why"
+    return f"not installed: {reason.read_text().strip()}" if reason.exists() else "not installed: run scripts/bench_peers.sh"
 
 
 def command(name: str, folder: Path) -> list[str]:
@@ -37,4 +41,10 @@ def command(name: str, folder: Path) -> list[str]:
 
 def environment(name: str) -> dict[str, str]:
     """This process's environment, with the bench importable and nothing else of ours."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "BENCH_PEERS": str(home()), "PYTHONUNBUFFERED": "1", "PATHWAY_TELEMETRY_SERVER": "", "DO_NOT_TRACK": "1"}
+    return os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "BENCH_PEERS": str(home()),
+        "PYTHONUNBUFFERED": "1",
+        "PATHWAY_TELEMETRY_SERVER": "",
+        "DO_NOT_TRACK": "1",
+    }

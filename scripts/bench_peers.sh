@@ -33,17 +33,37 @@ nodered() {
     (cd "$where/nodered" && npm ci --silent --no-audit --no-fund --ignore-scripts) && cp "$where/nodered/package-lock.json" "$where/nodered/installed.lock"
 }
 
-current() { # installed from the lock file as it is now
-  case "$1" in nodered) cmp -s "$root/bench/peers/nodered/package-lock.json" "$where/nodered/installed.lock" ;; *) cmp -s "$root/requirements/peers-$1.lock" "$where/$1/installed.lock" ;; esac
+current() { # installed from the lock file as it is now, and nothing else is missing
+  case "$1" in
+  nodered) cmp -s "$root/bench/peers/nodered/package-lock.json" "$where/nodered/installed.lock" ;;
+  flink | spark) has java && cmp -s "$root/requirements/peers-$1.lock" "$where/$1/installed.lock" ;;
+  *) cmp -s "$root/requirements/peers-$1.lock" "$where/$1/installed.lock" ;;
+  esac
 }
 
+install() {
+  case "$1" in
+  bytewax | pathway) python_peer "$1" ;;
+  flink | spark) need_java && python_peer "$1" ;;
+  nodered) nodered ;;
+  esac
+}
+
+for name in "$@"; do
+  case "$name" in bytewax | pathway | nodered | flink | spark) ;; *) echo "unknown peer $name; known: bytewax pathway nodered flink spark" >&2 && exit 2 ;; esac
+done
 failed=""
 [ $# -gt 0 ] || set -- bytewax pathway nodered flink spark
 for name in "$@"; do
-  case "$name" in bytewax | pathway | nodered) ;; flink | spark) need_java || { failed="$failed $name"; continue; } ;; *) echo "unknown peer $name; known: bytewax pathway nodered flink spark" >&2; exit 2 ;; esac
-  if current "$name"; then echo "$name: installed"; continue; fi
+  if current "$name"; then continue; fi
   echo "$name: installing ..."
-  if [ "$name" = nodered ]; then nodered; else python_peer "$name"; fi || { echo "$name: could not be installed, see above" >&2; failed="$failed $name"; continue; }
-  echo "$name: installed"
+  if install "$name" 2>"$where/$name.log"; then
+    rm -f "$where/$name.why" "$where/$name.log"
+    echo "$name: installed"
+  else # the last line that is not a remark says most; bench.hot puts it into its table
+    grep -v -i "^warning" "$where/$name.log" | grep . | tail -n 1 >"$where/$name.why" || true
+    echo "$name: could not be installed: $(cat "$where/$name.why")" >&2
+    failed="$failed $name"
+  fi
 done
 [ -z "$failed" ]

@@ -7,6 +7,7 @@ Exact, and parallel by key as bytewax means it. A pending absence is decided by 
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections import defaultdict
@@ -130,7 +131,7 @@ def main() -> None:
     folder.ready()
     run_main(flow)
     folder.done()
-    seconds = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    seconds = [after - before for before, after in itertools.pairwise(asked)]
     folder.answer(found, seconds, version="bytewax " + metadata.version("bytewax"))
 
 

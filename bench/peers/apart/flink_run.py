@@ -40,7 +40,10 @@ def arrays(rows: list[tuple], kind_at: int) -> str:
         by_kind.setdefault(row[kind_at], []).append(row)
     cases = []
     for kind, some in sorted(by_kind.items()):
-        texts = (", ".join(f"{value!r}E0" if isinstance(value, float) and "e" not in repr(value) else repr(value) for value in row) for row in some)
+        texts = (
+            ", ".join(f"{value!r}E0" if isinstance(value, float) and "e" not in repr(value) else repr(value) for value in row)
+            for row in some
+        )
         cases.append(f"WHEN {kind} THEN ARRAY[{', '.join(f'ROW({text})' for text in texts)}]")
     return f"CASE kind {' '.join(cases)} END"
 
@@ -64,7 +67,9 @@ def views(env: TableEnvironment, floor: list[float]) -> None:
     low = " ".join(f"WHEN {kind} THEN {value!r}" for kind, value in enumerate(floor) if value < 1e300)
     low = re.sub(r"THEN (-?[\d.]+)(?= |$)", r"THEN \1E0", low)
     cells = ", ".join(f"CAST({CX.format(reach=1.01 * c)} AS INT) AS x{c}, CAST({CY.format(reach=1.01 * c)} AS INT) AS y{c}" for c in LEVELS)
-    env.execute_sql(f"CREATE VIEW seen AS SELECT seq, t, src, kind, v, lon, lat, COS(RADIANS(lat)) AS c, ts, {cells} FROM ev WHERE v >= CASE kind {low} END")
+    env.execute_sql(
+        f"CREATE VIEW seen AS SELECT seq, t, src, kind, v, lon, lat, COS(RADIANS(lat)) AS c, ts, {cells} FROM ev WHERE v >= CASE kind {low} END"
+    )
     nine = ", ".join(f"ROW({i}, {j})" for i in (-1, 0, 1) for j in (-1, 0, 1))
     for c in LEVELS:
         env.execute_sql(

@@ -168,10 +168,10 @@ class Query:
                         found = (*found, seq)
             return on, run, found
 
-        rules = pw.debug.table_from_rows(
-            pw.schema_from_types(rule=int, kind=int, high=float, low=float, n=int), list(self.rules["match"])
+        rules = pw.debug.table_from_rows(pw.schema_from_types(rule=int, kind=int, high=float, low=float, n=int), list(self.rules["match"]))
+        told = self.events.join(rules, left.kind == right.kind).select(
+            left.seq, left.src, left.v, right.rule, right.high, right.low, right.n
         )
-        told = self.events.join(rules, left.kind == right.kind).select(left.seq, left.src, left.v, right.rule, right.high, right.low, right.n)
         states = told.groupby(this.rule, this.src).reduce(this.rule, state=step(this.seq, this.v, this.high, this.low, this.n))
         found = states.select(this.rule, seq=pw.apply_with_type(lambda state: state[2], tuple[int, ...], this.state))
         return found.flatten(this.seq)
@@ -194,7 +194,9 @@ def main() -> None:
     folder.ready()
     pw.run(monitoring_level=pw.MonitoringLevel.NONE)
     folder.done()
-    folder.answer((pair for pair, n in standing.items() if n > 0 and pair[0] >= 0), source.seconds, version="Pathway " + metadata.version("pathway"))
+    folder.answer(
+        (pair for pair, n in standing.items() if n > 0 and pair[0] >= 0), source.seconds, version="Pathway " + metadata.version("pathway")
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from bench.peers.apart.folder import Folder
 from bench.peers.apart.sql import CX, CY, LEVELS, NEAR, pair_rows, widest
 
-PAIRS = "rule int, mine int, low double, other int, least double, r double, w bigint, k int"
+PAIRS = "rule int, mine int, low double, other int, least double, r double, w bigint, k int, cell int, strict int"
 FOUND = "rule int, seq bigint, src int, k int"
 BUCKETS = 8  # sources are kept in so many keys: one key a source would cost a call into Python for every event
 SENTINEL = 7_200_000_000  # µs after the last event
@@ -63,8 +64,6 @@ def session() -> SparkSession:
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.extraJavaOptions", "-Xss32m")
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.streaming.stateStore.providerClass", "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider")
-        .config("spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled", "true")
         .config("spark.sql.streaming.numRecentProgressUpdates", 100_000)
         .getOrCreate()
     )
@@ -79,42 +78,50 @@ class Query:
         read = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).option("latestFirst", "false")
         self.events = read.parquet(str(path))
         # filters are pushed below the watermark, so the event that ends it all has to pass them
-        low = "WHEN -1 THEN -1e300D " + " ".join(f"WHEN {kind} THEN {value!r}D" for kind, value in enumerate(folder.floor.tolist()) if value < 1e300)
+        low = "WHEN -1 THEN -1e300D " + " ".join(
+            f"WHEN {kind} THEN {value!r}D" for kind, value in enumerate(folder.floor.tolist()) if value < 1e300
+        )
         seen = self.events.withWatermark("ts", "0 seconds").where(f"v >= CASE kind {low} END")
         self.seen = seen.withColumn("c", f.expr("cos(radians(lat))"))
+        for cell in LEVELS:
+            for axis, text in (("x", CX), ("y", CY)):
+                exact = text.format(reach=1.01 * cell).replace("E0", "D")
+                self.seen = self.seen.withColumn(f"{axis}{cell}", f.expr(exact).cast("int"))
 
     def found(self) -> DataFrame:
+        """Few joins, because planning them again for every micro-batch costs more than running them."""
         parts = [self._match()] if self.rules["match"] else []
-        for cell in LEVELS:
-            for name in ("cluster", "sequence", "absence"):
-                rows = pair_rows(name, [row for row in self.rules[name] if int(row[-1]) == cell])
-                if rows:
-                    parts.append(self._joined(name, rows, cell))
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = whole.unionAll(part)
-        return whole
+        pairs = self._pairs("cluster", 0) + self._pairs("sequence", 1)
+        if pairs:
+            near = f"w.ts BETWEEN a.ts - interval {widest(pairs)} seconds AND a.ts AND w.t>=a.t-a.w AND w.seq+a.strict<=a.seq"
+            parts.append(self._joined(pairs, near, "inner").selectExpr("a.rule", "a.seq", "w.src", "a.k"))
+        alone = self._pairs("absence", 0)
+        if alone:
+            near = f"w.ts BETWEEN a.ts AND a.ts + interval {widest(alone)} seconds AND w.t>a.t AND w.t<=a.t+a.w"
+            parts.append(self._joined(alone, near, "leftOuter").where("w.seq IS NULL").selectExpr("a.rule", "a.seq", "0 AS src", "1 AS k"))
+        return reduce(DataFrame.unionAll, parts)
 
-    def _cells(self, reach: float) -> tuple[Column, Column]:
-        return tuple(f.expr(text.format(reach=reach).replace("E0", "D")).cast("int") for text in (CX, CY))
+    def _pairs(self, name: str, strict: int) -> list[tuple]:
+        """Rules as rows of PAIRS. `strict`: the anchor does not count for itself; only a cluster counts sources."""
+        rows = self.rules[name]
+        pairs = zip(pair_rows(name, rows), (int(row[-1]) for row in rows), strict=True)
+        return [(*pair[:-1], max(pair[-1], 1), cell, strict) for pair, cell in pairs]
 
-    def _joined(self, name: str, rows: list[tuple], cell: int) -> DataFrame:
-        x, y = self._cells(1.01 * cell)
-        cells = self.seen.withColumn("x", x).withColumn("y", y)
+    def _joined(self, rows: list[tuple], near: str, how: str) -> DataFrame:
+        """Anchors (events with each rule they are asked of) joined with the events of the other kind in the 3 x 3 cells around, on both levels."""
         rules = f.broadcast(self.spark.createDataFrame(rows, PAIRS))
-        anchors = cells.join(rules, (cells.kind == rules.mine) & (cells.v >= rules.low)).alias("a")
-        nine = f.explode(f.expr("array(" + ", ".join(f"struct({i} AS dx, {j} AS dy)" for i in (-1, 0, 1) for j in (-1, 0, 1)) + ")"))
-        around = cells.withColumn("o", nine).withColumn("x", f.expr("x + o.dx")).withColumn("y", f.expr("y + o.dy")).alias("w")
-        span = f"interval {widest(rows)} seconds"
-        on = f"a.other=w.kind AND a.x=w.x AND a.y=w.y AND w.v>=a.least AND {NEAR.format(r='a.r').replace('E0', 'D')} AND "
-        before = f"w.ts BETWEEN a.ts - {span} AND a.ts AND w.t>=a.t-a.w AND w.seq"
-        if name == "cluster":
-            return anchors.join(around, f.expr(f"{on} {before}<=a.seq")).selectExpr("a.rule", "a.seq", "w.src", "a.k")
-        if name == "sequence":
-            return anchors.join(around, f.expr(f"{on} {before}<a.seq")).selectExpr("a.rule", "a.seq", "0 AS src", "1 AS k")
-        later = f"w.ts BETWEEN a.ts AND a.ts + {span} AND w.t>a.t AND w.t<=a.t+a.w"
-        alone = anchors.join(around, f.expr(f"{on} {later}"), "leftOuter").where("w.seq IS NULL")
-        return alone.selectExpr("a.rule", "a.seq", "0 AS src", "1 AS k")
+        anchors = self.seen.join(rules, (self.seen.kind == rules.mine) & (self.seen.v >= rules.low))
+        x, y = (f"CASE cell WHEN 500 THEN {axis}500 ELSE {axis}2000 END" for axis in "xy")
+        anchors = anchors.withColumn("x", f.expr(x)).withColumn("y", f.expr(y)).alias("a")
+        cells = (f"struct({c} AS cell, x{c}+{i} AS x, y{c}+{j} AS y)" for c in LEVELS for i in (-1, 0, 1) for j in (-1, 0, 1))
+        around = self.seen.withColumn("o", f.explode(f.expr(f"array({', '.join(cells)})"))).alias("w")
+        return anchors.join(
+            around,
+            f.expr(
+                f"a.other=w.kind AND a.cell=w.o.cell AND a.x=w.o.x AND a.y=w.o.y AND w.v>=a.least AND {NEAR.format(r='a.r').replace('E0', 'D')} AND {near}"
+            ),
+            how,
+        )
 
     def _match(self) -> DataFrame:
         per_kind: dict[int, list[tuple]] = {}
@@ -145,6 +152,7 @@ class Query:
 def main() -> None:
     folder = Folder(Path(sys.argv[1]))
     path = write_files(folder)
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # its Python workers run in this environment too
     spark = session()
     spark.sparkContext.setLogLevel("ERROR")
     answers: set[tuple[int, int]] = set()
