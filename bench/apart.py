@@ -132,14 +132,14 @@ def measure(name: str, job: str, stream: Stream, batch: int, limit: float) -> tu
     """(row, sorted answers) of the longest run that ended in time. Raises Failed when not even the first did."""
     asked, batch = batch, max(batch, MICRO_BATCH.get(name, 0))
     size = min(len(stream), max(batch, len(stream) // PILOT // batch * batch))
-    runs = [run(name, job, stream.head(size), batch, 4 * limit + 60)]
+    runs = [run(name, job, stream.head(size), batch, 6 * limit + 180)]
     note = "record by record" if name in NO_BATCHES else f"micro-batches of {batch}" if batch != asked else ""
     for _ in range(2):
         most = affordable(runs, len(stream), batch, limit)
         if most < 2 * runs[-1].events:
             break
         try:
-            runs.append(run(name, job, stream.head(most), batch, 4 * limit + 60))
+            runs.append(run(name, job, stream.head(most), batch, 6 * limit + 180))
         except Failed as fault:
             note = f"{note} {most} events: {fault}".strip()
             break
