@@ -16,6 +16,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,10 @@ def options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", default=",".join(INSIDE), help=f"of {', '.join(PEERS)}; all; empty for none")
     parser.add_argument("--no-install", action="store_true", help="report engines that are not there as missing instead of installing them")
     parser.add_argument("--no-own", action="store_true", help="only the comparison")
-    parser.add_argument("--events", type=float, default=None, help="events of the own part (default 5e6; quick 3e5)")
+    parser.add_argument("--events", type=float, default=None, help="events of the own part (default 5e6; quick 2e5)")
     parser.add_argument("--compare-events", type=float, default=None, help="events of the comparison (default 1e6; quick 2e5)")
     parser.add_argument("--batches", default=None, help="default 100,1000,10000; quick 1000")
-    parser.add_argument("--limit", type=float, default=None, help="CPU seconds a peer may take per job (default 60; quick 1)")
+    parser.add_argument("--limit", type=float, default=None, help="CPU seconds a peer may take per job (default 60; quick 0.7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--out", type=Path, default=None, help="also write the JSON object to this file; bench.plot draws it")
     a = parser.parse_args(argv)
@@ -119,10 +120,10 @@ def options(argv: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"unknown job {wrong[0]}; known: {', '.join(jobs.NAMES)}, mixed-N, density-P with P of {', '.join(map(str, jobs.DENSITIES))}, plots"
         )
-    a.events = int(a.events or (3e5 if a.quick else 5e6))
+    a.events = int(a.events or (2e5 if a.quick else 5e6))
     a.compare_events = int(a.compare_events or (2e5 if a.quick else 1e6))
     a.batches = [int(b) for b in (a.batches or ("1000" if a.quick else "100,1000,10000")).split(",")]
-    a.limit = a.limit or (1 if a.quick else 60)
+    a.limit = a.limit or (0.7 if a.quick else 60)
     return a
 
 
@@ -134,39 +135,34 @@ def missing(a: argparse.Namespace) -> dict[str, str]:
     return {name: f"missing: {reason}" for name in outside if (reason := environments.missing(name))}
 
 
-def measured(a: argparse.Namespace) -> list[dict[str, Any]]:
+def measured(a: argparse.Namespace) -> Iterator[list[dict[str, Any]]]:
+    """The rows of one job after the other."""
     gone = missing(a)
     stream = generate(a.events, a.events / 1389)
     ordered = in_order(generate(a.compare_events, a.compare_events / 1389)) if a.peers else stream
-    rows: list[dict[str, Any]] = []
     for job in a.jobs:
         print(f"{job} ...", file=sys.stderr, flush=True)
         large = job == f"mixed-{SCALE}"
         batches = [1000] if large else a.batches
-        if a.peers:
-            for batch in batches:
-                rows += compare(job, ordered, batch, a.peers, a.limit, gone)
+        rows = [row for batch in batches for row in compare(job, ordered, batch, a.peers, a.limit, gone)] if a.peers else []
         if not a.no_own:
             rows += own(job, stream.head(100_000 if a.quick else 1_000_000) if large else stream, batches)
-    return rows
+        yield rows
 
 
 def main(argv: list[str] | None = None) -> int:
     a = options(argv)
     here = machine()
     print(f"{here['cpu']}, {here['cores']} cores, load {here['load']}, Python {here['python']}, {here['date']}", flush=True)
-    began = time.monotonic()
-    rows = measured(a)
-    told = {
-        "machine": here,
-        "seconds": round(time.monotonic() - began),
-        "command": "python -m bench.hot " + " ".join(argv or sys.argv[1:]),
-        "rows": rows,
-    }
+    began, command = time.monotonic(), "python -m bench.hot " + " ".join(sys.argv[1:] if argv is None else argv)
+    rows: list[dict[str, Any]] = []
+    for some in measured(a):
+        rows += some
+        if a.out:  # after every job: a run of hours that is cut short leaves what it has
+            told = {"machine": here, "seconds": round(time.monotonic() - began), "command": command, "rows": rows}
+            a.out.write_text(json.dumps(told, indent=1) + "\n")
     print(report.show(rows))
     print("\n" + report.factors(rows))
-    if a.out:
-        a.out.write_text(json.dumps(told, indent=1) + "\n")
     if a.json:
         print(json.dumps({"machine": here, "rows": rows}))
     return 0 if all(row["answers_equal"] is not False for row in rows) else 1
