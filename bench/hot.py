@@ -50,8 +50,8 @@ def asked(name: str, job: str, batch: int) -> str | None:
     return None
 
 
-def peer(name: str, job: str, stream: Stream, batch: int, limit: float) -> dict[str, Any]:
-    """A peer's row, its answers compared with ours on the events it got through."""
+def peer(name: str, job: str, stream: Stream, batch: int, limit: float, known: dict[int, np.ndarray]) -> dict[str, Any]:
+    """A peer's row, its answers compared with ours on the events it got through. `known`: our answers by number of events, filled here."""
     try:
         if name in INSIDE:
             row, theirs = measure(name, job, 0, stream, batch, limit)
@@ -59,17 +59,20 @@ def peer(name: str, job: str, stream: Stream, batch: int, limit: float) -> dict[
             row, theirs = apart.measure(name, job, stream, batch, limit)
     except apart.Failed as fault:
         return report.without(name, job, len(jobs.operators(job)), batch, f"failed: {fault}")
-    _, ours = measure("tocsin", job, 0, stream.head(row["events"]), 1000)
-    return {**row, "answers_equal": bool(np.array_equal(ours, theirs))}
+    done = row["events"]
+    if done not in known:
+        _, known[done] = measure("tocsin", job, 0, stream.head(done), batch)
+    return {**row, "answers_equal": bool(np.array_equal(known[done], theirs))}
 
 
 def compare(job: str, stream: Stream, batch: int, peers: list[str], limit: float, gone: dict[str, str]) -> list[dict[str, Any]]:
     """Peers first, each as far as it gets; then ours on the longest prefix, and on each peer's prefix to compare answers."""
-    rows = []
+    rows: list[dict[str, Any]] = []
+    known: dict[int, np.ndarray] = {}
     for name in peers:
         reason = gone.get(name, asked(name, job, batch))
         if reason is None:
-            rows.append(peer(name, job, stream, batch, limit))
+            rows.append(peer(name, job, stream, batch, limit, known))
         elif reason:
             rows.append(report.without(name, job, len(jobs.operators(job)), batch, reason))
         if rows and rows[-1]["engine"] == name:

@@ -83,7 +83,7 @@ def test_an_engine_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, how: str
 
 def test_a_failed_peer_is_a_row_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     as_engine(monkeypatch, "dies")
-    row = hot.peer("bytewax", "cluster", stream(500), 100, 1.0)
+    row = hot.peer("bytewax", "cluster", stream(500), 100, 1.0, {})
     assert row["events"] == 0
     assert "no such thing" in row["note"]
     assert "no such thing" in report.show([row])
@@ -122,7 +122,7 @@ def test_wrong_answers_are_told_and_fail_the_run(monkeypatch: pytest.MonkeyPatch
     as_engine(monkeypatch, "well")
     honest = apart.run
     monkeypatch.setattr(apart, "run", lambda *a: (done := honest(*a), setattr(done, "keys", done.keys[:-1]))[0])
-    row = hot.peer("bytewax", "cluster", stream(), 1000, 30.0)
+    row = hot.peer("bytewax", "cluster", stream(), 1000, 30.0, {})
     assert row["answers_equal"] is False
     assert "NO" in report.show([row])
 
