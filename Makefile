@@ -1,7 +1,7 @@
 # Two commands are all a newcomer needs: `make demo` and `make test`. Everything else is below.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check bench soak lock clean test-tools docs
+.PHONY: help demo test setup check bench bench-peers soak lock clean test-tools docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,13 @@ bench: setup $(STAMP)/bench ## the figures of docs/benchmarks, on this machine
 	$(BIN)/python -m bench.hot
 	$(BIN)/python -m bench.pipeline
 
+RESULT := docs/benchmarks/peers-$(shell date +%F)
+bench-peers: setup $(STAMP)/bench ## beside bytewax, Pathway, Node-RED, Flink and Spark as well (installs some 3 GB into .peers, takes hours): a page with pictures
+	sh scripts/bench_peers.sh || echo "those that are missing will be rows that say why"
+	$(BIN)/python -m bench.hot --peers all --jobs cluster,dense,plots --batches 1000 --no-install --no-own --out $(RESULT).json
+	$(BIN)/python -m bench.plot $(RESULT).json
+	$(BIN)/python -m bench.report $(RESULT).json
+
 soak: setup test-tools ## the long tests
 	$(BIN)/python -m pytest -m soak --override-ini addopts=""
 
@@ -41,7 +48,7 @@ lock: ## pin requirements/*.in again
 	sh scripts/lock.sh
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) $(STAMP) console/node_modules console/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(STAMP) console/node_modules console/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .peers
 
 # ---- steps, each done once until its inputs change ----
 $(BIN)/python:

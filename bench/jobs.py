@@ -7,6 +7,7 @@
 | dense | the same with every event passing | 40 |
 | sequence | A then B within 1 km and 10 min | 10 |
 | absence | A and no B within 500 m in 5 min | 10 |
+| density-P | cluster with the threshold lowered until about P percent of the events pass | 40 |
 | mixed-N | 35 % threshold, 30 % cluster, 20 % sequence, 15 % absence, random kinds, thresholds, radii and windows | N |
 
 No rule thins its alerts (`per`), so that every completed match is an answer that can be compared.
@@ -16,12 +17,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.stream import LAT0, LON0
+from bench.stream import KINDS, LAT0, LON0, Stream
 from tocsin.model.plan import Absence, AlertSpec, Cluster, Match, Operator, Plan, RulePlan, Sequence, Step
 from tocsin.model.predicate import Compare, Selector
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 NAMES = ("threshold", "cluster", "sequence", "absence", "dense", "mixed-100", "mixed-1000", "mixed-10000")
+
+#: Threshold by percent of events that pass; None lets every event through. `passing` counts what really passes.
+DENSITIES: dict[int, float | None] = {3: 3.0, 10: 1.4, 30: 0.6, 100: None}
+PLOTTED = ("density-3", "density-10", "density-30", "density-100", "mixed-1", "mixed-10", "mixed-100", "mixed-1000", "mixed-10000")
+
+
+def known(job: str) -> bool:
+    name, _, number = job.rpartition("-")
+    if name == "mixed":
+        return number.isdigit() and int(number) > 0
+    return job in NAMES or (name == "density" and number.isdigit() and int(number) in DENSITIES)
+
+
+def passing(job: str, stream: Stream) -> float:
+    """Share of the stream's events that the rules of a cluster job look at."""
+    selectors = [operator.of for operator in operators(job) if isinstance(operator, Cluster)]
+    lowest = {int(of.kind.removeprefix("kind.")): -np.inf if of.at_least is None else of.at_least for of in selectors}
+    return float(np.mean(stream.value >= np.array([lowest.get(kind, np.inf) for kind in range(KINDS)])[stream.kind]))
 
 
 def at_least(kind: int, value: float | None) -> Selector:
@@ -49,6 +68,9 @@ def operators(job: str) -> list[Operator]:
             return [Sequence(at_least(i, 3.0), (Step(at_least(10 + i, 3.0), 1000.0, 10 * MINUTE),)) for i in range(10)]
         case "absence":
             return [Absence(at_least(i, 4.0), at_least(20 + i, 2.0), 500.0, 5 * MINUTE) for i in range(10)]
+    if job.startswith("density-"):
+        low = DENSITIES[int(job.removeprefix("density-"))]
+        return [Cluster(at_least(kind, low), 500.0, 5 * MINUTE, sources=3) for kind in range(40)]
     return mixed(int(job.removeprefix("mixed-")))
 
 

@@ -1,4 +1,4 @@
-"""Plain Python: a dictionary of deques as a grid, event by event."""
+"""Plain Python: a dictionary of deques as a grid, event by event. Also the operator inside bytewax, so it needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -8,25 +8,17 @@ from collections.abc import Iterator
 
 from bench.peers import Answer
 from bench.stream import LAT0, LON0, METRES_PER_DEGREE, Stream
-from tocsin.model.plan import Absence, Cluster, Match, Plan, Sequence
-from tocsin.model.predicate import Selector
 
 KX = METRES_PER_DEGREE * math.cos(math.radians(LAT0))
 Entry = tuple[int, float, float, float, int, float]  # time, lon, lat, cosine, source, value
 
 
-def kind_of(selector: Selector) -> int:
-    return int(selector.kind.removeprefix("kind."))
-
-
-def lowest(selector: Selector) -> float:
-    return -math.inf if selector.at_least is None else selector.at_least
-
-
 class Plain:
+    """Rules as rows (`bench.peers.tables.rule_rows`), all of a job's or some of them."""
+
     name = "python"
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, rows: dict[str, list[tuple]]) -> None:
         self.answers: Answer = set()
         self.runs: dict[tuple[int, int], tuple[bool, int]] = {}
         self.grids: dict[float, dict[tuple[int, int, int], deque[Entry]]] = {}
@@ -37,32 +29,21 @@ class Plain:
         self.store: dict[int, dict[float, float]] = defaultdict(dict)
         self.pending: dict[int, deque] = defaultdict(deque)
         self.span = 0
-        for number, rule in enumerate(plan.rules):
-            self._add(number, rule.when)
+        for number, kind, on_at, off_at, samples in rows.get("match", ()):
+            self.match[kind].append((number, on_at, off_at, samples))
+        for number, kind, low, within, during, wanted, cell in rows.get("cluster", ()):
+            self.cluster[kind].append((number, low, within, during, wanted))
+            self._keep(kind, low, cell, during)
+        for number, ka, la, kb, lb, within, gap, cell in rows.get("sequence", ()):
+            self.later[kb].append((number, lb, ka, la, within, gap))
+            self._keep(ka, la, cell, gap)
+        for number, ka, la, kb, lb, within, during, cell in rows.get("absence", ()):
+            self.start[ka].append((number, la, kb, lb, within, during))
+            self._keep(kb, lb, cell, during)
 
-    def _add(self, number: int, rule: object) -> None:
-        if isinstance(rule, Match):
-            self.match[kind_of(rule.of)].append((number, rule.of.at_least, rule.until.where.constant, rule.samples))
-        elif isinstance(rule, Cluster):
-            self.cluster[kind_of(rule.of)].append((number, lowest(rule.of), rule.within, rule.during, rule.sources))
-            self._keep(rule.of, rule.within, rule.during)
-        elif isinstance(rule, Sequence):
-            step = rule.then[0]
-            self.later[kind_of(step.of)].append(
-                (number, lowest(step.of), kind_of(rule.first), lowest(rule.first), step.within, step.max_gap)
-            )
-            self._keep(rule.first, step.within, step.max_gap)
-        elif isinstance(rule, Absence):
-            self.start[kind_of(rule.after)].append(
-                (number, lowest(rule.after), kind_of(rule.expected), lowest(rule.expected), rule.within, rule.during)
-            )
-            self._keep(rule.expected, rule.within, rule.during)
-
-    def _keep(self, selector: Selector, within: float, span: int) -> None:
-        cell = 500.0 if within <= 500 else 2000.0
+    def _keep(self, kind: int, low: float, cell: float, span: int) -> None:
         self.grids.setdefault(cell, defaultdict(deque))
-        kind = kind_of(selector)
-        self.store[kind][cell] = min(self.store[kind].get(cell, math.inf), lowest(selector))
+        self.store[kind][cell] = min(self.store[kind].get(cell, math.inf), low)
         self.span = max(self.span, span)
 
     def _near(self, kind: int, low: float, at: Entry, within: float, since: int, until: int) -> Iterator[Entry]:
@@ -86,12 +67,15 @@ class Plain:
     def push(self, stream: Stream, start: int, stop: int) -> None:
         part = slice(start, stop)
         columns = (stream.time, stream.kind, stream.source, stream.lon, stream.lat, stream.value)
-        for position, (time, kind, source, lon, lat, value) in enumerate(zip(*(c[part].tolist() for c in columns), strict=True), start):
-            self._due(time)
-            if kind in self.match:
-                self._matches(position, kind, source, value)
-            entry = (time, lon, lat, math.cos(math.radians(lat)), source, value)
-            self._spatial(position, kind, entry)
+        for position, event in enumerate(zip(*(c[part].tolist() for c in columns), strict=True), start):
+            self.event(position, *event)
+
+    def event(self, position: int, time: int, kind: int, source: int, lon: float, lat: float, value: float) -> None:
+        """One event; what it completes is added to `answers`."""
+        self._due(time)
+        if kind in self.match:
+            self._matches(position, kind, source, value)
+        self._spatial(position, kind, (time, lon, lat, math.cos(math.radians(lat)), source, value))
 
     def _matches(self, position: int, kind: int, source: int, value: float) -> None:
         for number, on_at, off_at, samples in self.match[kind]:

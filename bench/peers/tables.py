@@ -6,13 +6,21 @@ import math
 
 import numpy as np
 
-from bench.peers.plain import kind_of, lowest
 from bench.stream import LAT0, LON0, METRES_PER_DEGREE, Stream
 from tocsin.model.plan import Absence, Cluster, Match, Plan, Sequence
+from tocsin.model.predicate import Selector
 
 LEVELS = (500.0, 2000.0)
 KX = METRES_PER_DEGREE * math.cos(math.radians(LAT0))
 LOW = -1e300
+
+
+def kind_of(selector: Selector) -> int:
+    return int(selector.kind.removeprefix("kind."))
+
+
+def lowest(selector: Selector) -> float:
+    return LOW if selector.at_least is None else selector.at_least
 
 
 def level(within: float) -> float:
@@ -27,8 +35,7 @@ def rule_rows(plan: Plan) -> dict[str, list[tuple]]:
         if isinstance(op, Match):
             rows["match"].append((number, kind_of(op.of), op.of.at_least, op.until.where.constant, op.samples))
         elif isinstance(op, Cluster):
-            low = max(lowest(op.of), LOW)
-            rows["cluster"].append((number, kind_of(op.of), low, op.within, op.during, op.sources, level(op.within)))
+            rows["cluster"].append((number, kind_of(op.of), lowest(op.of), op.within, op.during, op.sources, level(op.within)))
         elif isinstance(op, Sequence):
             step = op.then[0]
             ends = (kind_of(op.first), lowest(op.first), kind_of(step.of), lowest(step.of))

@@ -1,0 +1,111 @@
+"""Rows of bench.hot as tables people read, and as a Markdown page: `python -m bench.report RESULT.json [PAGE.md]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.machine import rate, table
+
+WORDS = {True: "yes", False: "NO", None: "-"}
+
+
+def without(engine: str, job: str, rules: int, batch: int, reason: str) -> dict[str, Any]:
+    """The row of an engine that gave no figures."""
+    nothing = dict.fromkeys(("cpu_events_per_s", "wall_events_per_s", "p50_ms", "p99_ms", "answers_equal", "rss_mb", "peak_mb"))
+    return {
+        "job": job,
+        "engine": engine,
+        "rules": rules,
+        "batch": batch,
+        "events": 0,
+        "answers": 0,
+        "dropped": 0,
+        **nothing,
+        "note": reason,
+    }
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else rate(value)
+
+
+def _plain(value: Any) -> Any:
+    return "-" if value is None else value
+
+
+def best_rate(row: dict[str, Any]) -> float:
+    """The rate a comparison takes: of an engine with a long start-up its marginal one, which leaves the start-up out."""
+    return max(row["cpu_events_per_s"] or 0, row.get("marginal_cpu_events_per_s") or 0)
+
+
+def show(rows: list[dict[str, Any]]) -> str:
+    head = ("job", "engine", "rules", "batch", "events", "CPU events/s", "marginal", "wall events/s", "p50 ms", "p99 ms", "answers", "equal",
+            "dropped", "MB", "peak MB", "start s", "note")  # fmt: skip
+    body = [
+        (r["job"], r["engine"], r["rules"], r["batch"], r["events"] or "-", _figure(r["cpu_events_per_s"]), _figure(r.get("marginal_cpu_events_per_s")),
+         _figure(r["wall_events_per_s"]), _plain(r["p50_ms"]), _plain(r["p99_ms"]), r["answers"] if r["events"] else "-", WORDS[r["answers_equal"]],
+         r["dropped"] if r["events"] else "-", _plain(r["rss_mb"]), _plain(r["peak_mb"]), _plain(r.get("start_s")), r.get("note", ""))
+        for r in rows
+    ]  # fmt: skip
+    return table(head, body)
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row in short, while the run goes on."""
+    if not row["events"]:
+        return f"{row['engine']} {row['batch']}: {row['note']}"
+    return f"{row['engine']} {row['batch']}: {row['events']} events, {rate(best_rate(row))}/s CPU, answers equal: {WORDS[row['answers_equal']]} {row.get('note', '')}"
+
+
+def factors(rows: list[dict[str, Any]]) -> str:
+    """Ours against the best peer, per job and batch size, on the same events; the start-up of the peers is left out."""
+    lines = []
+    for r in rows:
+        if r["engine"] == "tocsin" and "late" not in r["job"]:
+            rivals = [o for o in rows if o["engine"] != "tocsin" and (o["job"], o["batch"]) == (r["job"], r["batch"]) and o["events"]]
+            if rivals:
+                best = max(rivals, key=best_rate)
+                lines.append((r["job"], r["batch"], f"{r['cpu_events_per_s'] / best_rate(best):.1f}x", best["engine"]))
+    return table(("job", "batch", "ours against the best peer", "which is"), lines) if lines else ""
+
+
+def page(told: dict[str, Any], name: str) -> str:
+    """The result as a page of docs/benchmarks, with the pictures that bench.plot draws beside it."""
+    here, rows = told["machine"], told["rows"]
+    versions = sorted({row["version"] for row in rows if row.get("version")})
+    return f"""# {here["date"]}: all engines, {here["cores"]} cores
+
+{here["cpu"]}, {here["cores"]} cores, {here["memory_gb"]} GB, Linux {here["kernel"]}, Python {here["python"]}, load {here["load"]} at the start.
+`{told["command"]}`, {told["seconds"]} s. {", ".join(versions)}; Polars and DuckDB as in `requirements/bench.lock`.
+What is compared, what is not, and what the columns mean: [README](README.md). This page is written by `bench.report`.
+
+## Ours against the best peer of each job
+{factors(rows)}
+
+## Rules and density
+![Rules against events per CPU second]({name}-rules.svg)
+
+![Share of events that pass against events per CPU second]({name}-density.svg)
+
+## All rows
+{show(rows)}
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = argv or sys.argv[1:]
+    if not arguments:
+        print("usage: python -m bench.report RESULT.json [PAGE.md]", file=sys.stderr)
+        return 2
+    result = Path(arguments[0])
+    target = Path(arguments[1]) if len(arguments) > 1 else result.with_suffix(".md")
+    target.write_text(page(json.loads(result.read_text()), result.stem))
+    print(target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
