@@ -63,7 +63,7 @@ class Own:
         """Sorted rule << 40 | position of every answer that still stands."""
         rows = np.concatenate([firings.rows for firings in self.said])
         raised = rows[rows["what"] == What.RAISE]
-        stands = ~np.isin(raised["group"], rows["group"][rows["what"] == What.RETRACT])
+        stands = ~np.isin(raised["group"], rows["group"][(rows["what"] == What.RETRACT) & (rows["count"] == 0)])
         return np.unique((raised["rule"].astype(np.int64) << 40 | raised["anchor"])[stands])
 
     @property

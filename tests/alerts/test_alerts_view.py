@@ -77,6 +77,7 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
                 "distance_m": 0.0,
                 "gap_s": 0.0,
                 "severity": None,
+                "ahead_s": 0.0,
             }
         ],
         "history": [{"at": to_iso(START), "from": None, "to": "open", "by": "engine", "note": "a 1"}],

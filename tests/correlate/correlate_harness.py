@@ -11,7 +11,7 @@ from oracle import Fact, Oracle, Said, holds
 
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.engine import Engine, Sizes
-from tocsin.correlate.firing import Firings, What
+from tocsin.correlate.firing import EVIDENCE_MAX, Firings, What
 from tocsin.model.plan import AlertSpec, Operator, Per, Plan, RulePlan, Silence
 from tocsin.model.predicate import Selector
 
@@ -31,11 +31,13 @@ def plan(*rules: RulePlan, delay: int = 5, lateness: int = 600) -> Plan:
 
 @dataclass
 class Entry:
-    """Facts known together at `ingest`, or a tick when there are none; `gone`: seqs withdrawn before it."""
+    """Facts known together at `ingest`, or a tick when there are none; `gone`: seqs withdrawn before it, standing facts among them as of
+    the time `until`."""
 
     ingest: int
     facts: list[Fact] = field(default_factory=list)
     gone: tuple[int, ...] = ()
+    until: int = 0
 
 
 class Pair:
@@ -43,7 +45,7 @@ class Pair:
 
     def __init__(self, of: Plan, sizes: Sizes = TINY) -> None:
         self.plan, self.sizes = of, sizes
-        self.engine = Engine(of, sizes)
+        self.engine = Engine(of, sizes, None)
         declared: dict[int, list[int]] = {}
         for index, r in enumerate(of.rules):
             if isinstance(r.when, Silence):
@@ -68,15 +70,15 @@ class Pair:
     def step(self, entry: Entry, cuts: Sequence[int] = ()) -> tuple[list[tuple], list[tuple]]:
         """Both sides' answers to one entry, cut into pushes at `cuts`, in a form that can be compared."""
         facts = [self.coded(fact) for fact in entry.facts]
+        got, wanted = [], []
         if entry.gone:
-            self.engine.withdraw(entry.gone)
-            self.oracle.withdraw(list(entry.gone))
+            got += self.read(self.engine.withdraw(entry.gone, entry.until))
+            wanted += expected(self.oracle.withdraw(list(entry.gone), entry.until))
         if not facts:
-            return self.read(self.engine.tick(entry.ingest)), expected(self.oracle.tick(entry.ingest))
-        got = []
+            return got + self.read(self.engine.tick(entry.ingest)), wanted + expected(self.oracle.tick(entry.ingest))
         for first, last in itertools.pairwise((0, *cuts, len(facts))):
             got += self.read(self.engine.push(self.columns(facts[first:last]), entry.ingest))
-        return got, expected(self.oracle.push(facts, entry.ingest))
+        return got, wanted + expected(self.oracle.push(facts, entry.ingest))
 
     def read(self, firings: Firings) -> list[tuple]:
         """Firings with alerts named by what raised them."""
@@ -89,7 +91,7 @@ class Pair:
                 self.names[group] = (int(firings.rule[i]), int(firings.anchor[i]), int(firings.time[i]))
             if what is not What.RETRACT:
                 told = self.told.setdefault(group, [])
-                assert not set(told) & set(evidence)
+                assert len(told) >= EVIDENCE_MAX or not set(told) & set(evidence[1:])
                 assert len(set(evidence)) == len(evidence)
                 told += evidence
                 assert int(firings.anchor[i]) in (*told, -1) or len(told) >= 64
@@ -100,7 +102,7 @@ class Pair:
     def restart(self) -> None:
         """The engine goes on from its snapshot in a new one."""
         state = self.engine.snapshot()
-        self.engine = Engine(self.plan, self.sizes)
+        self.engine = Engine(self.plan, self.sizes, None)
         self.engine.restore(state)
 
 

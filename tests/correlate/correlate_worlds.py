@@ -40,7 +40,7 @@ class World:
             some = [self.fact(random, clock, seq + i) for i in range(random.randint(0, self.crowd))]
             gone = tuple(random.sample(range(seq), min(seq, 2))) if self.withdraws and random.random() < 0.2 else ()
             seq += len(some)
-            made.append(Entry(clock, some, gone))
+            made.append(Entry(clock, some, gone, clock - random.choice((0, 0, 5, 30)) * SECOND))
         made.append(Entry(clock + 200 * SECOND))
         return made
 

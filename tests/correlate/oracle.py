@@ -101,10 +101,18 @@ class Group:
 
 
 @dataclass
+class Decided:
+    """An A past its deadline. `group`: its alert; None while a B is known."""
+
+    a: Fact
+    group: Group | None
+
+
+@dataclass
 class RuleState:
     groups: list[Group] = field(default_factory=list)
     pending: list[tuple[int, Fact]] = field(default_factory=list)
-    fired: list[tuple[Fact, Group]] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
     samples: dict[int, tuple[int, bool, int]] = field(default_factory=dict)  # source -> newest time, on, in a row
     heard: dict[int, list[Fact]] = field(default_factory=dict)
     gaps: dict[tuple[int, int], Group | None] = field(default_factory=dict)  # (subject, start) decided
@@ -117,6 +125,7 @@ class Oracle:
         self.plan = plan
         self.clock = -NEVER
         self.known: list[Fact] = []
+        self.ended: list[tuple[Fact, int]] = []  # withdrawn facts and the time they ended
         self.rules = [RuleState() for _ in plan.rules]
         self.declared = declared or {}  # rule -> codes
         self.feeds = feeds or {}  # feed -> code of the feed itself
@@ -143,11 +152,32 @@ class Oracle:
         self.move(clock)
         return self.out
 
-    def withdraw(self, seqs: list[int]) -> None:
+    def withdraw(self, seqs: list[int], until: int) -> list[Said]:
+        self.out = []
+        self.ended += [(fact, until) for fact in self.known if fact.seq in seqs]
         self.known = [fact for fact in self.known if fact.seq not in seqs]
-        for state in self.rules:
+        for index, rule in enumerate(self.plan.rules):
+            state = self.rules[index]
             state.pending = [(due, fact) for due, fact in state.pending if fact.seq not in seqs]
-            state.fired = [(fact, group) for fact, group in state.fired if fact.seq not in seqs]
+            for one in state.decided:
+                if one.group is not None and one.a.seq in seqs:
+                    one.group.live -= 1
+            state.decided = [one for one in state.decided if one.a.seq not in seqs]
+            if isinstance(rule.when, Absence):
+                self.restore(index, rule, rule.when)
+        return self.out
+
+    def restore(self, index: int, rule: RulePlan, when: Absence) -> None:
+        """Absences that nothing answers any more fire after all, for as long as a B could still arrive."""
+        for one in list(self.rules[index].decided):
+            in_time = one.a.time + when.during + self.plan.lateness >= self.clock
+            if one.group is None and in_time and not self.answered(when, one.a):
+                one.group = self.fire(index, rule, one.a, one.a.time + when.during, (one.a.seq,))
+                if one.group is None:
+                    self.rules[index].decided.remove(one)
+
+    def answered(self, when: Absence, a: Fact) -> bool:
+        return any(a.time < b.time <= a.time + when.during and passes(when.expected, b) and near(a, b, when.within) for b in self.known)
 
     # ---- the clock
     def move(self, clock: int) -> None:
@@ -171,11 +201,10 @@ class Oracle:
         due = sorted((p for p in state.pending if p[0] <= watermark), key=lambda p: (p[0], p[1].seq))
         state.pending = [p for p in state.pending if p[0] > watermark]
         for deadline, a in due:
-            if any(a.time < b.time <= deadline and passes(when.expected, b) and near(a, b, when.within) for b in self.known):
-                continue
-            group = self.fire(index, rule, a, deadline, (a.seq,))
-            if group is not None:
-                state.fired.append((a, group))
+            known = self.answered(when, a)
+            group = None if known else self.fire(index, rule, a, deadline, (a.seq,))
+            if known or group is not None:
+                state.decided.append(Decided(a, group))
 
     def decide_silences(self, index: int, rule: RulePlan, when: Silence, watermark: int) -> None:
         state = self.rules[index]
@@ -289,10 +318,10 @@ class Oracle:
 
     def late_b(self, index: int, when: Absence, fact: Fact) -> None:
         state = self.rules[index]
-        for a, group in list(state.fired):
-            if a.time < fact.time <= a.time + when.during and near(a, fact, when.within):
-                state.fired.remove((a, group))
-                self.take_back(index, group, fact)
+        for one in state.decided:
+            if one.group is not None and one.a.time < fact.time <= one.a.time + when.during and near(one.a, fact, when.within):
+                self.take_back(index, one.group, fact, one.a.seq)
+                one.group = None
 
     def hear(self, index: int, when: Silence, fact: Fact) -> None:
         if fact.source is None:
@@ -308,17 +337,18 @@ class Oracle:
             if of == subject and start < fact.time <= start + when.during:
                 del state.gaps[of, start]
                 if group is not None:
-                    self.take_back(index, group, fact)
+                    self.take_back(index, group, fact, [f for f in state.heard[subject] if f.time == start][-1].seq)
         state.heard.setdefault(subject, []).append(fact)
 
     # ---- alerts
     def suppressed(self, rule: RulePlan, anchor: Fact, time: int) -> bool:
-        def active(unless: Active, fact: Fact) -> bool:
-            if not passes(unless.of, fact) or not near(anchor, fact, unless.within) or fact.time > time:
+        def active(unless: Active, fact: Fact, until: int = NEVER) -> bool:
+            if not passes(unless.of, fact) or not near(anchor, fact, unless.within) or not fact.time <= time < until:
                 return False
             return time < fact.valid_until if fact.valid_until is not None else time <= fact.time + unless.valid_for
 
-        return any(active(unless, fact) for unless in rule.unless for fact in self.known)
+        standing = [*((fact, NEVER) for fact in self.known), *self.ended]
+        return any(active(unless, fact, until) for unless in rule.unless for fact, until in standing)
 
     def fire(self, index: int, rule: RulePlan, anchor: Fact, time: int, evidence: tuple[int, ...] | None) -> Group | None:
         if rule.unless and self.suppressed(rule, anchor, time):
@@ -349,8 +379,10 @@ class Oracle:
         self.out.append(Said(what, index, anchor.seq, time, anchor.code, group.count, group.name, evidence))
         return group
 
-    def take_back(self, index: int, group: Group, by: Fact) -> None:
+    def take_back(self, index: int, group: Group, by: Fact, match: int) -> None:
         group.live -= 1
-        if group.live == 0:
+        left = max(0, group.live)
+        if left == 0:
             group.newest = -NEVER
-            self.out.append(Said("RETRACT", index, by.seq, by.time, by.code, 0, group.name, (by.seq,)))
+        evidence = (by.seq, match) if match >= 0 else (by.seq,)
+        self.out.append(Said("RETRACT", index, by.seq, by.time, by.code, left, group.name, evidence))

@@ -38,7 +38,7 @@ class Run:
     def step(self, entry: Entry, cuts: Sequence[int] = ()) -> None:
         engine = self.engine
         if entry.gone:
-            engine.withdraw(entry.gone)
+            self.read(engine.withdraw(entry.gone, entry.until))
         facts = [replace(fact, code=-1 if fact.source is None else engine.source_code(*fact.source)) for fact in entry.facts]
         if not facts:
             self.read(engine.tick(entry.ingest))
@@ -46,11 +46,11 @@ class Run:
             self.read(engine.push(columns(engine, facts[first:last]), entry.ingest))
 
     def switch(self, to: Plan) -> None:
-        self.engine = self.engine.successor(to)
+        self.engine = self.engine.successor(to, None)
 
     def restart(self, sizes: Sizes) -> None:
         state, of = self.engine.snapshot(), self.engine.plan
-        self.engine = Engine(of, sizes)
+        self.engine = Engine(of, sizes, None)
         self.engine.restore(state)
 
     def read(self, said: Firings) -> None:
@@ -74,7 +74,7 @@ def play(
     cuts: Sequence[Sequence[int]] = (),
 ) -> Run:
     """`plans`: (entry before which it comes into force, plan), the first at 0. A restart happens after the switch at its entry."""
-    running = Run(Engine(plans[0][1], sizes))
+    running = Run(Engine(plans[0][1], sizes, None))
     for i, entry in enumerate(entries):
         for at, to in plans[1:]:
             if at == i:

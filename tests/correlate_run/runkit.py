@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from tocsin.correlate.engine import Engine, Sizes
+from tocsin.correlate.horizon import Horizon
 from tocsin.correlate.worker import Correlator
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Alert
@@ -160,7 +161,8 @@ def silence(by: str = "source") -> RulePlan:
 
 def correlator(rules: Plan, journal: Journal, **options: Any) -> Correlator:
     """A correlator over a journal, with small tables so that growing is part of every test."""
-    engine = Engine(rules, Sizes(ring=3, heads=3, sources=2, pending=2))
+    longest = replace(rules, lateness=Horizon(rules, options.get("lateness")).longest)
+    engine = Engine(longest, Sizes(ring=3, heads=3, sources=2, pending=2), options.get("corrects"))
     return Correlator(rules, journal.fetch, name_place=lambda _lon, _lat: "near Pike Place", engine=engine, **options)
 
 

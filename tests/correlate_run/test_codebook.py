@@ -115,7 +115,8 @@ def test_what_is_repaired_is_counted() -> None:
         1,
     )
     repairs = encoder.repairs
-    assert (repairs.clamped_times, repairs.bad_coordinates, repairs.unknown_units) == (1, 1, 2)
+    assert repairs.clamped_times == {"sensors": 1}
+    assert (repairs.clamped_times.total(), repairs.bad_coordinates, repairs.unknown_units) == (1, 1, 2)
 
 
 def test_a_long_dictionary_of_which_little_is_used() -> None:

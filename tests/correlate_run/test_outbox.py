@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from runkit import Entry, Journal, Stream, correlator, plan, smoke, smoke_cluster, smoke_match, told
 
-from tocsin.correlate.ledger import Case, Ledger
+from tocsin.correlate.ledger import TRACED_MAX, Case, Ledger
 from tocsin.correlate.meters import Latency
 from tocsin.correlate.outbox import Outbox
 from tocsin.kernel.fault import Fatal
@@ -123,7 +123,7 @@ async def test_metrics_are_clean() -> None:
     await running.run(journal.read(), Stream().publish)
     text = running.metrics()
     for name, value in {
-        "entries_total": 4, "events_total": 5, "raised_total": 3, "retracted_total": 1, "withdrawn_total": 1, "clamped_times_total": 1,
+        "entries_total": 4, "events_total": 5, "raised_total": 3, "retracted_total": 1, "withdrawn_total": 1, 'clamped_times_total{feed="sensors"}': 1,
         "bad_coordinates_total": 1, "unknown_units_total": 1, "corrections_dangling_total": 1, "last_sequence": 4, "alerts_remembered": 3,
     }.items():  # fmt: skip
         assert f"\ntocsin_correlate_{name} {value}\n" in text
@@ -153,14 +153,15 @@ def test_the_ledger_forgets_the_oldest_and_says_so() -> None:
     assert again.cases == ledger.cases and again.groups == ledger.groups and again.resting_on(100) == [again.cases["c4"]]
 
 
-def test_evidence_stops_at_its_limit_and_a_withdrawn_one_makes_room() -> None:
+def test_evidence_stops_at_its_limit_and_is_counted() -> None:
     ledger = Ledger(DAY)
-    case = ledger.open(Case("c", 0, 0, 0, 1, 0, "f", None))
-    ledger.add_evidence(case, range(100), [1] * 100)
-    assert case.evidence == list(range(64))
+    case = ledger.open(Case("c", 0, 0, 0, 1, 0, "f", None, matches={1: TRACED_MAX + 1}, seen=TRACED_MAX + 1))
+    ledger.add_evidence(case, range(TRACED_MAX + 6), [1] * (TRACED_MAX + 6))
+    assert case.evidence == list(range(TRACED_MAX)) and ledger.untraced == 6
+    assert case.joined > case.seen, "it stands by what is not known here"
     assert ledger.remove_evidence(case, 10) == 1
-    ledger.add_evidence(case, [5, 200], [1, 1])
-    assert case.evidence[-1] == 200 and len(case.evidence) == 64 and case.lost == [1]
+    ledger.add_evidence(case, [5, 9_000], [1, 1])
+    assert case.evidence[-1] == 9_000 and len(case.evidence) == TRACED_MAX
 
 
 async def test_a_firing_of_a_forgotten_alert_is_counted_and_left_out() -> None:

@@ -83,6 +83,7 @@ def crowd(seed: int, entries: int = 60) -> Journal:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_counting_in_arrays_changes_nothing_that_is_told(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of feeds that correct nothing: the matches of others are all known one by one."""
     journal, per = crowd(seed), Per(30 * MINUTE, 300.0)
     taken = 0
     take = Joins.take
@@ -95,10 +96,10 @@ async def test_counting_in_arrays_changes_nothing_that_is_told(seed: int, monkey
 
     monkeypatch.setattr(Joins, "take", counting)
     fast, slow = Stream(), Stream()
-    await correlator(plan(smoke_match(per)), journal).run(journal.read(), fast.publish, finish=True)
+    await correlator(plan(smoke_match(per)), journal, corrects=frozenset()).run(journal.read(), fast.publish, finish=True)
     assert taken > 50
     monkeypatch.setattr(Joins, "take", lambda _self, firings, _clock: np.ones(len(firings), np.bool_))
-    await correlator(plan(smoke_match(per)), journal).run(journal.read(), slow.publish, finish=True)
+    await correlator(plan(smoke_match(per)), journal, corrects=frozenset()).run(journal.read(), slow.publish, finish=True)
     assert {(alert.id, alert.revision): alert for alert in fast.alerts} == {(alert.id, alert.revision): alert for alert in slow.alerts}
     assert sum(alert.count for alert in fast.last().values()) == sum(len(e.batch or ()) for e in journal.entries)
 

@@ -11,12 +11,11 @@ from runkit import LAT, LON, SMOKY, T0, call_then_smoke, no_engine, rule, silenc
 
 from tocsin.correlate.headline import HOLES, fill, number
 from tocsin.correlate.reasons import explain, gap, line, metres, role_word
-from tocsin.correlate.recheck import holds
 from tocsin.correlate.sphere import distance
 from tocsin.model.alert import Evidence
 from tocsin.model.plan import Active, Cluster, Match
 from tocsin.model.predicate import Selector
-from tocsin.model.time import HOUR, MINUTE, SECOND
+from tocsin.model.time import HOUR, SECOND
 
 SMOKE = Evidence(1, "sensors", "e1", "fire.smoke", "S-31", T0, T0, LON, LAT, 182.0, "ug/m3", None, "member", 38.4, -27 * SECOND)
 CALL = Evidence(2, "calls", "F17", "call.fire", None, T0, T0, LON, LAT, None, None, "Trash fire", "anchor", 0.0, 0)
@@ -132,29 +131,6 @@ def test_exceptions_that_did_not_apply_notes_and_long_lists() -> None:
 
 def test_roles_in_words() -> None:
     assert [role_word(role) for role in (0, 1, 10, 12, 30)] == ["anchor", "member", "step 1", "step 3", "after"]
-
-
-@pytest.mark.parametrize(
-    ("when", "left", "roles", "lost", "stands"),
-    [
-        (Match(SMOKY), [SMOKE], [0], [0], True),
-        (Match(SMOKY), [], [], [0], False),
-        (smoke_cluster(2).when, [SMOKE, SMOKE], [0, 1], [1], False),
-        (smoke_cluster(2).when, [SMOKE, CALL], [0, 1], [1], True),
-        (smoke_cluster(2).when, [SMOKE, replace(SMOKE, source="S-2")], [1, 1], [0], True),
-        (smoke_cluster(2).when, [SMOKE, replace(SMOKE, feed="other")], [1, 1], [0], True),
-        (Cluster(SMOKY, 1.0, MINUTE, 1, 3), [SMOKE, SMOKE], [0, 1], [1], False),
-        (call_then_smoke().when, [SMOKE], [0], [10], False),
-        (call_then_smoke().when, [SMOKE, CALL], [0, 10], [10], True),
-        (no_engine().when, [CALL], [30], [1], True),
-        (no_engine().when, [SMOKE], [1], [30], False),
-        (silence().when, [], [], [0], True),
-    ],
-)
-def test_what_is_left_against_the_least_the_rule_asks_for(
-    when: object, left: list[Evidence], roles: list[int], lost: list[int], stands: bool
-) -> None:
-    assert holds(when, left, roles, lost) is stands  # type: ignore[arg-type]
 
 
 def test_distances_are_great_circle() -> None:

@@ -178,6 +178,32 @@ async def test_late_is_said() -> None:
     assert [alert.late for alert in stream.alerts] == [True, False]
 
 
+async def test_a_time_in_the_future_is_clamped_for_matching_kept_as_it_was_and_said() -> None:
+    """It moves nothing: neither the clock nor another source's window; a feed's own skew decides what is too far."""
+    journal = Journal().add(0, [smoke("a", 0), smoke("b", 3600, 38)]).tick(600).add(630, [smoke("c", 630)])
+    stream = await told(plan(smoke_cluster(2)), journal)
+    first, second = stream.alerts
+    ahead = next(event for event in first.evidence if event.source == "b")
+    assert (ahead.event_time, ahead.ahead_us, ahead.gap_us) == (T0 + 3600 * SECOND, 3570 * SECOND, 0)
+    assert first.opened == T0 + 30 * SECOND, "the newest time believed"
+    assert "dated 59 min 30 s too far into the future: taken as 2017-07-14T02:40:30Z" in "; ".join(first.reasons)
+    assert [event.source for event in second.evidence] == ["c", "b"], "in one window with what it was taken as, 600 s before"
+    trusting = await told(plan(smoke_cluster(2)), journal, skews={"sensors": 3600 * SECOND})
+    assert not any(event.ahead_us for alert in trusting.alerts for event in alert.evidence)
+
+
+async def test_a_place_that_hears_nothing_moves_on_by_ticks() -> None:
+    """Deadlines pass with the city's clock, wherever the next event comes from, or none does."""
+    journal = Journal().add(0, [call("F1", 0), smoke("S-1", 0)])
+    for at in range(60, 660, 60):
+        journal.tick(at)
+    stream = await told(plan(no_engine(), silence()), journal)
+    assert [(alert.rule, alert.opened - T0, alert.known_at - T0) for alert in stream.alerts] == [
+        ("silence", 120 * SECOND, 180 * SECOND),
+        ("absence", 300 * SECOND, 360 * SECOND),
+    ]
+
+
 async def test_the_same_journal_gives_the_same_hash_and_another_does_not() -> None:
     journal = Journal().add(0, [smoke("a", 0), smoke("b", 1), smoke("c", 2)])
     rules = plan(smoke_match(HOLD), smoke_cluster())

@@ -147,6 +147,7 @@ def _evidence(one: Json) -> Json:
     shown["gap_s"] = None if gap is None else gap / SECOND
     level = one.get("severity")  # alerts of earlier versions have none
     shown["severity"] = None if level is None else Severity(level).name.lower()
+    shown["ahead_s"] = shown.pop("ahead_us", 0) / SECOND
     return shown
 
 

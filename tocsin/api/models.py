@@ -145,6 +145,7 @@ class EvidenceOut(Shape):
     distance_m: float | None
     gap_s: float | None
     severity: str | None
+    ahead_s: Annotated[float, Field(ge=0, description="how far it was dated into the future; it was matched by that much earlier")]
 
 
 class HistoryOut(Shape):

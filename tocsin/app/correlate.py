@@ -23,6 +23,7 @@ from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
 from .pauses import shorten
+from .reconcile import Reconciliation
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ async def run(node: NodeFile) -> None:
             await publish_alert(journal, alert, times=dict(zip((WALL, READ, TOLD), correlator.times(alert), strict=True)))
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(report(journal, correlator), name="health")
+            reconciliation = Reconciliation(journal, correlator)
+            group.create_task(report(journal, correlator, reconciliation), name="health")
+            group.create_task(reconciliation.run(), name="reconciliation")
             await correlator.run(read(journal, start), publish)
             raise Fatal("the journal ended")
 
@@ -90,6 +93,7 @@ async def correlator_for(node: NodeFile, found: inforce.InForce, journal: Journa
         snapshot=snapshot_of(node),
         corrects=setting.corrects,
         skews=setting.skews,
+        lateness=setting.lateness,
         exercise=node.exercise_speed is not None,
         live_from=await last_seq(journal),
         in_force=(setting.entry, setting.version),
@@ -105,7 +109,7 @@ async def behind(journal: Journal, seq: int) -> int | None:
         return None
 
 
-async def report(journal: Journal, correlator: Correlator) -> None:
+async def report(journal: Journal, correlator: Correlator, reconciliation: Reconciliation) -> None:
     """`health.correlate`, once a second."""
     while True:
         p50, p99 = (correlator.latency.quantile(share) for share in (0.5, 0.99))
@@ -121,7 +125,7 @@ async def report(journal: Journal, correlator: Correlator) -> None:
                 "p50": None if p50 is None else round(p50 * 1e3, 2),
                 "p99": None if p99 is None else round(p99 * 1e3, 2),
             },
-            "metrics": correlator.metrics() + journal_metrics(journal, "correlate"),
+            "metrics": correlator.metrics() + reconciliation.metrics() + journal_metrics(journal, "correlate"),
         }
         await journal.publish("health.correlate", json.dumps(body).encode())
         await asyncio.sleep(HEALTH_SECONDS)

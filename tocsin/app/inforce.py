@@ -103,6 +103,7 @@ def setting(found: InForce) -> Setting:
         {feed.name: feed.skew for feed in city.feeds},
         found.entry,
         found.version,
+        {feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None},
     )
 
 

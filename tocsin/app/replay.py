@@ -48,6 +48,7 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
             name_place=setting.name_place,
             corrects=setting.corrects,
             skews=setting.skews,
+            lateness=setting.lateness,
             exercise=first.city.exercise is not None,
             in_force=(setting.entry, setting.version),
             configure=inforce.configure(city_path, layout),

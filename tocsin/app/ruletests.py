@@ -146,7 +146,9 @@ async def run_test(test: RuleTest, city: City) -> Verdict:
         for entry in entries:
             yield entry
 
-    await Correlator(plan, fetch).run(stream(), publish, finish=True)
+    skews = {feed.name: feed.skew for feed in city.feeds}
+    lateness = {feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None}
+    await Correlator(plan, fetch, skews=skews, lateness=lateness).run(stream(), publish, finish=True)
     alerts = sorted((alert for alert in told.values() if alert.rule == test.rule), key=lambda alert: (alert.opened, alert.id))
     return Verdict(test, tuple(compare(test, alerts)), tuple(_describe(alert) for alert in alerts))
 

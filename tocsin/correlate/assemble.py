@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from tocsin.model.alert import Evidence
 from tocsin.model.ids import alert_id
 from tocsin.model.plan import Plan, Silence
 from tocsin.model.severity import Action
@@ -22,7 +23,8 @@ from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
 from .ledger import Case, Ledger
-from .recheck import AFTER, holds
+from .recent import GONE
+from .recheck import AFTER, Piece, holds
 from .wording import ANCHOR, MEMBER, Facts, Telling
 
 #: An anchor learnt this long after it happened makes the alert a late one (or after the plan's `delay`, if that is longer).
@@ -33,10 +35,11 @@ _NOTES_MAX: Final = 8
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the assembler asks of others. `root`: (feed, id) -> id of the first report of its chain. `source_name`: engine code ->
-    (feed, source)."""
+    (feed, source). `skew`: feed -> µs an event time may be ahead."""
 
     root: Callable[[str, str], str]
     source_name: Callable[[int], tuple[str, str | None]]
+    skew: Callable[[str], int]
 
 
 def next_telling(case: Case) -> int:
@@ -91,14 +94,13 @@ class Assembler:
                 continue
             seqs, parts = evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]]
             if what == What.RETRACT:
-                self.ledger.add_evidence(case, seqs, [MEMBER] * len(seqs))  # the late event, whatever part it plays elsewhere
-                self.ledger.fold(case)
-                case.matches[group] = 0
-                self._retracted(case)
-                _note(case, "an event that arrived late took it back", clock)
+                self._take_back(case, seqs[0], seqs[1:], clock)
             else:
-                self.ledger.add_evidence(case, seqs, parts)
+                anchor = int(firings.anchor[i])
                 case.matches[group] = int(firings.count[i])
+                case.seen += bool(seqs)
+                case.down = [seq for seq in case.down if seq != anchor]
+                self.ledger.add_evidence(case, seqs, parts)
                 if case.status == "retracted":
                     self._unsettle(case)
             self._touch(case, clock)
@@ -109,7 +111,8 @@ class Assembler:
         """Events were cancelled or updated: every case that rests on one loses it and is looked at again."""
         for seq in seqs:
             for case in list(self.ledger.resting_on(seq)):
-                case.withdrawn += self.ledger.remove_evidence(case, seq) in (ANCHOR, AFTER)
+                completed = self.ledger.remove_evidence(case, seq) in (ANCHOR, AFTER) and seq not in case.down
+                case.withdrawn += completed and not isinstance(self._rules[case.rule].when, Silence)  # what was heard stays heard
                 _note(case, f"an event it rested on was {'cancelled' if by == Action.CANCEL else 'replaced by an update'}", clock)
                 self._unsettle(case)
                 self._touch(case, clock)
@@ -126,10 +129,8 @@ class Assembler:
             case = self.ledger.cases.get(name)
             if case is None:
                 continue
-            left = [facts[seq] for seq in case.evidence]
-            standing = any(case.matches.values()) and holds(self._rules[case.rule].when, left, case.roles, case.lost)
-            if standing == (case.status == "retracted"):
-                self.ledger.fold(case)
+            if self._standing(case, facts) == (case.status == "retracted"):
+                standing = case.status == "retracted"
                 case.status = "amended" if standing else "retracted"
                 self._urgent[name] = None
             case.unsettled = False
@@ -168,8 +169,7 @@ class Assembler:
             case.source,
             case.late,
             case.count,
-            tuple(case.evidence),
-            tuple(case.roles),
+            *case.shown(),
             tuple(case.notes),
             urgent,
         )
@@ -196,10 +196,41 @@ class Assembler:
             self._urgent[name] = None
         return case
 
-    def _retracted(self, case: Case) -> None:
-        if case.status != "retracted" and not any(case.matches.values()):
+    def learnt(self, case: Case, words: str, clock: int) -> None:
+        """A case was changed by facts that came too late for the engine: said at once, with the words why."""
+        case.notes = [*case.notes, words][-_NOTES_MAX:]
+        self._urgent[case.id] = None
+        self._touch(case, clock)
+
+    def recheck(self, case: Case) -> None:
+        """Lets `settle` decide whether a case holds."""
+        self._unsettle(case)
+
+    def _take_back(self, case: Case, late: int, match: Sequence[int], clock: int) -> None:
+        """The engine took a match back because of a late event; `match` holds the event that had completed it."""
+        self.ledger.fold(case)
+        self.ledger.add_evidence(case, [late], [MEMBER])  # whatever part it plays elsewhere
+        case.withdrawn += 1
+        case.down += match
+        _note(case, "an event that arrived late took it back", clock)
+        if case.status != "retracted" and case.left <= 0:
             case.status = "retracted"
             self._urgent[case.id] = None
+
+    def _standing(self, case: Case, facts: Facts) -> bool:
+        """Whether the rule holds for what is left. An alert stands by matches that nobody can withdraw, and by events that the journal
+        no longer has: about those nothing new can be learnt."""
+        self.ledger.fold(case)
+        if case.joined > case.seen and case.left > 0:
+            return True
+        pieces = [Piece(facts[seq], role, self._time(facts[seq])) for seq, role in zip(case.evidence, case.roles, strict=True)]
+        if any(piece.event.role == GONE for piece in pieces):
+            return case.status != "retracted"
+        return holds(self._rules[case.rule].when, pieces, case.left)
+
+    def _time(self, event: Evidence) -> int:
+        """The event time the engine matched by (SEMANTICS 2)."""
+        return min(event.event_time, event.ingest_time + self._context.skew(event.feed))
 
     def _unsettle(self, case: Case) -> None:
         case.unsettled = True

@@ -136,8 +136,14 @@ class Carry:
         hot, more, lane = hot[keep].copy(), more[keep].copy(), lane[keep]
         hot["key"], hot["rank"] = lane << CELL_BITS | hot["key"] & _CELL_MASK, rank[keep]
         more["expires"] = hot["time"] + self.after["lanes"]["keep"][lane] + self.after.plan.lateness
-        more["over"], more["slot"] = place[more["over"]], self.slots[more["slot"]]
-        self.meta[[layout.STORED, layout.FIRED]] = len(hot), np.count_nonzero(more["group"] >= 0)
+        answered = (more["group"] < 0) & (more["slot"] >= 0)  # an absence with its answer: there the slot is the rule
+        of_rule = self.same[np.where(answered, more["slot"], -1)]
+        more["over"], more["slot"] = place[more["over"]], np.where(answered, of_rule, self.slots[np.where(answered, -1, more["slot"])])
+        self.meta[[layout.STORED, layout.FIRED, layout.ANSWERED]] = (
+            len(hot),
+            np.count_nonzero(more["group"] >= 0),
+            np.count_nonzero(answered),
+        )
         return {"hot": hot, "more": more, "kept_bits": bits[keep].reshape(-1)}
 
     def _lane_numbers(self) -> NDArray[np.int64]:

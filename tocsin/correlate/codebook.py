@@ -6,8 +6,9 @@ dictionary is looked up once per batch and spread over the rows by numpy. No per
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +39,7 @@ class Coder(Protocol):
 class Repairs:
     """What was not as it should be, since start."""
 
-    clamped_times: int = 0
+    clamped_times: Counter[str] = field(default_factory=Counter)  # by feed
     bad_coordinates: int = 0
     unknown_units: int = 0
 
@@ -75,7 +76,10 @@ class CodeBook:
         self._count_unknown(units, unit_codes)
         time, clamped = clamped_times(batch.column("event_time"), self._latest(batch, feeds, ingest))
         lon, lat, off = coordinates(batch.column("lon"), batch.column("lat"))
-        self.repairs.clamped_times += clamped
+        if clamped:
+            names, at = _coded(batch.column("feed"))
+            ahead = np.bincount(at[time < microseconds(batch.column("event_time"))], minlength=len(names))
+            self.repairs.clamped_times.update({str(name): int(n) for name, n in zip(names, ahead, strict=True) if n})
         self.repairs.bad_coordinates += off
         return Columns(
             seq=np.arange(event_seq(message_seq, 0), event_seq(message_seq, 0) + rows, dtype=np.int64),

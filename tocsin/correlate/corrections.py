@@ -10,7 +10,7 @@ held, not on a restart. Ids are remembered in slices of journal time that are dr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from tocsin.model import reading
 from tocsin.model.feed import FeedSpec
 from tocsin.model.ids import event_seq
-from tocsin.model.plan import Plan
+from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE
 
@@ -35,12 +35,13 @@ _NONE: Final[tuple[int, ...]] = ()
 
 
 class Run(NamedTuple):
-    """Rows [start, stop) of a batch to push after the facts `withdrawn` (seqs) are taken back; `by` says what took them back."""
+    """Rows [start, stop) of a batch to push after the facts `withdrawn` (seqs) are taken back by the correction in `row`."""
 
     start: int
     stop: int
     withdrawn: tuple[int, ...] = ()
     by: Action = Action.CANCEL
+    row: int = -1
 
 
 class _Rows(NamedTuple):
@@ -74,30 +75,38 @@ def correcting(feeds: Iterable[FeedSpec]) -> frozenset[str]:
 
 def reach(plan: Plan) -> int:
     """How far back a fact can still matter to a rule, µs: the longest window and the lateness."""
+    return max(longest_window(plan.rules) + plan.lateness + plan.delay, 10 * MINUTE)
+
+
+def longest_window(rules: Iterable[RulePlan]) -> int:
+    """The longest span of time that one match of these rules, or a fact that suppresses it, can reach over, µs."""
     longest = 0
-    for rule in plan.rules:
+    for rule in rules:
         longest = max(longest, reading.reach(rule))
-    return max(longest + plan.lateness + plan.delay, 10 * MINUTE)
+    return longest
 
 
 class Corrections:
-    """State of all chains. `feeds`: those that can correct, None for all. `keep`: µs a chain and an alert's evidence are remembered."""
+    """State of all chains. `feeds`: those that can correct, None for all. `keep`: µs a chain and an alert's evidence are remembered.
+    `lateness`: feed -> µs a correction waits for its target; the plan's when absent."""
 
-    def __init__(self, plan: Plan, feeds: frozenset[str] | None = None, keep: int = DAY) -> None:
+    def __init__(
+        self, plan: Plan, feeds: frozenset[str] | None = None, keep: int = DAY, lateness: Callable[[str], int] | None = None
+    ) -> None:
         self.dangling = 0  # corrections that name no target
         self._feeds = feeds
         self._keep = keep
-        self._lateness = plan.lateness
+        self._lateness = lateness if lateness is not None else lambda _feed: plan.lateness
         self._slice = -(-reach(plan) // _SLICES)
         self._slices: dict[int, dict[str, dict[str, int]]] = {}
         self._held: dict[Key, tuple[int, int]] = {}  # long-lived facts: seq, until
         self._chains: dict[Key, Chain] = {}
         self._roots: dict[Key, str] = {}  # id of a correction -> first report of its chain, as far as known
 
-    def adopt(self, plan: Plan, feeds: frozenset[str] | None) -> None:
+    def adopt(self, plan: Plan, feeds: frozenset[str] | None, lateness: Callable[[str], int]) -> None:
         """Other rules or feeds came into force: ids are remembered for as long as those need, none is forgotten at once."""
         before, self._slice = self._slice, -(-reach(plan) // _SLICES)
-        self._feeds, self._lateness = feeds, plan.lateness
+        self._feeds, self._lateness = feeds, lateness
         slices, self._slices = self._slices, {}
         for number in sorted(slices):
             into = self._slices.setdefault(((number + 1) * before - 1) // self._slice, {})
@@ -137,6 +146,14 @@ class Corrections:
             known = self._held.get((feed, event_id))
             self._held[feed, event_id] = (seq, max(until, known[1] if known else 0))
 
+    def hold_rows(self, batch: pa.RecordBatch, rows: Sequence[int], message: int, until: int) -> None:
+        """Remembers some facts of a journal entry, because an alert may rest on them later."""
+        if self._feeds is not None and self._feeds.isdisjoint(batch.column("feed").dictionary.to_pylist()):
+            return
+        feeds, ids = (batch.column(name).take(pa.array(rows, pa.int64())).to_pylist() for name in ("feed", "id"))
+        for row, feed, event_id in zip(rows, feeds, ids, strict=True):
+            self.hold(feed, event_id, event_seq(message, row), until)
+
     def prune(self, clock: int) -> None:
         """Drops what is out of reach at a journal time. Called at fixed journal times, so that forgetting is reproducible."""
         oldest = clock // self._slice - _SLICES
@@ -161,22 +178,24 @@ class Corrections:
 
     def _awaited(self, feeds: Sequence[str], ids: pa.Array, ingest: int) -> bool:
         """Whether a row is the target of a correction that came before it."""
-        waiting = [root for (feed, root), chain in self._chains.items() if chain.waiting and feed in feeds and self._in_time(chain, ingest)]
+        waiting = [
+            root for (feed, root), chain in self._chains.items() if chain.waiting and feed in feeds and self._in_time(feed, chain, ingest)
+        ]
         return bool(waiting) and bool(pc.any(pc.is_in(ids, value_set=pa.array(waiting, pa.string()))).as_py())
 
-    def _in_time(self, chain: Chain, ingest: int) -> bool:
-        return ingest - chain.touched <= self._lateness
+    def _in_time(self, feed: str, chain: Chain, ingest: int) -> bool:
+        return ingest - chain.touched <= self._lateness(feed)
 
     def _cut(self, rows: _Rows, ingest: int, message: int) -> list[Run]:
         runs: list[Run] = []
-        start, back, by = 0, _NONE, Action.CANCEL
+        start, back, by, at = 0, _NONE, Action.CANCEL, -1
         for row in range(len(rows.ids)):
             gone, fact = self._decide(rows, row, ingest, message)
             if fact and not gone:
                 continue
-            runs.append(Run(start, row, back, by))
-            start, back, by = (row if fact else row + 1), gone, Action(rows.actions[row])
-        runs.append(Run(start, len(rows.ids), back, by))
+            runs.append(Run(start, row, back, by, at))
+            start, back, by, at = (row if fact else row + 1), gone, Action(rows.actions[row]), row
+        runs.append(Run(start, len(rows.ids), back, by, at))
         return [run for run in runs if run.start < run.stop or run.withdrawn]
 
     def _decide(self, rows: _Rows, row: int, ingest: int, message: int) -> tuple[tuple[int, ...], bool]:
@@ -190,7 +209,7 @@ class Corrections:
     def _superseded(self, key: Key, ingest: int) -> bool:
         """A report arrives: whether a correction of it came first, in time to count."""
         chain = self._chains.get(key)
-        if chain is None or not chain.waiting or not self._in_time(chain, ingest):
+        if chain is None or not chain.waiting or not self._in_time(key[0], chain, ingest):
             return False
         chain.waiting = False
         return True

@@ -19,7 +19,7 @@ from .carry import Carry, Side
 from .columns import Columns
 from .firing import Firings
 from .kernels import layout
-from .kernels.drive import enter, enter_none, run, start_watches
+from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
 from .state import Memory
 from .tables import compile_plan
@@ -68,15 +68,18 @@ class Engine:
     predicates: tuple[Expr, ...]
     words: int
 
-    def __init__(self, plan: Plan, sizes: Sizes = Sizes()) -> None:
+    def __init__(self, plan: Plan, sizes: Sizes = Sizes(), corrects: frozenset[str] | None = frozenset()) -> None:
+        """`corrects`: feeds whose events may be withdrawn later, None for all; only what may fall is remembered for that."""
         self.plan = plan
         self._sizes = sizes
+        self._corrects = corrects
         self._tables = compile_plan(plan)
         self.predicates = self._tables.predicates
         self.words = self._tables.words
         self._memory = Memory(
             self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay
         )
+        self._memory.meta[layout.CORRECTS] = layout.ALL if corrects is None else layout.SOME if corrects else layout.NOBODY
         self._kinds: dict[tuple[str, str | None], int] = {}
         self._sources: dict[tuple[str, str | None], int] = {}
         self._names: list[tuple[str, str | None]] = []
@@ -93,6 +96,11 @@ class Engine:
                 self._memory.put(name, array)
             self._memory.meta[layout.WIDEST] = self._tables.widest
         return code
+
+    @property
+    def kinds(self) -> Mapping[tuple[str, str | None], int]:
+        """Codes of the (kind, dimension) pairs seen so far."""
+        return self._kinds
 
     def source_code(self, feed: str, source: str | None) -> int:
         """The code of (feed, source); a pair not seen before gets the next one. `source` None: the feed itself, for events
@@ -126,7 +134,7 @@ class Engine:
             bigger["feed"], bigger["named"] = -1, 1
             bigger[: len(known)] = known
             self._memory.put("sources", bigger)
-        self._memory["sources"][code] = (feed, named)
+        self._memory["sources"][code] = (feed, named, self._corrects is None or self._names[code][0] in self._corrects)
 
     def _declare(self) -> NDArray[np.int64]:
         """Gives declared sources (`feed/source`, or the source alone) and feeds their codes: rows of (watch, code)."""
@@ -162,17 +170,22 @@ class Engine:
         enter_none(self._memory.m, clock)
         return self._run()
 
-    def withdraw(self, seqs: Iterable[int]) -> None:
-        """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of
-        them started is dropped, a standing fact ends. What was heard stays heard. Alerts that rest on them are the caller's."""
+    def withdraw(self, seqs: Iterable[int], until: int = int(layout.LONG_AGO)) -> Firings:
+        """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of them
+        started is dropped, one that only they answered fires. A standing fact ends at `until`, the event time of what took it
+        back. What was heard stays heard. Alerts that rest on the events are the caller's."""
         gone = np.array(sorted(set(seqs)), _INT64)
-        if not len(gone):
-            return
-        bury(self._memory.m, gone)
-        pending = self._memory.use(layout.PENDING_TOP, "pending")
+        memory = self._memory
+        enter_none(memory.m, int(memory.meta[layout.CLOCK]))
+        bury(memory.m, gone)
+        pending = memory.use(layout.PENDING_TOP, "pending")
         pending["alive"][np.isin(pending["seq"], gone)] = 0
-        facts = self._memory.use(layout.STANDING, "facts")
-        self._memory.replace_facts(facts[~np.isin(facts["seq"], gone)])
+        facts = memory.use(layout.STANDING, "facts")
+        ended = np.isin(facts["seq"], gone)
+        facts["until"][ended] = np.minimum(facts["until"][ended], until)
+        while (full := restore_answered(memory.m)) != layout.DONE:
+            memory.grow(full)
+        return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
 
     def snapshot(self) -> Mapping[str, Any]:
         """Everything needed to go on: numpy arrays and plain values (no objects)."""
@@ -202,14 +215,16 @@ class Engine:
         feeds = {feed: code for (feed, source), code in self._sources.items() if source is None}
         for code, (feed, source) in enumerate(self._names):
             self._tell_source(code, feeds.get(feed, -1), source is not None)
+        corrects = self._memory.meta[layout.CORRECTS]
         self._memory.load(state)
+        self._memory.meta[layout.CORRECTS] = corrects
         self._memory["rules"]["since"] = state["since"]
         self._started = bool(state["started"])
         self._declared = self._declare()  # the codes are those of the snapshot now
 
-    def successor(self, plan: Plan) -> Engine:
+    def successor(self, plan: Plan, corrects: frozenset[str] | None = frozenset()) -> Engine:
         """An engine for another plan that goes on from this one's state (`adopt.py` says what goes on). This one is not changed."""
-        heir, kin = Engine(plan, self._sizes), kinship(self.plan, plan)
+        heir, kin = Engine(plan, self._sizes, corrects), kinship(self.plan, plan)
         carry = Carry(self.snapshot(), Side(self.plan, self._tables), Side(plan, heir._tables), kin)
         heir.restore({**carry.state, "plan": heir._fingerprint(), **carry.carried()})
         if heir._started:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: An alert keeps the first this many distinct events as evidence, in the order they joined; `count` goes on.
+#: An alert shows the first this many distinct events as evidence, in the order they joined; `count` goes on.
 EVIDENCE_MAX = 64
 
 
 class What(IntEnum):
     RAISE = 0  # a new alert
     JOIN = 1  # a match joined an open alert (SEMANTICS 6)
-    RETRACT = 2  # the alert no longer holds (late B of an absence)
+    RETRACT = 2  # a match no longer holds (late B of an absence); with the last one the alert falls
 
 
 class Firings:
@@ -26,7 +26,8 @@ class Firings:
     source never heard. `time`: int64 µs, event time of the anchor, or the deadline. `source`: int32 code of the
     anchor's (or silent) source. `count`: int64, matches joined so far. `evidence[offset[i]:offset[i + 1]]`: int64 seqs new to the
     alert with this firing, anchor first; `role`: int64 beside it, 0 anchor, 1 member, 10 + i for step i of a sequence,
-    30 the `after` of an absence.
+    30 the `after` of an absence. Of events that may be withdrawn later everything is told, beyond EVIDENCE_MAX too, and a match that
+    comes back tells its anchor again. A RETRACT tells the late event and the anchor of the match it took back; its `count` is what is left.
 
     All are columns of two record arrays, `rows` and `told`, as the kernels wrote them.
     """

@@ -15,6 +15,8 @@ import numpy as np
 from .firing import EVIDENCE_MAX
 from .joins import Joins
 
+#: An alert remembers at most this many events; a correction of one beyond them does not change it.
+TRACED_MAX: Final = 1024
 #: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
 CASES_MAX: Final = 50_000
 #: Instead of the index of a rule that is not in force any more.
@@ -23,8 +25,10 @@ RETIRED: Final = -1
 
 @dataclass(slots=True)
 class Case:
-    """One alert. Times are journal clock (`opened`: event time), µs. `matches`: the engine's group -> matches joined in it, 0 once
-    the engine retracted it."""
+    """One alert. Times are journal clock (`opened`: event time), µs. `matches`: the engine's group -> matches that ever joined in it.
+
+    Evidence is what the alert rests on, in the order it joined; people are shown the first `EVIDENCE_MAX`. Matches of events that nobody
+    can withdraw are only counted once there is that much: `joined > seen` says that there are such."""
 
     id: str
     rule: int
@@ -40,25 +44,44 @@ class Case:
     updated: int = 0
     told: int = 0  # journal clock of the newest revision
     matches: dict[int, int] = field(default_factory=dict)
-    withdrawn: int = 0  # matches whose completing event was taken back
+    withdrawn: int = 0  # matches that no longer count: their completing event was withdrawn, or the engine took them back
+    seen: int = 0  # matches whose evidence is known here
+    down: list[int] = field(default_factory=list)  # completing events of matches that the engine took back
     evidence: list[int] = field(default_factory=list)
     roles: list[int] = field(default_factory=list)
-    lost: list[int] = field(default_factory=list)  # roles of withdrawn evidence
     notes: list[str] = field(default_factory=list)
     pending: bool = False  # changed since the newest revision
     unsettled: bool = False  # evidence was withdrawn, or a match joined after a retraction: look whether it holds
 
     @property
+    def joined(self) -> int:
+        """Matches that ever joined."""
+        return sum(self.matches.values())
+
+    @property
+    def left(self) -> int:
+        """Matches that still count."""
+        return self.joined - self.withdrawn
+
+    def shown(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The evidence people are shown, and its roles: the first events that joined, the anchor among them."""
+        places = list(range(min(len(self.evidence), EVIDENCE_MAX)))
+        if len(self.evidence) > EVIDENCE_MAX and self.anchor in self.evidence[EVIDENCE_MAX:]:
+            places[-1] = self.evidence.index(self.anchor)
+        return tuple(self.evidence[i] for i in places), tuple(self.roles[i] for i in places)
+
+    @property
     def count(self) -> int:
-        """Matches that still count, at least 1."""
-        return max(1, sum(self.matches.values()) - self.withdrawn)
+        """What people read: at least 1."""
+        return max(1, self.left)
 
 
 class Ledger:
-    """All cases. `forgotten`: cases dropped because there were too many."""
+    """All cases. `forgotten`: cases dropped because there were too many. `untraced`: events beyond TRACED_MAX of one alert."""
 
     def __init__(self, keep: int, most: int = CASES_MAX) -> None:
         self.forgotten = 0
+        self.untraced = 0
         self.cases: dict[str, Case] = {}
         self.groups: dict[int, str] = {}
         self.joins = Joins()
@@ -88,8 +111,9 @@ class Ledger:
     def fold(self, case: Case) -> None:
         """Takes in the matches that were only counted; from now on they are looked at one by one."""
         for group in case.matches if len(self.joins) else ():
-            self._count(case, group)
-            self.joins.forget(group)
+            if group >= 0:  # the others stand for what was learnt late
+                self._count(case, group)
+                self.joins.forget(group)
 
     def _count(self, case: Case, group: int) -> None:
         count, clock = self.joins.look(group)
@@ -97,9 +121,14 @@ class Ledger:
         case.updated = max(case.updated, clock)
 
     def add_evidence(self, case: Case, seqs: Iterable[int], roles: Iterable[int]) -> None:
-        """Adds events the case does not have yet, up to EVIDENCE_MAX."""
+        """Adds events the case does not have yet; what is left out beyond TRACED_MAX is counted."""
         for seq, role in zip(seqs, roles, strict=True):
-            if len(case.evidence) < EVIDENCE_MAX and seq >= 0 and seq not in case.evidence:
+            if seq < 0 or case.id in self._resting.get(seq, ()):
+                continue
+            if len(case.evidence) >= TRACED_MAX:
+                self.untraced += 1
+                case.seen = min(case.seen, case.joined - 1)  # the alert stands by what is not known here
+            else:
                 case.evidence.append(seq)
                 case.roles.append(role)
                 self._resting.setdefault(seq, []).append(case.id)
@@ -109,7 +138,6 @@ class Ledger:
         at = case.evidence.index(seq)
         case.evidence.pop(at)
         role = case.roles.pop(at)
-        case.lost.append(role)
         self._unlink(case, seq)
         return role
 
@@ -132,8 +160,8 @@ class Ledger:
             for group in case.matches:
                 self.groups.pop(group, None)
                 self.joins.forget(group)
-            case.rule, case.pending, case.unsettled, case.withdrawn = RETIRED, False, False, 0
-            case.matches, case.evidence, case.roles, case.lost = {}, [], [], []
+            case.rule, case.pending, case.unsettled, case.withdrawn, case.seen = RETIRED, False, False, 0, 0
+            case.matches, case.evidence, case.roles, case.down = {}, [], [], []
 
     def _drop(self, case: Case) -> None:
         for seq in case.evidence:
@@ -160,12 +188,12 @@ class Ledger:
             rows: list[list[int]] = [_flat(getattr(case, name)) for case in cases]
             state[name] = np.array([number for row in rows for number in row], np.int64)
             state[name + ".size"] = np.array([len(row) for row in rows], np.int64)
-        return state | {"forgotten": self.forgotten}
+        return state | {"forgotten": self.forgotten, "untraced": self.untraced}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot."""
         self.cases, self.groups, self._resting, self.joins = {}, {}, {}, Joins()
-        self.forgotten = state["forgotten"]
+        self.forgotten, self.untraced = state["forgotten"], state["untraced"]
         numbers = {name: state[name].tolist() for name in _NUMBERS}
         lists = {name: _unflat(state[name], state[name + ".size"]) for name in _LISTS}
         for i, name in enumerate(state["id"]):
@@ -191,11 +219,12 @@ _NUMBERS: Final = (
     "updated",
     "told",
     "withdrawn",
+    "seen",
     "pending",
     "unsettled",
 )
 _TEXTS: Final = ("id", "feed", "source", "status", "notes")
-_LISTS: Final = ("matches", "evidence", "roles", "lost")
+_LISTS: Final = ("matches", "evidence", "roles", "down")
 
 
 def _flat(values: dict[int, int] | list[int]) -> list[int]:

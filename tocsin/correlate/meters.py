@@ -15,12 +15,13 @@ _KEPT: Final = 10_000
 
 
 class Sample(NamedTuple):
-    """One metric without labels. `kind`: counter or gauge; a counter's name gets `_total`."""
+    """One value of a metric. `kind`: counter or gauge; a counter's name gets `_total`. `labels`: as they are written between the braces."""
 
     name: str
     kind: str
     words: str
     value: float
+    labels: str = ""
 
 
 @dataclass(slots=True)
@@ -85,10 +86,14 @@ COUNTER_WORDS: Final[Mapping[str, str]] = {
 
 
 def render(samples: Iterable[Sample]) -> str:
-    """Samples as text, each with HELP and TYPE."""
-    lines = []
+    """Samples as text; those of one metric come together, under one HELP and TYPE."""
+    lines: list[str] = []
+    before = ""
     for sample in samples:
         name = PREFIX + sample.name + ("_total" if sample.kind == "counter" else "")
         value = str(int(sample.value)) if sample.value == int(sample.value) else repr(float(sample.value))
-        lines += [f"# HELP {name} {sample.words}", f"# TYPE {name} {sample.kind}", f"{name} {value}"]
+        if name != before:
+            lines += [f"# HELP {name} {sample.words}", f"# TYPE {name} {sample.kind}"]
+        lines.append(f"{name}{{{sample.labels}}} {value}" if sample.labels else f"{name} {value}")
+        before = name
     return "\n".join(lines) + "\n"

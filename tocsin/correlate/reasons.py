@@ -79,6 +79,9 @@ def line(event: Evidence, selector: Selector | None) -> str:
             parts.append(f"{metres(event.distance_m)} away" if event.distance_m >= 0.5 else "at the same place")
         if event.gap_us is not None:
             parts.append(gap(event.gap_us))
+    if event.ahead_us:
+        span, taken = max(SECOND, event.ahead_us // SECOND * SECOND), event.event_time - event.ahead_us
+        parts.append(f"dated {format_span(span)} too far into the future: taken as {to_iso(_second(taken))}")
     return ", ".join(parts)
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 class Entry(Protocol):
     """One journal message. `seq`: its stream sequence. `ingest`: city time µs. `wall`: ns, receipt of its oldest record, 0 when
-    not known. `batch`: None is a tick, or with `content` a change of the configuration."""
+    not known. `batch`: None is a tick, or an entry that says something else: another configuration, what was learnt late (`subject`, `content`)."""
 
     @property
     def seq(self) -> int: ...
@@ -46,6 +46,7 @@ _COLUMNS: Final = ("feed", "id", "kind", "source", "event_time", "lon", "lat", "
 _NUMBERS: Final = frozenset({"lon", "lat", "value"})
 _FACTS_MAX: Final = 20_000
 _FEW: Final = 4  # rows that are quicker read one by one
+GONE: Final = "gone"  # role of an event that cannot be looked up any more
 
 
 class Recent:
@@ -133,4 +134,4 @@ def _finite(number: float | None) -> float | None:
 
 def _gone(seq: int) -> Evidence:
     """Stands for an event past the journal's retention."""
-    return Evidence(seq, "", str(seq), "", None, 0, 0, None, None, None, None, "no longer in the journal", "")
+    return Evidence(seq, "", str(seq), "", None, 0, 0, None, None, None, None, "no longer in the journal", GONE)

@@ -24,7 +24,7 @@ from tocsin.model.plan import Plan
 log = logging.getLogger(__name__)
 
 MAGIC: Final = b"TOCSNAP1"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _ARRAY: Final = "$npy"
 _UNFINISHED: Final = ".new"
 _HEAD: Final = len(MAGIC) + 32 + 8
@@ -41,10 +41,11 @@ class Snapshot:
     setting: int = 0
 
 
-def plan_version(plan: Plan) -> str:
-    """Hash of everything in a plan that the state depends on: not of titles, file names and line numbers."""
+def plan_version(plan: Plan, more: str = "") -> str:
+    """Hash of everything in a plan that the state depends on: not of titles, file names and line numbers. `more`: other settings it
+    depends on."""
     rules = [(rule.name, rule.version, rule.when, rule.alert, rule.unless) for rule in plan.rules]
-    return hashlib.sha256(repr((FORMAT, rules, plan.origin, plan.delay, plan.lateness, plan.skew)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((FORMAT, rules, plan.origin, plan.delay, plan.lateness, plan.skew, more)).encode()).hexdigest()[:16]
 
 
 def encode(snapshot: Snapshot, plan: str) -> bytes:

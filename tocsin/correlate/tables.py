@@ -299,7 +299,7 @@ def _freeze(b: Builder) -> Tables:
     return Tables(
         arrays=arrays,
         predicates=tuple(b.predicates),
-        talk=min(talk, layout.EVIDENCE),
+        talk=max(talk, 2),
         words=words,
         channels=tuple(b.channels),
         declared=tuple(b.declared),

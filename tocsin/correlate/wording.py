@@ -176,6 +176,7 @@ class Wording:
             away,
             self._time(event) - at,
             event.severity,
+            event.event_time - self._time(event),
         )
 
     def _time(self, event: Evidence) -> int:

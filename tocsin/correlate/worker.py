@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +29,12 @@ from .columns import Columns
 from .corrections import Corrections, Run
 from .engine import Engine
 from .firing import Firings
+from .horizon import Horizon, rows
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
 from .recent import Entry, Fetch, Recent
+from .reconcile.late import LateFacts, Mask
+from .reconcile.learnt import SUBJECT as LEARNT
 from .saving import Saver
 from .setting import Configure, Setting
 from .telling import Teller
@@ -50,9 +54,10 @@ class Correlator:
 
     `fetch` reads an entry again (evidence that is no longer in memory). `published`: alert id -> newest revision already in the
     ALERTS stream. `corrects`: feeds whose records may update or cancel others (`corrections.correcting`), None for all.
-    `skews`: feed -> µs an event time may be ahead. `snapshot`: the file, None for none. `live_from`: entries up to this stream
-    sequence are catch-up and do not count for latency. `in_force`: the journal entry that brought the plan, and its version.
-    `configure`: reads entries that bring another one (`setting.py`); None where the journal has none.
+    `skews`: feed -> µs an event time may be ahead. `lateness`: feed -> µs an event may be late; later ones are set aside (`late`).
+    `snapshot`: the file, None for none. `live_from`: entries up to this stream sequence are catch-up and do not count for latency.
+    `in_force`: the journal entry that brought the plan, and its version. `configure`: reads entries that bring another one
+    (`setting.py`); None where the journal has none.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Correlator:
         snapshot_every: float = 5.0,
         corrects: frozenset[str] | None = None,
         skews: Mapping[str, int] | None = None,
+        lateness: Mapping[str, int] | None = None,
         exercise: bool = False,
         live_from: int = 0,
         recent_bytes: int = 64 << 20,
@@ -78,13 +84,17 @@ class Correlator:
         self.counters = Counters()
         self.latency = Latency()
         self.live_from = live_from
-        self.setting = Setting(plan, name_place, corrects, skews or {}, *in_force)
+        self.setting = Setting(plan, name_place, corrects, skews or {}, *in_force, lateness or {})
         self._configure = configure
-        self._plan_version = snapshots.plan_version(plan)
-        self._engine = engine if engine is not None else Engine(plan)
+        horizon = Horizon(plan, lateness)
+        plan = replace(plan, lateness=horizon.longest)
+        self._plan_version = snapshots.plan_version(plan, horizon.settings)
+        self._engine = engine if engine is not None else Engine(plan, corrects=corrects)
         self._codebook = CodeBook(self._engine, plan, skews)
-        self._corrections = Corrections(plan, corrects)
-        self._assembler = Assembler(plan, Context(self._corrections.root, self._engine.source_name))
+        self._corrections = Corrections(plan, corrects, lateness=horizon.of)
+        context = Context(self._corrections.root, self._engine.source_name, self._codebook.skew)
+        self._assembler = Assembler(plan, context)
+        self.late = LateFacts(plan, horizon, self._assembler, self._corrections)
         self._wording = Wording(name_place, self._codebook.skew, exercise, plan.timezone)
         self._recent = Recent(fetch, recent_bytes)
         self._published = dict(published or {})
@@ -102,6 +112,7 @@ class Correlator:
             self._codebook.reset()
             self._assembler.restore(found.state["alerts"])
             self._corrections.restore(found.state["corrections"])
+            self.late.restore(found.state["late"])
             self.seq, self.clock = found.seq, found.clock
             saver.seq = found.seq
         return self.seq
@@ -169,7 +180,10 @@ class Correlator:
         counted = [Sample(name, "counter", words, getattr(self.counters, name)) for name, words in COUNTER_WORDS.items()]
         repairs, recent = self._codebook.repairs, self._recent
         counted += [
-            Sample("clamped_times", "counter", "Events dated ahead of their receipt by more than the feed's skew.", repairs.clamped_times),
+            *(
+                Sample("clamped_times", "counter", "Events dated ahead of their receipt by more than the feed's skew.", n, f'feed="{feed}"')
+                for feed, n in sorted(repairs.clamped_times.items())
+            ),
             Sample("bad_coordinates", "counter", "Events whose coordinates are not on the globe.", repairs.bad_coordinates),
             Sample("unknown_units", "counter", "Events with a unit that is not in UCUM.", repairs.unknown_units),
             Sample("corrections_dangling", "counter", "Updates and cancels that name no target.", self._corrections.dangling),
@@ -177,6 +191,7 @@ class Correlator:
             Sample("evidence_reread", "counter", "Journal entries read again for evidence.", recent.fetched),
             Sample("evidence_missing", "counter", "Events of evidence that the journal no longer has.", recent.missing),
             Sample("alerts_forgotten", "counter", "Alerts forgotten because there were too many.", self._assembler.ledger.forgotten),
+            Sample("evidence_untraced", "counter", "Events of one alert beyond those it remembers.", self._assembler.ledger.untraced),
             Sample("alerts_remembered", "gauge", "Alerts that can still change.", len(self._assembler.ledger.cases)),
             Sample(
                 "amendments_waiting", "gauge", "Amendments decided and not yet put into words.", self._teller.waiting if self._teller else 0
@@ -190,6 +205,7 @@ class Correlator:
             Sample("last_sequence", "gauge", "Stream sequence of the last entry taken in.", self.seq),
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
+        counted += self.late.samples()
         for name, value in self._engine.counters().items():
             kind = "gauge" if name in _LEVELS else "counter"
             counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))
@@ -202,16 +218,19 @@ class Correlator:
         before, self.clock = self.clock, max(self.clock, entry.ingest)
         self.counters.entries += 1
         self._read = time.time_ns()
-        if entry.batch is None and entry.content:
-            await self._switch(entry, teller)
-        elif entry.batch is None:
-            await self._apply(self._engine.tick(self.clock), entry.seq)
-        else:
+        if entry.batch is not None:
             await self._events(entry)
+        elif entry.content and entry.subject != LEARNT:
+            await self._switch(entry, teller)
+        else:
+            await self._apply(self._engine.tick(self.clock), entry.seq)
+            if entry.content:
+                self.late.learn(entry.content, self.clock, entry.seq)
         await self._tell(teller, entry.wall if entry.seq > self.live_from else 0)
         if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
             self._assembler.ledger.prune(self.clock)
             self._corrections.prune(self.clock)
+            self.late.prune(self.clock)
         self.seq = entry.seq
 
     async def _switch(self, entry: Entry, teller: Teller) -> None:
@@ -223,17 +242,19 @@ class Correlator:
         before, self.setting = self.setting, setting
         if setting.version == before.version:
             return
-        plan, same = setting.plan, kinship(before.plan, setting.plan).same
+        horizon = Horizon(setting.plan, setting.lateness)
+        plan, same = replace(setting.plan, lateness=horizon.longest), kinship(before.plan, setting.plan).same
         await teller.tell(self._assembler.leaving(same, self.clock), 0, self._read)
         await teller.flush()
         repairs = self._codebook.repairs
-        self._engine = self._engine.successor(plan)
+        self._engine = self._engine.successor(plan, setting.corrects)
         self._codebook = CodeBook(self._engine, plan, setting.skews)
         self._codebook.repairs = repairs
-        self._corrections.adopt(plan, setting.corrects)
-        self._assembler.adopt(plan, Context(self._corrections.root, self._engine.source_name), same)
+        self._corrections.adopt(plan, setting.corrects, horizon.of)
+        self._assembler.adopt(plan, Context(self._corrections.root, self._engine.source_name, self._codebook.skew), same)
+        self.late.adopt(plan, horizon)
         self._wording.adopt(setting.name_place, self._codebook.skew)
-        self._plan_version = snapshots.plan_version(plan)
+        self._plan_version = snapshots.plan_version(plan, horizon.settings)
         if self._saver is not None:
             self._saver.version = self._plan_version
         self.counters.settings += 1
@@ -245,20 +266,24 @@ class Correlator:
         self.counters.events += batch.num_rows
         runs = self._corrections.runs(batch, self.clock, entry.seq)
         columns = self._codebook.columns(batch, entry.ingest, entry.seq)
+        late = self.late.take(entry.seq, batch, columns, self.clock, runs)
         if runs is None:
-            await self._apply(self._engine.push(columns, self.clock), entry.seq)
+            await self._apply(self._engine.push(columns if late is None else rows(columns, ~late), self.clock), entry.seq)
             return
         await self._apply(self._engine.tick(self.clock), entry.seq)  # deadlines fire before anything is taken back
         for run in runs:
-            await self._correct(run, columns, entry.seq)
+            await self._correct(run, columns, late, entry.seq)
 
-    async def _correct(self, run: Run, columns: Columns, entry: int) -> None:
+    async def _correct(self, run: Run, columns: Columns, late: Mask | None, entry: int) -> None:
         if run.withdrawn:
             self.counters.withdrawn += len(run.withdrawn)
-            self._engine.withdraw(run.withdrawn)
+            self.late.withdraw(run.withdrawn, self.clock)
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
+            await self._apply(self._engine.withdraw(run.withdrawn, int(columns.time[run.row])), entry)
         if run.start < run.stop:
-            await self._apply(self._engine.push(cut(columns, run.start, run.stop), self.clock), entry)
+            part = cut(columns, run.start, run.stop)
+            part = part if late is None else rows(part, ~late[run.start : run.stop])
+            await self._apply(self._engine.push(part, self.clock), entry)
 
     async def _apply(self, firings: Firings, entry: int) -> None:
         if len(firings):
@@ -277,7 +302,8 @@ class Correlator:
 
     async def _hold(self, tellings: Sequence[Telling]) -> None:
         """What an alert rests on can be corrected for as long as the alert is remembered."""
-        for event in (await self._recent.lookup(seq for telling in tellings for seq in telling.evidence)).values():
+        cases = self._assembler.ledger.cases
+        for event in (await self._recent.lookup(seq for telling in tellings for seq in cases[telling.id].evidence)).values():
             self._corrections.hold(event.feed, event.id, event.seq, self.clock + self._assembler.keep)
 
     def _count(self, alert: Alert) -> None:
@@ -297,6 +323,7 @@ class Correlator:
             "engine": self._engine.snapshot(),
             "alerts": self._assembler.snapshot(),
             "corrections": self._corrections.snapshot(),
+            "late": self.late.snapshot(),
         }
         return snapshots.Snapshot(self.seq, self.clock, state, self.setting.entry)
 

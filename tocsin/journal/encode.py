@@ -23,7 +23,7 @@ _INGEST_FIELD = pa.field("ingest_time", INSTANT)
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One journal entry. `ingest`: city time µs; `wall`: ns, receipt of the oldest record; ticks have no batch and count 0.
-    `content`: of an entry that changes the configuration, as it was written."""
+    `content`: the bytes of an entry that holds no events."""
 
     seq: int
     subject: str

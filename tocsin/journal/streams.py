@@ -15,7 +15,7 @@ DUPLICATE_WINDOW = 120 * 10**9  # ns
 EVENTS, ALERTS, INBOX = "EVENTS", "ALERTS", "INBOX"
 #: `lost.*` carries the markers that stand for entries the server has lost (`epoch.py`).
 SUBJECTS = {
-    EVENTS: ("ev.>", "tick", "config", "lost.events"),
+    EVENTS: ("ev.>", "tick", "config", "learnt", "lost.events"),
     ALERTS: ("alert.>", "transition.>", "lost.alerts"),
     INBOX: ("in.>",),
 }

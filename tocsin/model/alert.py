@@ -38,6 +38,7 @@ class Evidence:
     distance_m: float | None = None  # from the anchor
     gap_us: int | None = None  # event time after (before: negative) the anchor
     severity: int | None = None  # the event's own, as `model.severity` numbers it
+    ahead_us: int = 0  # how far it was dated into the future, beyond its feed's `skew`: it was matched by that much earlier
 
 
 @dataclass(frozen=True, slots=True)

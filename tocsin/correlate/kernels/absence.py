@@ -3,18 +3,24 @@
 One pending entry stands for all rules of a channel with the same T. It is decided by one look at the recent store at the
 deadline, so a B may come before or after A, and a withdrawn B counts as never seen. An A whose deadline has already passed when
 it arrives is decided as soon as the clock moves on: entries of one ingest time are known together. A fired absence is kept
-in a lane of its own until no B can be late enough to matter; a B that arrives after all takes the alert back.
+in a lane of its own until no B can be late enough to matter; a B that arrives after all takes the alert back. An absence that
+was answered only by Bs which may be cancelled is kept there as well, as answered: when they are withdrawn, it fires after all.
+In the lane a fired entry has `group` (its alert) and `slot`; an answered one has no group, and its rule in `slot`.
 """
 
 from __future__ import annotations
 
-from .alerts import fire, take_back
+import numpy as np
+
+from .alerts import correctable, fire, take_back
 from .cells import spot_at
 from .layout import (
     AFTER_ROLE,
-    ANCHOR,
+    ANSWERED,
+    CLOCK,
     DEAD,
     FIRED,
+    NONE,
     ONE,
     PENDING_FREE,
     PENDING_LIVE,
@@ -37,8 +43,10 @@ from .layout import (
 )  # fmt: skip
 from .memory import kernel, part, view
 from .recent import holds, store, unlink
-from .search import begin, exists, seek
+from .search import barren, begin, seek
 from .timers import set_timer
+
+MISSING, OPEN, FINAL = range(3)  # what is known of the B of an A: `answered`
 
 
 @part
@@ -98,20 +106,44 @@ def decide(m, at):
 @part
 def decide_rule(m, rule, event):
     """One rule at its deadline."""
-    r = view(m, T_RULES)[rule]
-    deadline = event.time + r.window
-    if exists(m, r.search, event.time + 1, deadline, event.spot):
+    r, meta = view(m, T_RULES)[rule], view(m, T_META)
+    answer = answered(m, rule, event.time, event.spot)
+    if answer == FINAL:
         return
-    f = view(m, T_FOUND)[0]
-    f.seq, f.source, f.role = event.seq, event.source, AFTER_ROLE
-    number, slot = fire(m, rule, event.seq, deadline, event.source, event.spot, ONE)
-    if number < 0:
-        return
-    lane = view(m, T_SEARCHES)[r.fired].lane
-    kept = store(m, lane, event, ZERO, view(m, T_PENDING_BITS))
+    number, slot = NONE, np.int64(rule)
+    if answer == MISSING:
+        number, slot = missed(m, rule, event)
+        if number < 0:
+            return
+    kept = store(m, view(m, T_SEARCHES)[r.fired].lane, event, ZERO, view(m, T_PENDING_BITS))
     view(m, T_MORE)[kept].group = number
     view(m, T_MORE)[kept].slot = slot
-    view(m, T_META)[FIRED] += 1
+    meta[FIRED if answer == MISSING else ANSWERED] += 1
+
+
+@kernel
+def answered(m, rule, time, spot):
+    """Whether a B is known for an A of this time and place: none (MISSING), only such as may be cancelled (OPEN), or one that stays (FINAL)."""
+    r, hot = view(m, T_RULES)[rule], view(m, T_HOT)
+    answer = MISSING
+    if barren(m, r.search, time + 1):
+        return answer
+    begin(m, r.search, spot)
+    while True:
+        at = seek(m, r.search, time + 1, time + r.window, spot)
+        if at < 0:
+            return answer
+        if not correctable(m, np.int64(hot[at].source)):
+            return FINAL
+        answer = OPEN
+
+
+@kernel
+def missed(m, rule, event):
+    """An A without its B: fires. Returns what `fire` does."""
+    f = view(m, T_FOUND)[0]
+    f.seq, f.source, f.role = event.seq, event.source, AFTER_ROLE
+    return fire(m, rule, event.seq, event.time + view(m, T_RULES)[rule].window, event.source, event.spot, ONE)
 
 
 @part
@@ -130,8 +162,38 @@ def arrived_late(m, rule, event):
         at = seek(m, r.fired, event.time - r.window, event.time - 1, event.spot)
         if at < 0:
             return
+        more, meta = view(m, T_MORE)[at], view(m, T_META)
+        if more.group < 0:
+            continue
+        meta[FIRED] -= 1
+        take_back(m, rule, more.group, more.slot, event.seq, event.time, event.source, more.seq)
+        if correctable(m, event.source):
+            more.group, more.slot = -1, rule
+            meta[ANSWERED] += 1
+        else:
+            unlink(m, at)
+            view(m, T_HOT)[at].state = DEAD
+
+
+@kernel
+def restore(m, at):
+    """An answered absence whose Bs may have been withdrawn: fires if none is left. The caller has seen to the room."""
+    e, more, meta = view(m, T_HOT)[at], view(m, T_MORE)[at], view(m, T_META)
+    rule, spot = more.slot, spot_at(e.x, e.y, e.z)
+    if more.expires < meta[CLOCK] or answered(m, rule, e.time, spot) != MISSING:
+        return
+    number, slot = missed(m, rule, Event(more.seq, e.time, np.int64(e.source), -np.inf, spot, 0))
+    meta[ANSWERED] -= 1
+    if number < 0:
         unlink(m, at)
-        view(m, T_HOT)[at].state = DEAD
-        view(m, T_META)[FIRED] -= 1
-        more = view(m, T_MORE)[at]
-        take_back(m, rule, more.group, more.slot, event.seq, event.time, event.source, ANCHOR)
+        e.state = DEAD
+        return
+    more.group, more.slot = number, slot
+    meta[FIRED] += 1
+
+
+@kernel
+def waits(m, at):
+    """Whether an entry of the recent store is an answered absence."""
+    more = view(m, T_MORE)[at]
+    return more.group < 0 and more.slot >= 0 and view(m, T_HOT)[at].state != DEAD

@@ -11,6 +11,9 @@ import numpy as np
 
 from .cells import apart, cell_of, cover, mix, spot_at
 from .layout import (
+    AFTER_ROLE,
+    ALL,
+    CORRECTS,
     EVIDENCE,
     GROUPS_FREE,
     GROUPS_LIVE,
@@ -19,6 +22,7 @@ from .layout import (
     JOIN,
     LONG_AGO,
     MATCHES,
+    NOBODY,
     NONE,
     NUMBER,
     ONE,
@@ -39,6 +43,7 @@ from .layout import (
     T_META,
     T_OUT,
     T_RULES,
+    T_SOURCES,
     T_TOLD,
     T_UNLESS,
     ZERO,
@@ -208,19 +213,44 @@ def tell(m, row, seq, role):
 
 
 @part
-def tell_new(m, row, group, n):
-    """Adds those of the n found events to the row that the group has not told before, up to the limit of evidence."""
+def correctable(m, source):
+    """Whether an event of this source may be updated or cancelled later."""
+    corrects, sources = view(m, T_META)[CORRECTS], view(m, T_SOURCES)
+    if corrects == NOBODY or source < 0 or source >= len(sources):
+        return corrects == ALL
+    return corrects == ALL or sources[source].corrects != 0
+
+
+@part
+def may_fall(m, n):
+    """Whether one of the n found events may be taken back: then all of them are told, however much evidence there is already."""
+    if view(m, T_META)[CORRECTS] == NOBODY:
+        return False
+    for i in range(n):
+        if correctable(m, view(m, T_FOUND)[i].source):
+            return True
+    return False
+
+
+@part
+def tell_new(m, row, group, n, everything):
+    """Adds those of the n found events to the row that the group has not told before, up to the limit of evidence or all of them."""
     g, found, known = view(m, T_GROUPS)[group], view(m, T_FOUND), view(m, T_EVIDENCE)
     first = group * EVIDENCE
     for i in range(n):
         if g.kept >= EVIDENCE:
-            return
+            if everything:
+                tell(m, row, found[i].seq, found[i].role)
+            continue
         told = False
         for j in range(first, first + g.kept):
             if known[j] == found[i].seq:
                 told = True
                 break
-        if not told:
+        if told:
+            if everything and i == 0:
+                tell(m, row, found[i].seq, found[i].role)  # a match that fell and is back
+        else:
             known[first + g.kept] = found[i].seq
             g.kept += 1
             tell(m, row, found[i].seq, found[i].role)
@@ -228,19 +258,20 @@ def tell_new(m, row, group, n):
 
 @part
 def join(m, rule, group, seq, time, source, n):
-    """A match joins a group. Once the group has all the evidence it keeps, one row a push stands for all joins."""
+    """A match joins a group. Once the group has all the evidence it keeps, one row a push stands for all joins of matches that
+    cannot be taken back."""
     meta, g = view(m, T_META), view(m, T_GROUPS)[group]
     g.count += 1
     g.live += 1
     g.newest = max(g.newest, time)
-    full = g.kept >= EVIDENCE
-    if full and g.push == meta[PUSH]:
+    full, falls = g.kept >= EVIDENCE, may_fall(m, n)
+    if full and not falls and g.push == meta[PUSH]:
         anchored(m, g.row, seq, time, source, g.count)
         return
     at = say(m, RAISE if g.count == 1 else JOIN, rule, g.number, seq, time, source, g.count)
-    tell_new(m, at, group, n)
+    tell_new(m, at, group, n, falls)
     if full:
-        g.push, g.row = meta[PUSH], at
+        g.push, g.row = NONE if falls else meta[PUSH], at
 
 
 @kernel
@@ -256,7 +287,7 @@ def fire(m, rule, seq, time, source, spot, n):
         number = meta[NUMBER]
         meta[NUMBER] = number + 1
         row = say(m, RAISE, rule, number, seq, time, source, ONE)
-        for i in range(min(n, EVIDENCE)):
+        for i in range(n if may_fall(m, n) else min(n, EVIDENCE)):
             tell(m, row, found[i].seq, found[i].role)
         return number, NONE
     group = open_group(m, rule, source, spot, time)
@@ -267,13 +298,24 @@ def fire(m, rule, seq, time, source, spot, n):
 
 
 @kernel
-def take_back(m, rule, number, slot, seq, time, source, role):
-    """A match no longer holds. The alert falls with its last match; nothing joins it any more."""
+def take_back(m, rule, number, slot, seq, time, source, match):
+    """A match no longer holds because an event (`seq`) arrived late; `match` is its anchor. The row counts the matches of the alert that
+    are left. With the last one the alert falls and nothing joins it any more."""
+    left = leave(m, number, slot)
+    if left == 0 and slot >= 0 and view(m, T_GROUPS)[slot].number == number:
+        view(m, T_GROUPS)[slot].newest = LONG_AGO
+    row = say(m, RETRACT, rule, number, seq, time, source, left)
+    tell(m, row, seq, ZERO)
+    if match >= 0:
+        tell(m, row, match, AFTER_ROLE)
+
+
+@kernel
+def leave(m, number, slot):
+    """Takes one match out of its group, if that is still there. Returns how many are left."""
+    left = ZERO
     if slot >= 0 and view(m, T_GROUPS)[slot].number == number:
         g = view(m, T_GROUPS)[slot]
         g.live -= 1
-        if g.live > 0:
-            return
-        g.newest = LONG_AGO
-    row = say(m, RETRACT, rule, number, seq, time, source, ZERO)
-    tell(m, row, seq, role)
+        left = max(ZERO, g.live)
+    return left

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .absence import arrived, decide, expect
+from .absence import arrived, decide, expect, restore, waits
 from .alerts import fire
 from .cells import NOWHERE, locate, mix
 from .cluster import cluster
 from .layout import (
     AFTER,
+    ANSWERED,
     BAD_CODE,
     BAD_SHAPE,
     CLOCK,
@@ -111,7 +112,7 @@ def room(m):
     for n, table in (
         (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
         (len(view(m, T_OUT)) - meta[ROWS] - meta[FIRED], FULL_OUT),
-        ((len(view(m, T_TOLD)) - meta[SAID] - meta[FIRED]) // meta[TALK], FULL_OUT),
+        ((len(view(m, T_TOLD)) - meta[SAID] - 2 * meta[FIRED]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
         (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
         ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
@@ -376,3 +377,19 @@ def start_watches(m, watches, subjects, clock):
     """Starts the declared subjects of watches at the first clock."""
     for i in range(len(watches)):
         declare(m, watches[i], subjects[i], clock)
+
+
+@kernel
+def restore_answered(m):
+    """After a withdrawal: answered absences that nothing answers any more fire now, in the order of their deadlines. Returns the
+    full table or DONE; called again, it goes over all of them again and finds those that are left."""
+    meta = view(m, T_META)
+    if meta[ANSWERED] == 0:
+        return DONE
+    for at in range(meta[STORED]):
+        if waits(m, at):
+            free, full = room(m)
+            if free <= 0:
+                return full
+            restore(m, np.int64(at))
+    return DONE

@@ -24,6 +24,8 @@ NONE, ZERO, ONE = np.int64(-1), np.int64(0), np.int64(1)
 # ---- what an output row says, and the roles of evidence (firing.py)
 RAISE, JOIN, RETRACT = np.int64(0), np.int64(1), np.int64(2)
 ANCHOR, MEMBER, FIRST_STEP, AFTER_ROLE = np.int64(0), np.int64(1), 10, np.int64(30)
+# ---- whose events may be updated or cancelled (`meta[CORRECTS]`)
+NOBODY, SOME, ALL = range(3)
 # ---- states of an entry in the recent store
 LIVE, SHADOW, DEAD = range(3)
 # ---- why a kernel returns before it is done: which table has no room for one more event; a code that was never given, columns that do not fit
@@ -36,9 +38,9 @@ DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, 
     ROW, ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
-    TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING,
+    TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING, ANSWERED, CORRECTS,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(42)  # fmt: skip
+) = range(44)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -69,7 +71,7 @@ WATCH = _record("window:i8 rule:i8 by_feed:i8")
 ACTIVE = _record("threshold:f8 valid_for:i8 predicate:i8 list:i8")
 UNLESS = _record("limit:f8 list:i8")
 LEVEL = _record("first:i8 rows:i8")
-SOURCE = _record("feed:i8 named:i8")
+SOURCE = _record("feed:i8 named:i8 corrects:i8")
 # ---- the state
 RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lag:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"

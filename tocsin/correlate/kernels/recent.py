@@ -19,6 +19,7 @@ import numpy as np
 
 from .cells import CELL_BITS, cell_of, head_in, mix, spread_square
 from .layout import (
+    ANSWERED,
     CLOCK,
     DEAD,
     ENTRIES,
@@ -33,6 +34,7 @@ from .layout import (
     ROOT,
     SHADOW,
     STORED,
+    T_GROUPS,
     T_HEADS,
     T_HEAP,
     T_HOT,
@@ -273,7 +275,7 @@ def compact(m, moved, drop):
     if meta[TIMERS] > 0:  # a deadline that is being decided still asks about its own window
         now = min(now, view(m, T_HEAP)[ROOT].deadline)
     n = 0
-    meta[FIRED] = 0
+    meta[FIRED] = meta[ANSWERED] = 0
     for at in range(meta[STORED]):
         moved[at] = -1
         if hot[at].state == DEAD or more[at].expires < now:
@@ -289,6 +291,8 @@ def compact(m, moved, drop):
                 bits[n * words + word] = bits[at * words + word]
         if more[n].group >= 0:
             meta[FIRED] += 1
+        elif more[n].slot >= 0:
+            meta[ANSWERED] += 1
         if more[n].over >= 0:
             more[n].over = moved[more[n].over]
         n += 1
@@ -300,7 +304,7 @@ def compact(m, moved, drop):
 @kernel
 def bury(m, seqs):
     """Kills the entries of withdrawn events (`seqs` ascending); what only they dominated counts again."""
-    meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
+    meta, hot, more, groups = view(m, T_META), view(m, T_HOT), view(m, T_MORE), view(m, T_GROUPS)
     killed = 0
     for at in range(meta[STORED]):
         i = np.searchsorted(seqs, more[at].seq)
@@ -309,6 +313,10 @@ def bury(m, seqs):
             killed += 1
             if more[at].group >= 0:
                 meta[FIRED] -= 1
+                if more[at].slot >= 0 and groups[more[at].slot].number == more[at].group:
+                    groups[more[at].slot].live -= 1  # the alert is the caller's, but a late answer to another of its matches must know
+            elif more[at].slot >= 0:
+                meta[ANSWERED] -= 1
     if killed == 0:
         return 0
     for at in range(meta[STORED]):  # what a dead entry dominated falls to its own dominator

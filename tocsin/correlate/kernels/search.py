@@ -137,15 +137,6 @@ def seek(m, search, lo, hi, spot):
 
 
 @part
-def exists(m, search, lo, hi, spot):
-    """Whether anything is there."""
-    if barren(m, search, lo):
-        return False
-    begin(m, search, spot)
-    return seek(m, search, lo, hi, spot) >= 0
-
-
-@part
 def next_time(m, search, after, hi, spot):
     """The earliest event time in (after, hi] that the search begun finds, NEVER when there is none."""
     again(m)

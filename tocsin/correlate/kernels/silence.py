@@ -11,7 +11,6 @@ from __future__ import annotations
 from .alerts import fire, take_back
 from .cells import NOWHERE, spot_at
 from .layout import (
-    ANCHOR,
     LATENESS,
     NONE,
     ONE,
@@ -145,12 +144,12 @@ def heard(m, watch, subject, event):
 def extend(m, at, event):
     """A run goes on; an alert about the gap after it was wrong."""
     run = view(m, T_RUNS)[at]
-    longer = event.time > run.end
+    longer, anchor = event.time > run.end, run.seq
     voice(run, event.time, event.seq, event.spot)
     if run.group == UNDECIDED or not longer:
         return
     if run.group >= 0:
-        take_back(m, view(m, T_WATCHES)[run.watch].rule, run.group, run.slot, event.seq, event.time, event.source, ANCHOR)
+        take_back(m, view(m, T_WATCHES)[run.watch].rule, run.group, run.slot, event.seq, event.time, event.source, anchor)
     run.group = UNDECIDED
     arm(m, at)
 

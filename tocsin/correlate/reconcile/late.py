@@ -1,0 +1,128 @@
+"""What the correlator does with facts that come too late: sets them aside, counts them, and takes in what was learnt from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tocsin.correlate.assemble import Assembler
+from tocsin.correlate.codebook import selectors
+from tocsin.correlate.columns import Columns
+from tocsin.correlate.corrections import Corrections, Run
+from tocsin.correlate.horizon import Horizon, of_kinds, present
+from tocsin.correlate.meters import Sample
+from tocsin.kernel.fault import Skippable
+from tocsin.model.plan import Plan
+from tocsin.model.time import DAY
+
+from .backlog import Backlog, LateEntry
+from .learnt import Learning, decode
+
+log = logging.getLogger(__name__)
+
+Mask = NDArray[np.bool_]
+#: Withdrawn facts are remembered for a judgement that did not know of it yet.
+_REMEMBER: Final = DAY
+
+
+class LateFacts:
+    """State of one correlator about late facts. All of it follows from the journal."""
+
+    def __init__(self, plan: Plan, horizon: Horizon, assembler: Assembler, corrections: Corrections) -> None:
+        self.backlog = Backlog()
+        self._assembler = assembler
+        self._learning = Learning(assembler)
+        self._set(plan, horizon)
+        self._withdrawn: dict[int, int] = {}
+        self._corrections = corrections
+
+    def adopt(self, plan: Plan, horizon: Horizon) -> None:
+        """Other rules or feeds came into force. Facts set aside before are judged by the rules in force when it is done."""
+        horizon.beyond = self.horizon.beyond
+        self._set(plan, horizon)
+
+    def _set(self, plan: Plan, horizon: Horizon) -> None:
+        self.horizon = horizon
+        self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
+        self._learning.rules = {(rule.name, rule.version): index for index, rule in enumerate(plan.rules)}
+
+    def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
+        """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
+        all. Returns which rows are too late for the engine, None when none is (nearly always)."""
+        late = self.horizon.late(batch, columns.time, clock)
+        if late is None:
+            return None
+        if runs is not None:
+            facts = np.zeros(len(late), np.bool_)
+            for run in runs:
+                facts[run.start : run.stop] = True
+            late &= facts
+        self.horizon.count(batch, late)
+        self._keep(seq, batch, columns, late, clock)
+        return late
+
+    def _keep(self, seq: int, batch: pa.RecordBatch, columns: Columns, late: Mask, clock: int) -> None:
+        wanted = late & of_kinds(batch, self._kinds)
+        if wanted.any():
+            times = columns.time[wanted]
+            kinds = present(batch, wanted)
+            self._corrections.hold_rows(batch, np.flatnonzero(wanted).tolist(), seq, clock + self._assembler.keep)
+            self.backlog.add(LateEntry(seq, clock, int(times.min()), int(times.max()), len(times), kinds))
+
+    def withdraw(self, seqs: Iterable[int], clock: int) -> None:
+        """Facts were taken back."""
+        if self.backlog.entries:
+            self._withdrawn.update(dict.fromkeys(seqs, clock))
+
+    def learn(self, content: bytes, clock: int, entry: int) -> None:
+        """Takes in a journal entry that says what was learnt. One that was taken in before changes nothing."""
+        try:
+            learnt = decode(content)
+        except Skippable as error:
+            log.error("journal entry %d: %s", entry, error)
+            return
+        if not any(self._waits(seq, learnt.closed) for seq in learnt.entries):
+            return
+        self._learning.apply(learnt, clock, entry, self._withdrawn)
+        if learnt.last:
+            self.backlog.settle(learnt.entries, closed=learnt.closed, gone=bool(learnt.problem))
+
+    def _waits(self, seq: int, closed: bool) -> bool:
+        entry = self.backlog.entries.get(seq)
+        return entry is not None and (closed or not entry.early)
+
+    def prune(self, clock: int) -> None:
+        """Forgets withdrawals nobody can ask about. Called at fixed journal times."""
+        self._withdrawn = {seq: at for seq, at in self._withdrawn.items() if at + _REMEMBER > clock and self.backlog.entries}
+
+    def samples(self) -> list[Sample]:
+        """For the metrics."""
+        backlog = self.backlog
+        beyond = [
+            Sample("late_facts", "counter", "Facts later than their feed's lateness.", number, f'feed="{feed}"')
+            for feed, number in sorted(self.horizon.beyond.items())
+        ]
+        return [
+            *beyond,
+            Sample("late_waiting", "gauge", "Late facts that wait to be reconciled.", len(backlog)),
+            Sample("late_reconciled", "counter", "Late facts reconciled.", backlog.done),
+            Sample("late_unreachable", "counter", "Late facts of times the journal no longer holds, or too many to judge.", backlog.gone),
+            Sample("late_dropped", "counter", "Late facts there was no room to remember.", backlog.dropped),
+            Sample(
+                "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self._learning.unmatched
+            ),
+        ]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain values only."""
+        return {"backlog": self.backlog.snapshot(), "withdrawn": [list(pair) for pair in self._withdrawn.items()]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a snapshot."""
+        self.backlog.restore(state["backlog"])
+        self._withdrawn = dict(state["withdrawn"])
