@@ -15,13 +15,16 @@ from tocsin.kernel.fault import Skippable
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.integers(0, 30), min_size=0, max_size=25).map(sorted),
+    st.lists(st.integers(1, 30), min_size=0, max_size=25).map(sorted),
     st.sets(st.integers(1, 25), max_size=12),
+    st.sets(st.integers(1, 25), max_size=6),
     st.integers(1, 6),
     st.integers(0, 32),
 )
-async def test_reading_begins_at_the_first_entry_of_a_moment(times: list[int], lost: set[int], first: int, moment: int) -> None:
-    """Whatever entries are lost, and whether the beginning has been removed."""
+async def test_reading_begins_at_the_first_entry_of_a_moment(
+    times: list[int], lost: set[int], timeless: set[int], first: int, moment: int
+) -> None:
+    """Whatever entries are lost or know no time, and whether the beginning has been removed."""
     entries = {seq: time for seq, time in enumerate(times, 1) if seq >= first and seq not in lost}
 
     async def state(_stream: str) -> Any:
@@ -30,13 +33,14 @@ async def test_reading_begins_at_the_first_entry_of_a_moment(times: list[int], l
     async def fetch(_journal: Any, seq: int) -> Any:
         if seq not in entries:
             raise Skippable("lost")
-        return SimpleNamespace(seq=seq, ingest=entries[seq])
+        return SimpleNamespace(seq=seq, ingest=0 if seq in timeless else entries[seq])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconcile, "fetch", fetch)
         start = await reconcile.first_known_at(SimpleNamespace(state=state), moment)  # type: ignore[arg-type]
-    assert all(time < moment for seq, time in entries.items() if seq < start.seq)
-    assert all(time >= moment for seq, time in entries.items() if seq >= start.seq)
+    known = {seq: time for seq, time in entries.items() if seq not in timeless}
+    assert all(time < moment for seq, time in known.items() if seq < start.seq)
+    assert all(time >= moment for seq, time in known.items() if seq >= start.seq)
     if not start.complete:
         assert first > 1 and start.seq == min(first, len(times) + 1)
 

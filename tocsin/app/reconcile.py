@@ -7,6 +7,7 @@ taken in once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -150,10 +151,11 @@ async def first_known_at(journal: Journal, moment: int) -> Start:
 
 
 async def _next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
-    """The entry `seq`, or the next one before `end` that is not lost or damaged."""
+    """The entry `seq`, or the next one before `end` that is neither lost nor damaged and knows a time (a configuration does not)."""
     while seq < end:
-        try:
-            return await fetch(journal, seq)
-        except Skippable:
-            seq += 1
+        with contextlib.suppress(Skippable):  # counted by the reader
+            entry = await fetch(journal, seq)
+            if entry.ingest > 0:
+                return entry
+        seq += 1
     return None

@@ -25,6 +25,7 @@ from tocsin.feeds.sealing import Seal
 from tocsin.geo.layers import load_layers
 from tocsin.geo.tiles import load_tiles
 from tocsin.journal.alerts import publish_transition, read_alerts
+from tocsin.journal.changes import SUBJECT as CONFIG
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
@@ -156,11 +157,11 @@ async def follow_events(journal: Journal, recent: RecentEvents, changed: Callabl
     start = max(1, await last_seq(journal) - RECENT_ENTRIES)
     begun = start == 1
     async for entry in read(journal, start):
-        if not begun and not entry.content:
+        if not begun and entry.subject != CONFIG:
             recent.starts_at(entry.ingest)
             begun = True
         recent.add(entry)
-        if entry.content:
+        if entry.subject == CONFIG:
             await changed(entry)
 
 

@@ -220,7 +220,7 @@ class Correlator:
         self._read = time.time_ns()
         if entry.batch is not None:
             await self._events(entry)
-        elif entry.content and entry.subject != LEARNT:
+        elif entry.content and entry.subject != LEARNT:  # another configuration
             await self._switch(entry, teller)
         else:
             await self._apply(self._engine.tick(self.clock), entry.seq)
