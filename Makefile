@@ -31,10 +31,11 @@ bench: setup $(STAMP)/bench ## the figures of docs/benchmarks, on this machine
 	$(BIN)/python -m bench.hot
 	$(BIN)/python -m bench.pipeline
 
+LIMIT := 20
 RESULT := docs/benchmarks/peers-$(shell date +%F)
-bench-peers: setup $(STAMP)/bench ## beside bytewax, Pathway, Node-RED, Flink and Spark as well (installs some 3 GB into .peers, takes hours): a page with pictures
+bench-peers: setup $(STAMP)/bench ## beside bytewax, Pathway, Node-RED, Flink and Spark as well (3 GB into .peers, an hour or two): a page with pictures
 	sh scripts/bench_peers.sh || echo "those that are missing will be rows that say why"
-	$(BIN)/python -m bench.hot --peers all --jobs cluster,dense,plots --batches 1000 --no-install --no-own --out $(RESULT).json
+	$(BIN)/python -m bench.hot --peers all --jobs plots --batches 1000 --limit $(LIMIT) --no-install --no-own --out $(RESULT).json
 	$(BIN)/python -m bench.plot $(RESULT).json
 	$(BIN)/python -m bench.report $(RESULT).json
 

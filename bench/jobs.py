@@ -24,9 +24,9 @@ from tocsin.model.predicate import Compare, Selector
 SECOND, MINUTE = 1_000_000, 60_000_000
 NAMES = ("threshold", "cluster", "sequence", "absence", "dense", "mixed-100", "mixed-1000", "mixed-10000")
 
-#: Threshold by percent of events that pass; None lets every event through. `passing` counts what really passes.
-DENSITIES: dict[int, float | None] = {3: 3.0, 10: 1.4, 30: 0.6, 100: None}
-PLOTTED = ("density-3", "density-10", "density-30", "density-100", "mixed-1", "mixed-10", "mixed-100", "mixed-1000", "mixed-10000")
+#: Threshold by percent of events that pass, between `cluster` (3) and `dense` (100). `passing` counts what really passes.
+DENSITIES = {10: 1.4, 30: 0.6}
+PLOTTED = ("cluster", "density-10", "density-30", "dense", "mixed-1", "mixed-10", "mixed-100", "mixed-1000", "mixed-10000")
 
 
 def known(job: str) -> bool:

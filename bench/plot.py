@@ -51,7 +51,7 @@ def by_density(rows: list[dict[str, Any]]) -> Series:
     passing = {row["job"]: row["passing"] * 100 for row in rows if "passing" in row}
     series: Series = defaultdict(list)
     for row in _chosen(rows):
-        if row["job"] in passing and row["job"].startswith("density-"):
+        if row["job"] in passing:
             series[row["engine"]].append((passing[row["job"]], best_rate(row)))
     return {name: sorted(points) for name, points in series.items()}
 

@@ -33,7 +33,7 @@ def result() -> dict[str, object]:
     rows = []
     for i, engine in enumerate(plot.NAMES):
         rows += [row(f"mixed-{n}", engine, 5_000_000 // (1 + i * n), rules=n) for n in (1, 100, 10_000)]
-        rows += [row(f"density-{p}", engine, 9_000_000 // (1 + i * p), passing=p / 100) for p in (3, 100)]
+        rows += [row(job, engine, 9_000_000 // (1 + i * p), passing=p / 100) for job, p in (("cluster", 3), ("density-30", 30))]
     rows += [row("mixed-1000", "spark", 99_000_000, rules=1000) | {"answers_equal": False}, row("mixed-1 (late)", "tocsin", 1, rules=1)]
     return {"machine": {}, "rows": rows}
 
@@ -51,7 +51,7 @@ def test_points_are_those_of_the_rows_with_right_answers() -> None:
     series = plot.by_rules(result()["rows"])
     assert [rules for rules, _ in series["spark"]] == [1, 100, 10_000]
     assert len(series["tocsin"]) == 3
-    assert [share for share, _ in plot.by_density(result()["rows"])["tocsin"]] == [3, 100]
+    assert [share for share, _ in plot.by_density(result()["rows"])["tocsin"]] == [3, 30]
 
 
 @given(st.lists(st.floats(60, 440), min_size=1, max_size=9))
