@@ -157,7 +157,10 @@ def main(argv: list[str] | None = None) -> int:
     a = options(argv)
     here = machine()
     print(f"{here['cpu']}, {here['cores']} cores, load {here['load']}, Python {here['python']}, {here['date']}", flush=True)
-    began, command = time.monotonic(), "python -m bench.hot " + " ".join(sys.argv[1:] if argv is None else argv)
+    began, words = time.monotonic(), list(sys.argv[1:] if argv is None else argv)
+    if "--out" in words:  # where the result went on this machine concerns nobody
+        del words[words.index("--out") : words.index("--out") + 2]
+    command = " ".join(["python -m bench.hot", *words])
     rows: list[dict[str, Any]] = []
     for some in measured(a):
         rows += some

@@ -24,7 +24,7 @@ from tocsin.model.predicate import Compare, Selector
 SECOND, MINUTE = 1_000_000, 60_000_000
 NAMES = ("threshold", "cluster", "sequence", "absence", "dense", "mixed-100", "mixed-1000", "mixed-10000")
 
-#: Threshold by percent of events that pass, between `cluster` (3) and `dense` (100). `passing` counts what really passes.
+#: Threshold by percent of events that pass, between `cluster` (3 to 6, by the length of the stream) and `dense` (100). `passing` counts what really passes.
 DENSITIES = {10: 1.4, 30: 0.6}
 PLOTTED = ("cluster", "density-10", "density-30", "dense", "mixed-1", "mixed-10", "mixed-100", "mixed-1000", "mixed-10000")
 

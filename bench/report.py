@@ -81,6 +81,7 @@ def page(told: dict[str, Any], name: str) -> str:
 {here["cpu"]}, {here["cores"]} cores, {here["memory_gb"]} GB, Linux {here["kernel"]}, Python {here["python"]}, load {here["load"]} at the start.
 `{told["command"]}`, {told["seconds"]} s. {", ".join(versions)}; Polars and DuckDB as in `requirements/bench.lock`.
 What is compared, what is not, and what the columns mean: [README](README.md). This page is written by `bench.report`.
+{told.get("note", "")}
 
 ## Ours against the best peer of each job
 {factors(rows)}
