@@ -25,7 +25,7 @@ def rule(when: Operator, per: Per | None = None, name: str = "r", unless: tuple 
 
 def plan(*rules: RulePlan, delay: int = 5, lateness: int = 600) -> Plan:
     """A plan with times in seconds; rules get names of their own."""
-    named = tuple(RulePlan(f"{r.name}{i}", "1", "", "", r.when, r.alert, r.unless) for i, r in enumerate(rules))
+    named = tuple(RulePlan(f"{r.name}{i}", "1", "", "", r.when, r.alert, r.unless, only=r.only) for i, r in enumerate(rules))
     return Plan(named, delay=delay * SECOND, lateness=lateness * SECOND)
 
 
@@ -121,7 +121,28 @@ def columns(engine: Engine, facts: Sequence[Fact]) -> Columns:
         value=np.array([-np.inf if f.value is None else f.value for f in facts], float),
         bits=bits,
         valid_until=np.array([-1 if f.valid_until is None else f.valid_until for f in facts], np.int64),
+        extras=FactExtras(facts),
     )
+
+
+@dataclass
+class FactExtras:
+    """What facts say besides."""
+
+    facts: Sequence[Fact]
+
+    def links(self, field: str, rows: Sequence[int]) -> list[str | int | float | None]:
+        return [link(self.facts[row], field) for row in rows]
+
+    def areas(self, rows: Sequence[int]) -> list[bytes | None]:
+        return [self.facts[row].area for row in rows]
+
+
+def link(fact: Fact, field: str) -> str | int | float | None:
+    """The value of a field that events are linked by."""
+    if field == "source":
+        return None if fact.source is None or fact.source[1] is None else "/".join(map(str, fact.source))
+    return dict(fact.attrs).get(field.removeprefix("attrs."))
 
 
 def expected(said: list[Said]) -> list[tuple]:

@@ -15,6 +15,7 @@ from tocsin.model.predicate import Compare, Expr, Not, Selector, covers
 
 EARTH = 6_371_008.8
 NEVER = 1 << 62
+TIE = 1e-18  # squared chords that differ by less are one distance
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,26 @@ class Fact:
     dimension: str | None = None
     severity: int = 0
     valid_until: int | None = None
+    area: bytes | None = None
+    attrs: tuple[tuple[str, str | float], ...] = ()
 
     @property
     def placed(self) -> bool:
         return not math.isnan(self.lon) and not math.isnan(self.lat)
 
 
-def distance(a: Fact, b: Fact) -> float:
-    """Haversine, metres; infinite when one has no place."""
+def square(a: Fact, b: Fact) -> float:
+    """Squared chord of the unit sphere, by the haversine formula; infinite when one has no place."""
     if not (a.placed and b.placed):
         return math.inf
     p, q = math.radians(a.lat), math.radians(b.lat)
-    h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
-    return 2 * EARTH * math.asin(min(1.0, math.sqrt(h)))
+    return 4 * (math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2)
+
+
+def distance(a: Fact, b: Fact) -> float:
+    """Metres; infinite when one has no place."""
+    chord = math.sqrt(square(a, b))
+    return math.inf if chord == math.inf else 2 * EARTH * math.asin(min(1.0, chord / 2))
 
 
 def near(a: Fact, b: Fact, radius: float) -> bool:
@@ -365,8 +373,9 @@ class Oracle:
                 and (per.place is None or g.spot.placed == anchor.placed)
                 and (not spatial or near(g.spot, anchor, per.place or 0.0))
             ]
-            joinable.sort(key=lambda g: (round(distance(g.spot, anchor), 6) if spatial else 0.0, -g.order))
-            group = joinable[0] if joinable else None
+            away = [square(g.spot, anchor) if spatial else 0.0 for g in joinable]
+            nearest = [g for g, d in zip(joinable, away, strict=True) if d <= min(away) + TIE]
+            group = max(nearest, key=lambda g: g.order, default=None)
         what = "JOIN"
         if group is None:
             what = "RAISE"

@@ -88,10 +88,10 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         ["r.yaml:8: alert.resolve: is not supported yet; leave it out"],
     ),
     (
-        "later operator",
+        "later key",
         '  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}',
-        "  rate: {of: call, above: 3, during: 1 h}",
-        ["r.yaml:5: when.rate: operator 'rate' is not supported yet; this version has: absence, cluster, match, sequence, silence"],
+        "  silence: {of: fire.smoke, during: 1 h, area: {share: 30 %, least: 5, within: 2 km, together: 5 min}}",
+        ["r.yaml:5: when.silence.area: is not supported yet; leave it out"],
     ),
     (
         "unknown operator",

@@ -17,19 +17,21 @@ import numpy as np
 
 from tocsin.model.alert import Evidence
 from tocsin.model.ids import alert_id
-from tocsin.model.plan import Plan, Silence
+from tocsin.model.plan import Alerts, Plan, Silence
 from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
 from .ledger import Case, Ledger
 from .recent import GONE
-from .recheck import AFTER, Piece, holds
+from .recheck import AFTER, EARLY, FIRST_STEP, Piece, holds
+from .series.which import outside
 from .wording import ANCHOR, MEMBER, Facts, Telling
 
 #: An anchor learnt this long after it happened makes the alert a late one (or after the plan's `delay`, if that is longer).
 LATE_AFTER: Final = 2 * MINUTE
 _NOTES_MAX: Final = 8
+_TAKEN_BACK: Final = ("an event that arrived late took it back", "with what is known now it does not hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Assembler:
         for seq in seqs:
             for case in list(self.ledger.resting_on(seq)):
                 completed = self.ledger.remove_evidence(case, seq) in (ANCHOR, AFTER) and seq not in case.down
-                case.withdrawn += completed and not isinstance(self._rules[case.rule].when, Silence)  # what was heard stays heard
+                case.withdrawn += completed and not self._looks_itself(case.rule)
                 _note(case, f"an event it rested on was {'cancelled' if by == Action.CANCEL else 'replaced by an update'}", clock)
                 self._unsettle(case)
                 self._touch(case, clock)
@@ -172,6 +174,7 @@ class Assembler:
             *case.shown(),
             tuple(case.notes),
             urgent,
+            case.label,
         )
 
     def _raise(self, firings: Firings, i: int, facts: Facts, clock: int, entry: int) -> Case:
@@ -185,10 +188,11 @@ class Assembler:
         )
         event_id = "never heard" if fact is None else self._context.root(fact.feed, fact.id)
         alone = isinstance(rule.when, Silence) or (rule.alert.per is not None and rule.alert.per.by_source)
-        key = f"{feed}/{source or ''}" if alone else ""
+        label = firings.labels.get(int(firings.group[i]), "")
+        key = (f"{feed}/{source or ''}" if alone else "") + (f"|{label}" if label else "")
         late = fact is not None and fact.ingest_time - fact.event_time > self._late_after
         name = alert_id(rule.version, key, feed if fact is None else fact.feed, event_id)
-        case = self.ledger.open(Case(name, rule_index, opened, clock, entry, anchor, feed, source, late))
+        case = self.ledger.open(Case(name, rule_index, opened, clock, entry, anchor, feed, source, late, label))
         case.rule, case.anchor, case.opened = rule_index, anchor, opened
         group = int(firings.group[i])
         self.ledger.groups[group] = name
@@ -212,7 +216,7 @@ class Assembler:
         self.ledger.add_evidence(case, [late], [MEMBER])  # whatever part it plays elsewhere
         case.withdrawn += 1
         case.down += match
-        _note(case, "an event that arrived late took it back", clock)
+        _note(case, _TAKEN_BACK[outside(self._rules[case.rule])], clock)
         if case.status != "retracted" and case.left <= 0:
             case.status = "retracted"
             self._urgent[case.id] = None
@@ -221,12 +225,19 @@ class Assembler:
         """Whether the rule holds for what is left. An alert stands by matches that nobody can withdraw, and by events that the journal
         no longer has: about those nothing new can be learnt."""
         self.ledger.fold(case)
+        rule = self._rules[case.rule]
+        if outside(rule):  # for as long as late facts count, histories look for themselves
+            return case.left > 0 and (isinstance(rule.when, Alerts) or _anchored(case))
         if case.joined > case.seen and case.left > 0:
             return True
         pieces = [Piece(facts[seq], role, self._time(facts[seq])) for seq, role in zip(case.evidence, case.roles, strict=True)]
         if any(piece.event.role == GONE for piece in pieces):
             return case.status != "retracted"
         return holds(self._rules[case.rule].when, pieces, case.left)
+
+    def _looks_itself(self, rule: int) -> bool:
+        """Whether the engine tells by itself what a withdrawal changes: what was heard stays heard, histories are judged again."""
+        return isinstance(self._rules[rule].when, Silence) or outside(self._rules[rule])
 
     def _time(self, event: Evidence) -> int:
         """The event time the engine matched by (SEMANTICS 2)."""
@@ -254,6 +265,11 @@ class Assembler:
         self._unsettled.clear()
         self._waiting = [(next_telling(case), case.id) for case in self.ledger.cases.values() if case.pending]
         heapq.heapify(self._waiting)
+
+
+def _anchored(case: Case) -> bool:
+    """Whether anything is left that completed a match."""
+    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role < AFTER for role in case.roles)
 
 
 def _note(case: Case, words: str, clock: int) -> None:

@@ -21,6 +21,7 @@ from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.predicate import Expr, Selector, covers
 
 from .columns import Columns
+from .extras import BatchExtras
 from .predicates import View, evaluate
 from .units_columns import UNKNOWN_DIMENSION, canonical_values, clamped_times, coordinates, dimension, microseconds
 
@@ -91,6 +92,7 @@ class CodeBook:
             value=values,
             bits=self._bits(View(batch, values), {str(kinds[pair // len(units)]) for pair in present}),
             valid_until=None if ends.null_count == rows else microseconds(ends, null=-1),
+            extras=BatchExtras(batch),
         )
 
     def _latest(self, batch: pa.RecordBatch, feeds: Sequence[str], ingest: int) -> int | NDArray[np.int64]:

@@ -17,10 +17,14 @@ from tocsin.model.predicate import Expr
 from .adopt import kinship, newly_declared
 from .carry import Carry, Side
 from .columns import Columns
-from .firing import Firings
+from .firing import Firings, joined
 from .kernels import layout
 from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
+from .series.alerted import AlertFacts
+from .series.build import build
+from .series.outlet import KernelOutlet, Said
+from .series.runner import carried
 from .state import Memory
 from .tables import compile_plan
 
@@ -86,6 +90,9 @@ class Engine:
         self._unbound: dict[str, int] = {}  # declared sources whose feed is not known yet
         self._started = False
         self._declared = self._declare()
+        self._said = Said()
+        self._series, notes = build(plan, self.predicates, self.source_name, self._outlet)
+        self._alerts = AlertFacts(plan, self._series, self._memory, self._said, notes)
 
     def kind_code(self, kind: str, dimension: str | None) -> int:
         """The code of (kind, dimension); a pair not seen before gets the next one."""
@@ -95,6 +102,7 @@ class Engine:
             for name, array in self._tables.of_kinds(self._kinds).items():
                 self._memory.put(name, array)
             self._memory.meta[layout.WIDEST] = self._tables.widest
+            self._series.kinds(list(self._kinds))
         return code
 
     @property
@@ -157,22 +165,30 @@ class Engine:
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
         batch = self._batch(columns)
+        said = self._move(ingest)
         full = enter(self._memory.m, ingest, *batch)
         if full == layout.BAD_CODE:
             raise Fatal("columns hold a kind code that Engine.kind_code did not give, or a source code below -1")
         if full == layout.BAD_SHAPE:
             shapes = ", ".join(str(column.shape) for column in batch)
             raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
-        return self._run()
+        self._run()
+        if self._series:
+            self._alerts.begin()
+            self._series.push(columns, int(self._memory.meta[layout.CLOCK]))
+            self._alerts.spread(columns)
+        return self._firings(said)
 
     def tick(self, clock: int) -> Firings:
         """Moves the journal clock; deadlines up to `clock - delay` fire."""
+        said = self._move(clock)
         enter_none(self._memory.m, clock)
-        return self._run()
+        self._run()
+        return self._firings(said)
 
     def withdraw(self, seqs: Iterable[int], until: int = int(layout.LONG_AGO)) -> Firings:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of them
-        started is dropped, one that only they answered fires. A standing fact ends at `until`, the event time of what took it
+        started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the event time of what took it
         back. What was heard stays heard. Alerts that rest on the events are the caller's."""
         gone = np.array(sorted(set(seqs)), _INT64)
         memory = self._memory
@@ -185,7 +201,11 @@ class Engine:
         facts["until"][ended] = np.minimum(facts["until"][ended], until)
         while (full := restore_answered(memory.m)) != layout.DONE:
             memory.grow(full)
-        return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
+        if self._series:
+            self._alerts.begin()
+            self._series.withdraw(gone.tolist(), int(memory.meta[layout.CLOCK]), until)
+            self._alerts.spread(None)
+        return self._firings([])
 
     def snapshot(self) -> Mapping[str, Any]:
         """Everything needed to go on: numpy arrays and plain values (no objects)."""
@@ -196,6 +216,7 @@ class Engine:
             "sources": [list(key) for key in self._names],
             "started": self._started,
             "since": self._memory["rules"]["since"].copy(),
+            "series": self._series.save(),
             **self._memory.save(),
         }
 
@@ -219,6 +240,8 @@ class Engine:
         self._memory.load(state)
         self._memory.meta[layout.CORRECTS] = corrects
         self._memory["rules"]["since"] = state["since"]
+        self._series.load(state["series"])
+        self._series.kinds(list(self._kinds))
         self._started = bool(state["started"])
         self._declared = self._declare()  # the codes are those of the snapshot now
 
@@ -226,7 +249,7 @@ class Engine:
         """An engine for another plan that goes on from this one's state (`adopt.py` says what goes on). This one is not changed."""
         heir, kin = Engine(plan, self._sizes, corrects), kinship(self.plan, plan)
         carry = Carry(self.snapshot(), Side(self.plan, self._tables), Side(plan, heir._tables), kin)
-        heir.restore({**carry.state, "plan": heir._fingerprint(), **carry.carried()})
+        heir.restore({**carry.state, "plan": heir._fingerprint(), "series": carried(carry.state["series"], kin.same), **carry.carried()})
         if heir._started:
             fresh = newly_declared(self.plan, plan, kin)
             rules = heir._memory["watches"]["rule"]
@@ -245,7 +268,7 @@ class Engine:
     def counters(self) -> Mapping[str, int]:
         """Matches, entries stored, visited, overwritten inside a window (answers may be incomplete), state bytes ..."""
         meta = self._memory.meta
-        return {**{name: int(meta[at]) for name, at in _NAMED.items()}, "state_bytes": self._memory.size()}
+        return {**{name: int(meta[at]) for name, at in _NAMED.items()}, **self._series.counters(), "state_bytes": self._memory.size()}
 
     @classmethod
     def warm_up(cls) -> None:
@@ -273,14 +296,69 @@ class Engine:
             _plain(valid_until, _INT64) if valid_until is not None else _never_ends(len(columns.seq)),
         )
 
-    def _run(self) -> Firings:
+    def _outlet(self, rule: int) -> KernelOutlet:
+        return KernelOutlet(self._memory, rule, self._said)
+
+    def _move(self, clock: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Lets the histories' deadlines fire up to a clock, the kernels' in between; what was said."""
+        if not self._series:
+            return []
+        meta, delay = self._memory.meta, self.plan.delay
+        before = int(meta[layout.CLOCK])
+        if clock <= before or not (self._alerts.listening or self._series.waits(clock - delay)):
+            return []
+        enter_none(self._memory.m, before)
+        self._alerts.begin()
+        if self._alerts.listening and self._started:
+            self._run_due()
+        self._series.move(before, clock, delay, self._step)
+        if self._alerts.listening:
+            self._step(clock - delay)
+            self._alerts.spread(None)
+        said = [self._memory.said()] if meta[layout.ROWS] else []
+        self._said.causes.clear()
+        return said
+
+    def _step(self, deadline: int) -> None:
+        """Moves the kernels' clock so far that the watermark is at a deadline of a history, as ticks would have. When rules look at
+        alerts, these are handed on deadline by deadline."""
+        if deadline <= self._memory.meta[layout.WATERMARK]:
+            return
+        if self._alerts.listening:
+            self._alerts.spread(None)
+            while (own := self._memory.next_deadline()) < deadline:
+                self._to(own)
+                self._alerts.spread(None)
+        self._to(deadline)
+
+    def _to(self, watermark: int) -> None:
+        meta = self._memory.meta
+        meta[layout.CLOCK], meta[layout.WATERMARK] = watermark + self.plan.delay, watermark
+        self._run_due()
+
+    def _run_due(self) -> None:
+        """What is due in the kernels at their clock."""
+        self._memory.meta[layout.MOVED] = 1
+        self._run()
+
+    def _run(self) -> None:
         memory = self._memory
         if not self._started:
             self._started = True
             self._start(self._declared, int(memory.meta[layout.CLOCK]))
         while (full := run(memory.m)) != layout.DONE:
             memory.grow(full)
-        return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
+
+    def _firings(self, before: list[tuple[NDArray[Any], NDArray[Any]]]) -> Firings:
+        """What was said since the last call, after what was said before."""
+        memory = self._memory
+        if not self._series:
+            return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
+        if memory.meta[layout.ROWS]:
+            before = [*before, memory.said()]
+        labels = dict(self._said.labels)
+        self._said.clear()
+        return joined(before, labels) if before else _NOTHING
 
     def _start(self, declared: NDArray[np.int64], clock: int) -> None:
         """Starts the clocks of declared sources: rows of (watch, code)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -29,14 +30,16 @@ class Firings:
     30 the `after` of an absence. Of events that may be withdrawn later everything is told, beyond EVIDENCE_MAX too, and a match that
     comes back tells its anchor again. A RETRACT tells the late event and the anchor of the match it took back; its `count` is what is left.
 
-    All are columns of two record arrays, `rows` and `told`, as the kernels wrote them.
+    All are columns of two record arrays, `rows` and `told`, as the kernels wrote them. `labels`: group -> what tells the alert from
+    another one of the same rule and anchor (a zone, an early warning), for groups raised here that have such.
     """
 
-    __slots__ = ("rows", "told")
+    __slots__ = ("labels", "rows", "told")
 
-    def __init__(self, rows: NDArray[Any], told: NDArray[Any]) -> None:
+    def __init__(self, rows: NDArray[Any], told: NDArray[Any], labels: Mapping[int, str] | None = None) -> None:
         self.rows = rows
         self.told = told
+        self.labels: Mapping[int, str] = labels or {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,3 +83,15 @@ class Firings:
     @property
     def role(self) -> NDArray[np.int64]:
         return self.told["role"]
+
+
+def joined(parts: Sequence[tuple[NDArray[Any], NDArray[Any]]], labels: Mapping[int, str]) -> Firings:
+    """Firings said in several parts, one after the other."""
+    if len(parts) == 1:
+        return Firings(*parts[0], labels)
+    told = 0
+    for rows, evidence in parts:
+        rows["first"] += told
+        rows["last"] += told
+        told += len(evidence)
+    return Firings(np.concatenate([rows for rows, _ in parts]), np.concatenate([evidence for _, evidence in parts]), labels)

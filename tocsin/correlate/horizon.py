@@ -13,6 +13,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.predicate import covers
 
 from .columns import Columns
+from .extras import Picked
 
 
 class Horizon:
@@ -79,4 +80,5 @@ def rows(columns: Columns, wanted: NDArray[np.bool_] | NDArray[np.intp]) -> Colu
         columns.value[wanted],
         columns.bits[wanted],
         None if columns.valid_until is None else columns.valid_until[wanted],
+        None if columns.extras is None else Picked(columns.extras, np.arange(len(columns.seq))[wanted] + columns.first),
     )

@@ -39,6 +39,7 @@ class Case:
     feed: str  # of the anchor or the silent source
     source: str | None
     late: bool = False
+    label: str = ""  # what tells it from another alert of the same rule and anchor: a zone, an early warning
     status: str = "raised"
     revision: int = 0
     updated: int = 0
@@ -223,7 +224,7 @@ _NUMBERS: Final = (
     "pending",
     "unsettled",
 )
-_TEXTS: Final = ("id", "feed", "source", "status", "notes")
+_TEXTS: Final = ("id", "feed", "source", "status", "notes", "label")
 _LISTS: Final = ("matches", "evidence", "roles", "down")
 
 

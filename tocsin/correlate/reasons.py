@@ -19,6 +19,7 @@ from .headline import number, unit_words
 from .recheck import sources
 
 ANCHOR, MEMBER, AFTER = "anchor", "member", "after"
+_WORDS: Final = {30: AFTER, 31: "area", 32: "early"}
 JOINED = "joined"  # the anchor of a later match of the same alert
 _LINES_MAX: Final = 12
 _TEXT_MAX: Final = 80
@@ -29,8 +30,8 @@ def role_word(role: int) -> str:
     """The engine's role numbers (`firing.Firings.role`) as the words of `Evidence.role`."""
     if role == 0:
         return ANCHOR
-    if role == 30:
-        return AFTER
+    if role in _WORDS:
+        return _WORDS[role]
     return f"step {role - 9}" if role >= 10 else MEMBER
 
 

@@ -20,6 +20,8 @@ from .sphere import distance
 #: Role of the event that started the clock of an absence, and of the first step of a sequence (`firing.Firings.role`).
 AFTER: Final = 30
 FIRST_STEP: Final = 10
+#: Role of the event that started a timer, in an early warning.
+EARLY: Final = 32
 #: Combinations tried for one anchor of a `min_gap` rule; after that the alert is left standing.
 PATIENCE: Final = 20_000
 

@@ -175,6 +175,10 @@ class Memory:
         self._lengthen(("out",), 2 * len(self._arrays["out"]) + batch)
         self._lengthen(("told",), 2 * len(self._arrays["told"]) + batch * int(self.meta[layout.TALK]))
 
+    def next_deadline(self) -> int:
+        """The kernels' earliest deadline."""
+        return int(self._arrays["heap"][layout.ROOT]["deadline"]) if self.meta[layout.TIMERS] else int(layout.NEVER)
+
     def said(self) -> tuple[Table, Table]:
         """Copies of what the kernels said: rows and the evidence told."""
         rows, told = self.meta[layout.ROWS : layout.SAID + 1].tolist()

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.kernel.fault import Fatal
-from tocsin.model.plan import Absence, Active, Cluster, Match, Plan, RulePlan, Sequence, Silence
+from tocsin.model.plan import Absence, Active, Alerts, Cluster, Match, Plan, RulePlan, Sequence, Silence
 from tocsin.model.predicate import Expr, Selector, covers
+from tocsin.model.reading import selectors_in
 
 from . import geometry
 from .kernels import layout
 from .kernels.match import NO_UNTIL
+from .series.which import guarded, in_kernels, outside
 
 Table = NDArray[Any]
 NO_THRESHOLD = -math.inf
@@ -72,6 +74,7 @@ class Builder:
     actives: dict[tuple[Selector, int], int] = field(default_factory=dict)
     unless: list[tuple[float, int]] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
+    read: frozenset[str] = frozenset()  # rules whose alerts others look at
 
     def channel(self, selector: Selector) -> int:
         key = (selector.kind, selector.dimension)
@@ -120,6 +123,14 @@ class Builder:
         row = self._rule_row(rule)
         self.rules.append(row)
         when = rule.when
+        if outside(rule):
+            for selector in selectors_in((when, rule.unless, rule.only)):
+                self.predicate(selector)
+            return
+        if guarded(rule):
+            raise Fatal(
+                f"rule {rule.name!r}: this version runs `while` and such exceptions only for operators with a history and plain match"
+            )
         needs_place = bool(row.get("placed")) or bool(rule.unless)
         match when:
             case Match():
@@ -137,12 +148,12 @@ class Builder:
                 self.watches.append((when.during, index, when.by == "feed"))
                 watch = len(self.watches) - 1
                 self.declared += [(watch, name, when.by == "feed") for name in when.declared]
-                self.role(when.of, layout.HEARD, index, watch, needs_place)
+                self.role(when.of, layout.HEARD, index, watch, needs_place or rule.name in self.read)
 
     def _rule_row(self, rule: RulePlan) -> dict[str, Any]:
         row: dict[str, Any] = {"unless": len(self.unless), "since": int(layout.LONG_AGO)}
-        for active in rule.unless:
-            assert isinstance(active, Active), "other exceptions are not for these kernels"
+        for active in filter(in_kernels, rule.unless):
+            assert isinstance(active, Active)
             self.unless.append((geometry.chord_limit(active.within), self._active(active)))
         row["unless_end"] = len(self.unless)
         per = rule.alert.per
@@ -252,7 +263,7 @@ class Tables:
 
 def compile_plan(plan: Plan) -> Tables:
     """A plan -> its tables, without any kinds yet."""
-    b = Builder()
+    b = Builder(read=frozenset(name for rule in plan.rules if isinstance(rule.when, Alerts) for name in rule.when.rules))
     for index, rule in enumerate(plan.rules):
         b.add(index, rule)
     for position, (channel, during) in enumerate(b.sets):

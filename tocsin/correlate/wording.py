@@ -49,6 +49,7 @@ class Telling:
     roles: tuple[int, ...]
     notes: tuple[str, ...]
     urgent: bool
+    label: str = ""  # what tells it from another alert of the same rule and anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: 
         "unit": unit_words(anchor.unit) if anchor else None,
         "source": (anchor.source if anchor else telling.source) or telling.feed,
         "text": anchor.text if anchor else "",
+        "zone": telling.label,
         "eta": shown.due,
     }
     if isinstance(rule.when, Silence):

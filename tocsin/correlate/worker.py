@@ -341,4 +341,6 @@ def cut(columns: Columns, start: int, stop: int) -> Columns:
         columns.value[rows],
         columns.bits[rows],
         None if columns.valid_until is None else columns.valid_until[rows],
+        columns.extras,
+        columns.first + start,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from tocsin.correlate.codebook import CodeBook, selectors
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.corrections import Corrections, longest_window
 from tocsin.correlate.engine import Engine
+from tocsin.correlate.extras import Joined
 from tocsin.correlate.horizon import Horizon, of_kinds, rows
 from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
@@ -129,5 +130,6 @@ class Window:
 
 def _join(parts: list[Columns]) -> Columns:
     ends = [np.full(len(part.seq), -1, np.int64) if part.valid_until is None else part.valid_until for part in parts]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-    return Columns(**joined, valid_until=np.concatenate(ends))
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    extras = Joined([(part.extras, part.first, len(part.seq)) for part in parts])
+    return Columns(**joined, valid_until=np.concatenate(ends), extras=extras)

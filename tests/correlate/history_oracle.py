@@ -1,0 +1,244 @@
+"""The brute-force oracle for operators with a history: at every turn all matches are worked out anew from everything known.
+
+`truth` (in `history_truth.py`) says which matches there are; here is only what SEMANTICS 1, 6 and 20 say about telling them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from history_truth import Match, chain, company, lasts, linked, over, truth
+from oracle import NEVER, Fact, Group, Oracle, Said, near, passes
+
+from tocsin.correlate.series.which import outside
+from tocsin.model.plan import Alerts, Inside, Plan, RulePlan, Sequence, Within
+from tocsin.model.predicate import Selector
+
+
+@dataclass
+class Told:
+    match: Match
+    group: Group | None
+
+
+class HistoryOracle(Oracle):
+    """Knows the operators of `oracle.Oracle` as well."""
+
+    def __init__(self, plan: Plan, declared: dict[int, list[int]] | None = None, feeds: dict[str, int] | None = None) -> None:
+        super().__init__(plan, declared, feeds)
+        self.told: list[dict[tuple, Told]] = [{} for _ in plan.rules]
+        self.gathered: list[list[Any]] = [[] for _ in plan.rules]
+        self.alerts: list[list[Fact]] = [[] for _ in plan.rules]
+        self.groups: dict[int, Group] = {}  # id of a row -> its alert
+        self.rows: list[Said] = []  # keeps those ids from being given again
+        self.serial = 0
+        self.events: dict[int, Fact] = {}  # alert -> its anchor
+        self.shown: dict[int, list[int]] = {}  # id of a group -> evidence told
+
+    # ---- calls
+    def arrive(self, index: int, rule: RulePlan, fact: Fact) -> None:
+        if not outside(rule):
+            super().arrive(index, rule, fact)
+            return
+        if isinstance(rule.when, Sequence):
+            self.complete(index, rule, fact, list(self.known), lambda a, k: chain(rule.when, a, k))
+        elif not isinstance(rule.when, Alerts):
+            self.compare(index, rule, [*self.known, fact], lambda match: not match.deadline)
+
+    def push(self, facts: list[Fact], ingest: int) -> list[Said]:
+        out: list[Said] = []
+        self.out = []
+        self.move(ingest)
+        for fact in facts:
+            out += self.out
+            self.out = []
+            if fact.time < self.clock - self.plan.lateness:
+                continue
+            for index, rule in enumerate(self.plan.rules):
+                self.arrive(index, rule, fact)
+            self.spread(lambda said: 0)
+            self.known.append(fact)
+        self.out = out + self.out
+        return self.out
+
+    # ---- facts that belong together
+    def complete(self, index, rule, anchor, known, search) -> None:  # type: ignore[no-untyped-def]
+        found = search(anchor, known)
+        if found is None:
+            return
+        rests, evidence = found
+        event = self.events.get(anchor.seq, anchor) if isinstance(rule.when, Alerts) else anchor
+        match = Match(event, anchor.time, False, evidence, 0)
+        group = self.fire(index, rule, event, anchor.time, evidence)
+        if group is not None:
+            self.out[-1].evidence = self.fresh(group, evidence)
+        self.gathered[index].append((anchor, rests, Told(match, group)))
+
+    def lose(self, index: int, rule: RulePlan, seqs: set[int], known: list[Fact], search: Any) -> None:
+        left = []
+        for anchor, rests, entry in self.gathered[index]:
+            if not seqs & set(rests):
+                left.append((anchor, rests, entry))
+                continue
+            found = None if anchor.seq in seqs else search(anchor, [f for f in known if f.seq != anchor.seq])
+            if found is None:
+                self.back(index, entry)
+            else:
+                new = replace(entry.match, evidence=found[1])
+                self.more(index, entry, new)
+                left.append((anchor, found[0], Told(new, entry.group)))
+        self.gathered[index] = left
+
+    # ---- alerts as facts
+    def spread(self, time: Any) -> None:
+        """Hands the alerts said so far to the rules that look at alerts."""
+        self.hand_on(sorted(enumerate(self.out), key=lambda pair: (time(pair[1]), pair[1].rule, pair[0])))
+
+    def hand_on(self, rows: list[tuple[int, Said]]) -> None:
+        for _, said in rows:
+            before = len(self.out)
+            for index, rule in enumerate(self.plan.rules):
+                if isinstance(rule.when, Alerts) and self.plan.rules[said.rule].name in rule.when.rules:
+                    self.alert(index, rule, said)
+            self.hand_on(sorted(enumerate(self.out[before:]), key=lambda pair: (pair[1].rule, pair[0])))
+
+    def alert(self, index: int, rule: RulePlan, said: Said) -> None:
+        if said.what == "JOIN" or (said.what == "RETRACT" and said.count):
+            return
+        group = self.groups[id(said)]
+        facts = self.alerts[index]
+        name = self.plan.rules[said.rule].name
+        search = lambda a, k: company(rule.when, a, k, self.events)  # noqa: E731
+        if said.what == "RAISE":
+            self.serial += 1
+            fact = replace(group.spot, seq=self.serial, severity=group.order, time=said.time, code=said.code, kind=name)
+            self.events[self.serial] = group.spot if group.spot.code == said.code else replace(group.spot, code=said.code)
+            self.complete(index, rule, fact, list(facts), search)
+            facts.append(fact)
+        elif said.what == "RETRACT":
+            gone = {fact.seq for fact in facts if fact.severity == group.order}
+            facts[:] = [fact for fact in facts if fact.seq not in gone]
+            self.lose(index, rule, gone, facts, search)
+
+    def fire(self, index, rule, anchor, time, evidence) -> Group | None:  # type: ignore[no-untyped-def]
+        held = [self.guard(guard, anchor, time) for guard in rule.unless]
+        if any(held) or not all(self.guard(guard, anchor, time) for guard in rule.only):
+            return None
+        group = super().fire(index, replace(rule, unless=()), anchor, time, evidence)
+        if group is not None:
+            self.note(group)
+        return group
+
+    def note(self, group: Group) -> None:
+        """Whose row the last one is: names of alerts are not unique (two declared sources, never heard)."""
+        self.groups[id(self.out[-1])] = group
+        self.rows.append(self.out[-1])
+
+    def take_back(self, index: int, group: Group, by: Fact, match: int) -> None:
+        before = len(self.out)
+        super().take_back(index, group, by, match)
+        if len(self.out) > before:
+            self.note(group)
+
+    def guard(self, guard: Any, anchor: Fact, time: int) -> bool:
+        """Whether it is the case, with what is known now."""
+        if isinstance(guard, Within):
+            return bool(over(Inside(Selector("any"), guard.area), anchor, anchor.time, self.known, self))
+        for fact, until in [*((fact, NEVER) for fact in self.known), *self.ended]:
+            close = guard.within == math.inf or near(anchor, fact, guard.within)
+            active = passes(guard.of, fact) and fact.time <= time < until and lasts(fact, guard.valid_for, time)
+            if close and active and linked(guard.same, (), anchor, fact):
+                return True
+        return False
+
+    def withdraw(self, seqs: list[int], until: int) -> list[Said]:
+        super().withdraw(seqs, until)
+        for index, rule in enumerate(self.plan.rules):
+            if isinstance(rule.when, Sequence) and outside(rule):
+                self.lose(index, rule, set(seqs), self.known, lambda a, k, when=rule.when: chain(when, a, k))
+            elif outside(rule) and not isinstance(rule.when, Alerts):
+                self.compare(index, rule, self.known, lambda match: not match.deadline)
+        self.spread(lambda said: said.time)
+        return self.out
+
+    def move(self, clock: int) -> None:
+        moved, old = clock > self.clock, self.clock - self.plan.delay
+        if moved:
+            for index, rule in enumerate(self.plan.rules):
+                if outside(rule) and not isinstance(rule.when, Sequence | Alerts):
+                    self.settle(index, rule, old, clock - self.plan.delay)
+        super().move(clock)
+        if moved:
+            self.spread(lambda said: said.time)
+
+    def settle(self, index: int, rule: RulePlan, old: int, watermark: int) -> None:
+        """What deadlines gave is put right, then new deadlines come in order."""
+        self.compare(index, rule, self.known, lambda match: match.deadline and match.time <= old)
+        due = [
+            m
+            for m in truth(rule.when, self.known, self)
+            if m.deadline and m.time <= watermark and m.ready and m.name not in self.told[index]
+        ]
+        for match in sorted(due, key=lambda m: (m.time, m.rank)):
+            self.give(index, rule, match)
+
+    # ---- telling
+    def compare(self, index, rule, known, wanted) -> None:  # type: ignore[no-untyped-def]
+        told = self.told[index]
+        now = {match.name: match for match in truth(rule.when, known, self) if wanted(match)}
+        for rank in sorted({match.rank for match in now.values()} | {entry.match.rank for entry in told.values()}):
+            for name, match in sorted(now.items(), key=lambda pair: pair[1].born):
+                if match.rank == rank and name not in told and match.ready:
+                    self.give(index, rule, match)
+            self.change(index, now, [e for e in told.values() if e.match.rank == rank and wanted(e.match)])
+
+    def change(self, index: int, now: dict[tuple, Match], entries: list[Told]) -> None:
+        for entry in entries:
+            name = entry.match.name
+            if name not in now:
+                del self.told[index][name]
+                self.back(index, entry)
+            elif now[name].evidence != entry.match.evidence:
+                self.more(index, entry, now[name])
+                entry.match = now[name]
+
+    def give(self, index: int, rule: RulePlan, match: Match) -> None:
+        group = self.fire(index, rule, match.anchor, match.time, match.evidence)
+        self.told[index][match.name] = Told(match, group)
+        if group is not None:
+            self.out[-1].evidence = self.fresh(group, match.evidence)
+
+    def fresh(self, group: Group, evidence: tuple[int, ...]) -> tuple[int, ...]:
+        """What is new to an alert; the anchor of a match in any case, and everything once the alert has all it keeps."""
+        shown, new = self.shown.setdefault(id(group), []), []
+        for i, seq in enumerate(evidence):
+            if len(shown) >= 64 or i == 0 or seq not in shown:
+                new.append(seq)
+            if len(shown) < 64 and seq not in shown:
+                shown.append(seq)
+        return tuple(new)
+
+    def further(self, group: Group, evidence: tuple[int, ...]) -> tuple[int, ...]:
+        """What is new to an alert whose match rests on more now."""
+        shown = self.shown.setdefault(id(group), [])
+        new = [seq for seq in evidence if seq not in shown][: 64 - len(shown)]
+        shown += new
+        return tuple(new)
+
+    def more(self, index: int, entry: Told, match: Match) -> None:
+        if entry.group is None:
+            return
+        thinned = self.plan.rules[index].alert.per is not None
+        open_still = thinned and entry.group.live > 0
+        count = entry.group.count if open_still else 1
+        new = tuple(seq for seq in match.evidence if seq not in entry.match.evidence)
+        told = self.further(entry.group, new)
+        self.out.append(Said("JOIN", index, match.anchor.seq, match.time, match.anchor.code, count, entry.group.name, told))
+
+    def back(self, index: int, entry: Told) -> None:
+        group, anchor = entry.group, entry.match.anchor
+        if group is None:
+            return
+        self.take_back(index, group, replace(anchor, time=entry.match.time), anchor.seq)

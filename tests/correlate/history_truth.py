@@ -1,0 +1,531 @@
+"""Which matches there are, given everything known: written from SEMANTICS 13 to 21 and the docstrings of the plan, as slow as it likes.
+
+Times are compared as exact integers and sums as fractions, where the engine uses floating-point numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from correlate_harness import link
+from oracle import NEVER, Fact, distance, in_channel, near, passes
+from shapely import from_wkb
+
+from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Timer, WarnedArea, ZoneEvent, Zones
+from tocsin.model.plan import Match as MatchRule
+from tocsin.model.time import format_span
+
+SECOND = 1_000_000
+
+
+@dataclass
+class Match:
+    """`rank` orders keys, `born` the matches of one key."""
+
+    anchor: Fact
+    time: int
+    deadline: bool
+    evidence: tuple[int, ...]
+    rank: Any
+    label: str = ""
+    ready: bool = True  # may be given, with all that is known now
+
+    @property
+    def name(self) -> tuple:
+        return self.anchor.seq, self.time, self.rank, self.label
+
+    @property
+    def born(self) -> tuple:
+        return self.time, 1 << 62 if self.deadline else self.anchor.seq
+
+
+def truth(when: Any, known: list[Fact], oracle: Any) -> list[Match]:
+    """All matches, in no order."""
+    return list(_TRUTHS[type(when)](when, sorted(known, key=lambda f: (f.time, f.seq)), oracle))
+
+
+def histories(key: Key, facts: list[Fact], oracle: Any) -> Iterator[tuple[Any, str, list[Fact]]]:
+    """(rank, label, facts) of every key."""
+    found: dict[Any, list[Fact]] = {}
+    labels: dict[Any, str] = {}
+    for fact in facts:
+        for rank, label in keys(key, fact):
+            found.setdefault(rank, []).append(fact)
+            labels[rank] = label
+    for rank, own in found.items():
+        yield rank, labels[rank], own
+
+
+def keys(key: Key, fact: Fact) -> list[tuple[Any, str]]:
+    if key.by == "source":
+        return [(fact.code, "")]
+    if key.by == "all":
+        return [(0, "")]
+    raise NotImplementedError(key.by)
+
+
+def change(when: Change, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    for rank, label, own in histories(when.key, [f for f in facts if passes(when.of, f) and f.value is not None], oracle):
+        on = False
+        for i, newest in enumerate(own):
+            window = [f for f in own[: i + 1] if newest.time - when.during <= f.time]
+            other = changed(when, window)
+            if other is not None and not on:
+                evidence = (newest.seq,) if other is newest else (newest.seq, other.seq)
+                yield Match(newest, newest.time, False, evidence, rank, label)
+            on = other is not None
+
+
+def changed(when: Change, window: list[Fact]) -> Fact | None:
+    """What the newest is compared with, when it has changed enough."""
+    newest = window[-1]
+    if len(window) < when.samples:
+        return None
+    if when.by is not None:
+        low, high = (Fraction(pick(f.value for f in window)) for pick in (min, max))
+        if when.direction in ("rise", "either") and Fraction(newest.value) - low >= Fraction(when.by):
+            return [f for f in window if f.value == low][-1]
+        if when.direction in ("fall", "either") and high - Fraction(newest.value) >= Fraction(when.by):
+            return [f for f in window if f.value == high][-1]
+        return None
+    slope = line([(f.time, f.value) for f in window])
+    if slope is None:
+        return None
+    limit = Fraction(when.slope).limit_denominator(1000)
+    fits = {"rise": slope >= limit, "fall": slope <= -limit, "either": abs(slope) >= limit}[when.direction]
+    return window[0] if fits else None
+
+
+def line(points: list[tuple[int, float | None]]) -> Fraction | None:
+    """Least squares by the normal equations, exactly, per second."""
+    n = len(points)
+    x = [Fraction(time, SECOND) for time, _ in points]
+    y = [Fraction(value) for _, value in points]
+    below = n * sum(a * a for a in x) - sum(x) ** 2
+    if below == 0:
+        return None
+    return (n * sum(a * b for a, b in zip(x, y, strict=True)) - sum(x) * sum(y)) / below
+
+
+def samples_of(selectors: tuple[Any, ...], facts: list[Fact]) -> list[Fact]:
+    return [f for f in facts if any(in_channel(selector, f) for selector in selectors)]
+
+
+def runs(own: list[Fact], good: Any, max_gap: int) -> list[list[Fact]]:
+    """Unbroken runs of good samples."""
+    made: list[list[Fact]] = []
+    broken = True
+    for before, fact in itertools.zip_longest([None, *own[:-1]], own):
+        if not good(fact):
+            broken = True
+            continue
+        if broken or before is None or (max_gap and fact.time - before.time > max_gap):
+            made.append([])
+        made[-1].append(fact)
+        broken = False
+    return made
+
+
+def lasting(when: Any, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    asked = (when.of,) if when.until is None else (when.of, when.until)
+    for rank, label, own in histories(Key(), samples_of(asked, facts), oracle):
+        left = own
+        while left:
+            match, left = first_lasting(when, left, rank, label)
+            if match is not None:
+                yield match
+
+
+def first_lasting(when: Any, own: list[Fact], rank: Any, label: str) -> tuple[Match | None, list[Fact]]:
+    """The first time it turns on, and the samples after it has turned off again."""
+    n = max(when.samples, 1)
+    for run in runs(own, lambda f: passes(when.of, f), when.max_gap):
+        end = run[0].time + when.lasting
+        spoken = run[-1].time + when.max_gap if when.max_gap else NEVER
+        after = own[own.index(run[-1]) + 1 :]
+        if after and not (when.max_gap and after[0].time - run[-1].time > when.max_gap):
+            spoken = after[0].time - 1  # what breaks the run at the very end breaks it
+        if len(run) < n or max(end, run[n - 1].time) > max(spoken, run[-1].time):
+            continue
+        time = max(end, run[n - 1].time)
+        up_to = [f for f in run if f.time <= time]
+        exact = [f for f in run[n - 1 :] if f.time == time]
+        anchor = exact[0] if exact else up_to[-1]
+        evidence = (anchor.seq,) if anchor is run[0] else (anchor.seq, run[0].seq)
+        rest = own[own.index(anchor) + 1 :]
+        if when.until is None:
+            if run[-1] is not own[-1]:
+                following = own[own.index(run[-1]) + 1]
+                rest = own[own.index(following) :]
+            else:
+                rest = []
+        else:
+            row = 0
+            while rest and row < n:
+                row = row + 1 if passes(when.until, rest[0]) else 0
+                rest = rest[1:]
+            rest = rest if row >= n else []
+        return Match(anchor, time, not exact, evidence, rank, label), rest
+    return None, []
+
+
+def timer(when: Timer, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    starts = [f for f in facts if passes(when.of, f) and not (when.until is not None and passes(when.until, f))]
+    stops = [f for f in facts if when.until is not None and passes(when.until, f)]
+    for rank, label, own in histories(when.key, starts, oracle):
+        mine = [f for f in stops if any(r == rank for r, _ in keys(when.key, f))]
+        free = -NEVER
+        for i, start in enumerate(own):
+            end = min([f.time for f in mine if f.time >= start.time], default=NEVER)
+            newer = own[i + 1].time if when.restart and i + 1 < len(own) else NEVER
+            if not when.restart and start.time <= free:
+                continue
+            known = end < NEVER or (when.restart and i + 1 < len(own))
+            last = start.time
+            for turn in range(1, 200 if when.repeat else 2):
+                began = start.time + (turn - 1) * when.during
+                for span in (*sorted(set(when.warn), reverse=True), 0):
+                    at = began + when.during - span
+                    if at < min(end, newer):
+                        name = f"early {format_span(span)}" if span else ""
+                        name = ", ".join(x for x in (name, f"turn {turn}" if turn > 1 else "") if x)
+                        yield Match(start, at, True, (start.seq,), rank, ", ".join(x for x in (label, name) if x), not known)
+                last = began + when.during
+            if not when.restart:
+                free = NEVER if when.repeat and end == NEVER else min(last, end - 1)
+
+
+def zone_event(when: ZoneEvent, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    positions = [f for f in facts if passes(when.of, f) and f.placed]
+    for rank, _, own in histories(Key(), positions, oracle):
+        if when.what == "stays":
+            yield from stays(when, own, rank)
+            continue
+        for number, zone in enumerate(when.zones.zones):
+            inside = [in_box(zone, f) for f in own]
+            if when.what == "dwells":
+                for run in runs(own, lambda f, zone=zone: in_box(zone, f), when.max_gap):
+                    yield from dwells(when, own, run, (rank, number), zone.name)
+                continue
+            for i, fact in enumerate(own):
+                before = i > 0 and inside[i - 1] and not (when.max_gap and fact.time - own[i - 1].time > when.max_gap)
+                if when.what == "enters" and inside[i] and not before:
+                    yield Match(fact, fact.time, False, (fact.seq,), rank, zone.name)
+                if when.what == "leaves" and before and not inside[i]:
+                    yield Match(fact, fact.time, False, (fact.seq, own[i - 1].seq), rank, zone.name)
+
+
+def dwells(when: ZoneEvent, own: list[Fact], run: list[Fact], rank: Any, label: str) -> Iterator[Match]:
+    end = run[0].time + when.lasting
+    after = own[own.index(run[-1]) + 1 :]
+    spoken = run[-1].time + when.max_gap if when.max_gap else NEVER
+    if after and not (when.max_gap and after[0].time - run[-1].time > when.max_gap):
+        spoken = after[0].time - 1
+    if end <= max(spoken, run[-1].time):
+        exact = [f for f in run if f.time == end]
+        anchor = exact[0] if exact else [f for f in run if f.time <= end][-1]
+        evidence = (anchor.seq,) if anchor is run[0] else (anchor.seq, run[0].seq)
+        yield Match(anchor, end, not exact, evidence, rank[0], label)
+
+
+def stays(when: ZoneEvent, own: list[Fact], rank: Any) -> Iterator[Match]:
+    on = False
+    for i, newest in enumerate(own):
+        first = None
+        for j in range(i, -1, -1):
+            part = own[j : i + 1]
+            gaps = all(not when.max_gap or b.time - a.time <= when.max_gap for a, b in itertools.pairwise(part))
+            if gaps and all(near(f, newest, when.radius) for f in part) and newest.time - own[j].time >= when.lasting:
+                first = own[j]
+                break
+        if first is not None and not on:
+            yield Match(newest, newest.time, False, (newest.seq,) if first is newest else (newest.seq, first.seq), rank)
+        on = first is not None
+
+
+def in_box(zone: Any, fact: Fact) -> bool:
+    """Zones of the tests are boxes; their names say where: `west,south,east,north`, in degrees."""
+    west, south, east, north = (float(part) for part in zone.name.split(","))
+    return fact.placed and west <= fact.lon <= east and south <= fact.lat <= north
+
+
+def rate(when: Rate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    passing = [f for f in facts if passes(when.of, f) and (when.measure in ("count", "sources") or f.value is not None)]
+    for rank, label, own in histories(when.key, passing, oracle):
+        learnt = learnt_of(when, rank, oracle)
+        on = False
+        for i, newest in enumerate(own):
+            before = own[i - 1] if i else None
+            if on and before is not None:
+                on = all(too_much(when, own[:i], t, False, learnt, oracle) for t in between(when, own[:i], before.time, newest.time))
+            now = too_much(when, own[: i + 1], Fraction(newest.time), when.windows == 1, learnt, oracle)
+            if now and not on:
+                span = when.during * when.windows
+                others = [f.seq for f in own[:i] if newest.time - span <= f.time][::-1]
+                yield Match(newest, newest.time, False, (newest.seq, *others[:63]), rank, label)
+            on = now
+
+
+def learnt_of(when: Rate, rank: Any, oracle: Any) -> Any:
+    if when.baseline is None:
+        return None
+    text = "all" if when.key.by == "all" else str(rank)
+    return next((one for one in when.baseline.learnt if one.key == text and one.weeks >= when.baseline.weeks), None)
+
+
+def between(when: Rate, own: list[Fact], after: int, before: int) -> list[Fraction]:
+    """Instants inside every stretch between two samples in which nothing changes."""
+    hour = 3600 * SECOND
+    edges = {after, before} | {f.time + k * when.during for f in own for k in range(1, when.windows + 1)}
+    for k in range(when.windows):
+        edges |= {h * hour + k * when.during for h in range((after - k * when.during) // hour, before // hour + 1)}
+    inside = sorted(edge for edge in edges if after <= edge <= before)
+    return [Fraction(a + b, 2) for a, b in itertools.pairwise(inside)]
+
+
+def too_much(when: Rate, own: list[Fact], time: Fraction, closed: bool, learnt: Any, oracle: Any) -> bool:
+    for k in range(when.windows):
+        to = time - k * when.during
+        start = to - when.during
+        window = [f for f in own if f.time <= to and (f.time >= start if closed else f.time > start)]
+        if when.measure == "count":
+            measure = Fraction(len(window))
+        elif when.measure == "sources":
+            measure = Fraction(len({f.code for f in window}))
+        elif when.measure == "mean" and not window:
+            return False
+        else:
+            measure = sum((Fraction(f.value) for f in window), Fraction(0))
+            measure = measure / len(window) if when.measure == "mean" else measure
+        threshold = Fraction(when.above)
+        if learnt is not None:
+            hour = int(to // (3600 * SECOND) + 72) % 168  # 1970-01-01 was a Thursday; the tests' city keeps UTC
+            threshold = Fraction(learnt.means[hour]) + Fraction(when.baseline.sigmas) * Fraction(learnt.sigmas[hour])
+        if measure <= threshold or (measure if when.measure == "sources" else len(window)) < when.least:
+            return False
+    return True
+
+
+def accumulate(when: Accumulate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    selectors = (when.of, *when.also)
+    valued = [when.integral is not None, *(False for _ in when.also)]
+    heard = [f for f in facts if any(in_channel(s, f) and (f.value is not None or not v) for s, v in zip(selectors, valued, strict=True))]
+    for rank, label, own in histories(when.key, heard, oracle):
+        yield from totals(when, selectors, valued, own, rank, label)
+
+
+def totals(when: Accumulate, selectors: Any, valued: list[bool], own: list[Fact], rank: Any, label: str) -> Iterator[Match]:
+    """The total as a function of time, piece by piece."""
+    speeches = []  # selector, from, to, passes, value
+    for number, selector in enumerate(selectors):
+        mine = [f for f in own if in_channel(selector, f) and (f.value is not None or not valued[number])]
+        for code in {f.code for f in mine}:
+            of_source = [f for f in mine if f.code == code]
+            for f, following in itertools.zip_longest(of_source, of_source[1:]):
+                end = min(f.time + when.hold, following.time if following is not None else NEVER)
+                speeches.append((number, f.time, end, passes(selector, f), f.value))
+    edges = sorted({edge for _, a, b, _, _ in speeches for edge in (a, b)})
+
+    def speed(time: int) -> int:
+        speaking = [s for s in speeches if s[1] <= time < s[2] and s[3]]
+        if {s[0] for s in speaking} != set(range(len(selectors))):
+            return 0
+        return 1 if when.integral is None else sum(whole(s[4]) for s in speaking if s[0] == 0)
+
+    pieces = [(a, b, v) for a, b in itertools.pairwise(edges) if (v := speed(a)) != 0]
+    wanted = when.total if when.integral is None else whole(when.integral) * SECOND
+
+    @cache
+    def total(time: int) -> int:
+        start = time - when.during
+        return sum((min(b, time) - max(a, start)) * v for a, b, v in pieces if b > start and a < time)
+
+    instants = sorted({edge + shift for edge in edges for shift in (0, when.during)})
+    on = False
+    for here, following in itertools.zip_longest(instants, instants[1:]):
+        now = total(here) >= wanted
+        if now and not on:
+            yield reached(when, selectors, own, here, rank, label)
+        on = now
+        if following is not None and not on and total(following) >= wanted:
+            pace = Fraction(total(following) - total(here), following - here)
+            at = here + math.ceil((wanted - total(here)) / pace)
+            yield reached(when, selectors, own, at, rank, label)
+            on = True
+
+
+def whole(value: float) -> int:
+    """The values of the tests are whole, so that sums are exact."""
+    assert value == int(value)
+    return int(value)
+
+
+def reached(when: Accumulate, selectors: Any, own: list[Fact], at: int, rank: Any, label: str) -> Match:
+    exact = [f for f in own if f.time == at]
+    anchor = exact[0] if exact else [f for f in own if f.time < at][-1]
+    window = [f for f in own[: own.index(anchor)] if anchor.time - when.during <= f.time]
+    others = [f.seq for f in window if any(passes(s, f) for s in selectors)][::-1]
+    return Match(anchor, at, not exact, (anchor.seq, *others[:64]), rank, label)
+
+
+def inside(when: Inside, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    events = [f for f in facts if passes(when.of, f) and f.placed]
+    for event in events:
+        found = standing(when, event, events, facts, oracle)
+        if found is not None:
+            time, area = found
+            label = zone_of(when.area, event) if isinstance(when.area, Zones) else ""
+            yield Match(event, time, False, (event.seq,) if area is None else (event.seq, area.seq), (event.time, event.seq), label)
+
+
+def standing(when: Inside, event: Fact, events: list[Fact], facts: list[Fact], oracle: Any) -> tuple[int, Fact | None] | None:
+    """When a match of an event begins, and the newest area then."""
+    if isinstance(when.area, Zones):
+        return (event.time, None) if zone_of(when.area, event) else None
+    own = over(when, event, event.time, facts, oracle)
+    if own:
+        return event.time, own[-1]
+    if not when.standing:
+        return None
+    following = min([f.time for f in events if f.code == event.code and (f.time, f.seq) > (event.time, event.seq)], default=NEVER)
+    for area in facts:
+        if not passes(when.area.of, area) or not event.time < area.time < following or area.time > event.time + when.keep:
+            continue
+        around = over(when, event, area.time, facts, oracle)
+        if area.seq in [one.seq for one in around]:
+            return area.time, around[-1]
+    return None
+
+
+def over(when: Inside, event: Fact, at: int, facts: list[Fact], oracle: Any) -> list[Fact]:
+    """Areas over an event at an instant, oldest first."""
+    area = when.area
+    until = {f.seq: end for f, end in oracle.ended}
+    made = sorted({f.seq: f for f in [*facts, *(f for f, _ in oracle.ended)]}.values(), key=lambda f: (f.time, f.seq))
+    made = [f for f in made if passes(area.of, f) and f.time <= at < until.get(f.seq, NEVER)]
+    if isinstance(area, WarnedArea):
+        made = [f for f in made if f.area is not None and lasts(f, area.valid_for, at) and in_area(f.area, event)]
+    else:
+        newest = {}
+        for f in made:
+            named = f.source is not None and f.source[1] is not None
+            newest[f.code if named else ("", f.seq)] = f
+        made = sorted(newest.values(), key=lambda f: (f.time, f.seq))
+        made = [f for f in made if lasts(f, area.valid_for, at) and near(f, event, area.within)]
+        if isinstance(area, Sector):
+            made = [f for f in made if in_slice(area, f, event, at, facts)]
+    return [f for f in made if f.seq != event.seq and linked(when.same, when.differs, event, f)]
+
+
+def linked(same: tuple[str, ...], differs: tuple[str, ...], a: Fact, b: Fact) -> bool:
+    def equal(field: str) -> bool:
+        x, y = link(a, field), link(b, field)
+        return x is not None and y is not None and type(x) is type(y) and x == y
+
+    return all(map(equal, same)) and not any(map(equal, differs))
+
+
+def lasts(fact: Fact, valid_for: int, at: int) -> bool:
+    return at < fact.valid_until if fact.valid_until is not None else at <= fact.time + valid_for
+
+
+def in_area(area: bytes, fact: Fact) -> bool:
+    """Areas of the tests are boxes on one side of the antimeridian."""
+    west, south, east, north = from_wkb(area).bounds
+    return fact.placed and west <= fact.lon <= east and south <= fact.lat <= north
+
+
+def zone_of(zones: Zones, fact: Fact) -> str:
+    return next((zone.name for zone in zones.zones if in_box(zone, fact)), "")
+
+
+def in_slice(area: Sector, apex: Fact, event: Fact, at: int, facts: list[Fact]) -> bool:
+    if area.wind is None:
+        direction = told(area, apex)
+    else:
+        blown = [f for f in facts if passes(area.wind, f) and told(area, f) is not None and f.time <= at <= f.time + area.wind_for]
+        blown = [f for f in blown if area.wind_within == math.inf or near(f, apex, area.wind_within)]
+        blown = [f for f in blown if f.time == max(other.time for other in blown)]
+        nearest = min(blown, key=lambda f: (distance(f, apex), -f.seq), default=None)
+        direction = None if nearest is None else told(area, nearest)
+    if direction is None:
+        return False
+    if distance(apex, event) < 0.001:
+        return True
+    scale = math.cos(math.radians(apex.lat))
+    towards = math.degrees(math.atan2(((event.lon - apex.lon + 540) % 360 - 180) * scale, event.lat - apex.lat))
+    off = abs((towards - direction - area.turn + 540) % 360 - 180)
+    return off <= area.width / 2
+
+
+def told(area: Sector, fact: Fact) -> float | None:
+    value = math.degrees(fact.value) if area.bearing == "value" and fact.value is not None else link(fact, area.bearing)
+    return value if isinstance(value, float) else None
+
+
+def chain(when: Sequence, anchor: Fact, known: list[Fact]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The first chain in the order of preference: (facts it rests on, evidence)."""
+    selectors = (when.first, *(step.of for step in when.then))
+    n = len(selectors)
+    newest_first = sorted(known, key=lambda f: (f.time, f.seq), reverse=True)
+    for here in range(n - 1, -1, -1):
+        if not passes(selectors[here], anchor):
+            continue
+        others = [i for i in range(n) if i != here] if when.any_order else [*range(here - 1, -1, -1), *range(here + 1, n)]
+        for chosen in itertools.product(*([f for f in newest_first if passes(selectors[i], f)] for i in others)):
+            steps = {here: anchor, **dict(zip(others, chosen, strict=True))}
+            if len({f.seq for f in steps.values()}) == n and chained(when, [steps[i] for i in range(n)]):
+                order = [here, *(i for i in range(n - 1, -1, -1) if i != here)]
+                seqs = tuple(steps[i].seq for i in order)
+                return seqs, seqs
+    return None
+
+
+def chained(when: Sequence, steps: list[Fact]) -> bool:
+    times = [f.time for f in steps]
+    if when.during and max(times) - min(times) > when.during:
+        return False
+    for i, step in enumerate(when.then):
+        a, b = steps[0 if when.any_order else i], steps[i + 1]
+        gap = abs(b.time - a.time) if when.any_order else b.time - a.time
+        if not step.min_gap <= gap <= step.max_gap or not (step.within == math.inf or near(a, b, step.within)):
+            return False
+    return all(linked(when.same, when.differs, a, b) for a, b in itertools.combinations(steps, 2))
+
+
+def company(when: Alerts, anchor: Fact, facts: list[Fact], events: dict[int, Fact]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Alerts that belong together with the one that arrives."""
+    newest_first = sorted(facts, key=lambda f: (f.time, f.seq), reverse=True)
+    if when.how == "all":
+        needed = [[f for f in newest_first if f.kind == rule] for rule in when.rules if rule != anchor.kind]
+    else:
+        needed = [newest_first] * (when.least - 1)
+    for chosen in itertools.product(*needed):
+        alle = [anchor, *chosen]
+        times = [f.time for f in alle]
+        close = all(when.within == math.inf or near(anchor, f, when.within) for f in chosen)
+        if len({f.seq for f in alle}) == len(alle) and max(times) - min(times) <= when.during and close:
+            seqs = dict.fromkeys(events[f.seq].seq if f is not anchor else anchor_event(anchor, events) for f in alle)
+            return tuple(f.seq for f in alle), tuple(seq for seq in seqs if seq >= 0)
+    return None
+
+
+def anchor_event(anchor: Fact, events: dict[int, Fact]) -> int:
+    return events[anchor.seq].seq
+
+
+_TRUTHS: dict[type, Any] = {
+    Inside: inside,
+    Change: change,
+    MatchRule: lasting,
+    Timer: timer,
+    ZoneEvent: zone_event,
+    Rate: rate,
+    Accumulate: accumulate,
+}

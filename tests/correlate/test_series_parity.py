@@ -1,0 +1,304 @@
+"""Operators with a history against the brute-force oracle: late, equal, withdrawn and shuffled samples, cuts, restarts, tiny tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+import pytest
+from correlate_harness import SECOND, TINY, Entry, Pair, plan, rule, selector
+from correlate_worlds import OPERATORS as PLAIN
+from correlate_worlds import World, some_per, some_radius, some_selector, worlds
+from history_oracle import HistoryOracle
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from oracle import Fact
+from shapely import box as shapely_box
+from shapely import to_wkb
+
+from tocsin.correlate.engine import Sizes
+from tocsin.correlate.series.which import outside
+from tocsin.model.links import Zone
+from tocsin.model.operators import Area
+from tocsin.model.plan import (
+    Accumulate,
+    Active,
+    Alerts,
+    Around,
+    Baseline,
+    Change,
+    Guard,
+    Inside,
+    Key,
+    Learnt,
+    Match,
+    Operator,
+    Plan,
+    Rate,
+    RulePlan,
+    Sector,
+    Sequence,
+    Step,
+    Timer,
+    WarnedArea,
+    Within,
+    ZoneEvent,
+    Zones,
+)
+from tocsin.model.predicate import Compare
+
+quick = settings(max_examples=30, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
+LATENESS = 30
+
+
+@dataclass
+class HistoryPair(Pair):
+    """A pair with the history oracle; evidence is compared, too."""
+
+    def __init__(self, of: Plan, sizes: Sizes = TINY) -> None:
+        super().__init__(of, sizes)
+        self.oracle = HistoryOracle(of, self.oracle.declared)
+
+
+def some_key(random: Random) -> Key:
+    return random.choice((Key(), Key("all")))
+
+
+def some_change(random: Random) -> Change:
+    during = random.choice((5, 20, 60)) * SECOND
+    direction = random.choice(("rise", "fall", "either"))
+    if random.random() < 0.5:
+        return Change(some_selector(random), during, random.choice((1.0, 2.0)), None, direction, random.randint(1, 3), some_key(random))
+    slope = random.choice((0.5, 0.25, 0.125))
+    return Change(some_selector(random), during, None, slope, direction, random.randint(2, 4), some_key(random))
+
+
+def some_lasting(random: Random) -> Match:
+    until = random.choice((None, None, some_selector(random), selector("a", where=Compare("value", "<=", 1))))
+    lasting, gap = random.choice((1, 5, 12)) * SECOND, random.choice((0, 3, 6, 20)) * SECOND
+    return Match(some_selector(random), random.randint(1, 3), until, lasting, gap)
+
+
+def some_timer(random: Random) -> Timer:
+    during = random.choice((5, 10, 30))
+    warn = tuple(random.sample((1, 2, 4), random.randint(0, 2)))
+    until = random.choice((None, some_selector(random)))
+    spans = tuple(span * SECOND for span in warn)
+    return Timer(some_selector(random), during * SECOND, some_key(random), until, spans, random.random() < 0.7, random.random() < 0.2)
+
+
+def some_zones(random: Random) -> Zones:
+    boxes = []
+    for lon, lat in ((179.999, 60.0), (0.0, 0.0), (-122.3, -47.6)):
+        for _ in range(random.randint(1, 2)):
+            west, south = random.uniform(-0.006, 0.0), random.uniform(-0.004, 0.001)
+            boxes.append((lon + west, lat + south, min(180.0, lon + west + 0.006), lat + south + 0.004))
+    return Zones("z", "0", tuple(Zone(",".join(map(repr, box)), to_wkb(shapely_box(*box))) for box in boxes))
+
+
+def some_zone_event(random: Random) -> ZoneEvent:
+    what = random.choice(("enters", "leaves", "dwells", "stays"))
+    gap = random.choice((0, 5, 20)) * SECOND
+    if what == "stays":
+        return ZoneEvent(some_selector(random), what, None, random.choice((0, 3, 10)) * SECOND, gap, random.choice((10.0, 400.0, 900.0)))
+    return ZoneEvent(some_selector(random), what, some_zones(random), random.choice((1, 5, 12)) * SECOND, gap)
+
+
+def some_rate(random: Random) -> Rate:
+    measure = random.choice(("count", "count", "sources", "sum", "mean"))
+    during, windows = random.choice((3, 10, 40)) * SECOND, random.choice((1, 1, 1, 2, 3))
+    baseline = None
+    if random.random() < 0.3:
+        means = tuple(float(random.randint(0, 2)) for _ in range(168))
+        baseline = Baseline(2.0, 4, "", (Learnt("all", random.choice((3, 4)), means, (0.5,) * 168),))
+    return Rate(
+        some_selector(random),
+        during,
+        measure,
+        random.choice((0.0, 1.0, 2.0)),
+        random.choice((0.0, 2.0)),
+        windows,
+        baseline,
+        some_key(random),
+    )
+
+
+def some_accumulate(random: Random) -> Accumulate:
+    during, hold = random.choice((10, 30, 60)), random.choice((3, 8, 20))
+    total, integral = random.choice((2, 5, 9)) * SECOND, None
+    if random.random() < 0.4:
+        total, integral = 0, random.choice((4.0, 10.0, 25.0))
+    also = tuple(some_selector(random) for _ in range(random.choice((0, 0, 1))))
+    return Accumulate(some_selector(random), during * SECOND, hold * SECOND, total, integral, also, some_key(random))
+
+
+def some_area(random: Random) -> Area:
+    span = random.choice((0, 4, 15)) * SECOND
+    way = random.choice(("warned", "warned", "around", "sector", "zones"))
+    if way == "zones":
+        return some_zones(random)
+    if way == "warned":
+        return WarnedArea(selector(random.choice("ab")), span)
+    if way == "around":
+        return Around(some_selector(random), random.choice((250.0, 650.0)), span)
+    wind = random.choice((None, some_selector(random)))
+    bearing = random.choice(("value", "attrs.to"))
+    return Sector(
+        some_selector(random), 650.0, random.choice((77.0, 190.0)), bearing, span, 31.0, wind, random.choice((math.inf, 450.0)), span
+    )
+
+
+def some_links(random: Random) -> dict[str, tuple[str, ...]]:
+    way = random.random()
+    if way < 0.6:
+        return {}
+    return (
+        {"same": ("attrs.x",)} if way < 0.75 else {"differs": ("source",)} if way < 0.9 else {"same": ("attrs.x",), "differs": ("source",)}
+    )
+
+
+def some_inside(random: Random) -> Inside:
+    area = some_area(random)
+    links = {} if isinstance(area, Zones) else some_links(random)
+    stays = random.random() < 0.5 and not isinstance(area, Zones)
+    return Inside(some_selector(random), area, stays, random.choice((0, 5, 25)) * SECOND, **links)
+
+
+def some_steps(random: Random) -> Sequence:
+    any_order = random.random() < 0.6
+    spans = (2, 6, 20)
+    steps = []
+    for _ in range(random.randint(1, 2)):
+        within = random.choice((math.inf, 450.0, 900.0))
+        steps.append(Step(some_selector(random), within, random.choice(spans) * SECOND, random.choice((0, 0, 2)) * SECOND))
+    during = random.choice(spans) * SECOND if any_order or random.random() < 0.3 else 0
+    return Sequence(some_selector(random), tuple(steps), any_order, during, **some_links(random))
+
+
+def some_alerts(random: Random) -> Alerts:
+    names = random.sample([f"r{i}" for i in range(3)], random.randint(1, 3))
+    how = random.choice(("all", "any"))
+    return Alerts(tuple(names), how, random.choice((math.inf, 450.0, 900.0)), random.choice((0, 5, 20)) * SECOND, random.randint(1, 2))
+
+
+def dressed(random: Random, fact: Fact) -> Fact:
+    """A fact with an area and attributes, sometimes."""
+    area = None
+    if random.random() < 0.4 and fact.placed and abs(fact.lon) < 179.9:
+        west, south = fact.lon + random.uniform(-0.004, 0.001), fact.lat + random.uniform(-0.004, 0.001)
+        area = to_wkb(shapely_box(west, south, west + random.uniform(0.001, 0.006), south + random.uniform(0.001, 0.006)))
+    attrs = (("x", random.choice(("p", "q", 1.0))), ("to", float(random.randint(0, 360))))
+    return replace(fact, area=area, attrs=tuple(pair for pair in attrs if random.random() < 0.7))
+
+
+OPERATORS: dict[str, Callable[[Random], Operator]] = {
+    "change": some_change,
+    "lasting": some_lasting,
+    "timer": some_timer,
+    "zone": some_zone_event,
+    "rate": some_rate,
+    "accumulate": some_accumulate,
+    "inside": some_inside,
+    "steps": some_steps,
+    "single": lambda random: Match(some_selector(random)),
+}
+
+
+KERNELS = ("match", "cluster", "absence", "silence")
+
+
+def some_guard(random: Random) -> Guard:
+    if random.random() < 0.4:
+        return Within(WarnedArea(selector(random.choice("ab")), 15 * SECOND))
+    same = random.choice(((), ("attrs.x",), ("source",)))
+    return Active(some_selector(random), random.choice((math.inf, 500.0)), random.choice((0, 20)) * SECOND, same)
+
+
+def some_rules(seed: int, operators: tuple[str, ...], n: int) -> list[RulePlan]:
+    random = Random(seed)
+    rules = []
+    for _ in range(n):
+        unless = ()
+        if random.random() < 0.2:
+            unless = (Active(some_selector(random), some_radius(random), random.choice((0, 10)) * SECOND),)
+        made = rule((OPERATORS | PLAIN)[random.choice(operators)](random), some_per(random), unless=unless)
+        if outside(made) and random.random() < 0.2:
+            made = replace(made, unless=(*unless, some_guard(random)))
+        if outside(made) and random.random() < 0.2:
+            made = replace(made, only=(some_guard(random),))
+        rules.append(made)
+    return rules
+
+
+def play(rules: list[RulePlan], world: World, sizes: Sizes, seed: int) -> int:
+    """Plays a world, with the entries cut and the engine restarted at random places; returns how many firings there were."""
+    random, entries = Random(seed), world.stream()
+    restarts = random.sample(range(len(entries)), min(2, len(entries)))
+    for entry in entries:
+        entry.facts = [dressed(random, fact) for fact in entry.facts]
+    pair = HistoryPair(plan(*rules, lateness=LATENESS), sizes)
+    times = {fact.seq: fact.time for entry in entries for fact in entry.facts}
+    clock, n = 0, 0
+    for i, entry in enumerate(entries):
+        if i in restarts:
+            pair.restart()
+        entry.gone = tuple(seq for seq in entry.gone if times[seq] >= clock - LATENESS * SECOND)  # older ones are not judged again
+        clock = max(clock, entry.ingest)
+        cuts = sorted(random.sample(range(len(entry.facts) + 1), min(random.randint(0, 2), len(entry.facts))))
+        got, wanted = pair.step(entry, cuts)
+        for key, checked in enumerate(rules):
+            mine, theirs = (shown(rows, key, outside(checked)) for rows in (got, wanted))
+            assert mine == theirs, f"entry {i}, rule {rules[key].when}, {rules[key].alert.per}, clock {clock}\n{mine}\n{theirs}\n" + told(
+                entries[: i + 1]
+            )
+        n += len(got)
+    return n
+
+
+def with_alerts(seed: int, operators: tuple[str, ...]) -> list[RulePlan]:
+    """Three rules, one that looks at their alerts, and one that looks at its alerts, too."""
+    random = Random(seed)
+    rules = [*some_rules(seed, operators, 3), rule(some_alerts(random), some_per(random))]
+    above = Alerts(("r3", random.choice(("r0", "r1"))), random.choice(("all", "any")), during=20 * SECOND)
+    return [*rules, rule(above, some_per(random))]
+
+
+def told(entries: list[Entry]) -> str:
+    """A stream, short enough to be read."""
+    lines = []
+    for entry in entries:
+        lines.append(f"-- {entry.ingest / SECOND} gone {entry.gone}")
+        lines += [
+            f"{f.seq} {f.time / SECOND} {f.kind} {f.source} {f.value} {f.dimension} {f.severity} {f.lon} {f.lat}" for f in entry.facts
+        ]
+    return "\n".join(lines)
+
+
+def shown(rows: list[tuple], rule: int, whole: bool) -> list[tuple]:
+    """The rows of a rule; without evidence where it is shown, but not determined."""
+    return [row if whole else row[:-1] for row in rows if row[0] == str(rule)]
+
+
+SIZES = (TINY, Sizes(10, 9, 8, 8))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_one_operator(operator: str) -> None:
+    fired = 0
+
+    @quick
+    @given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES))
+    def parity(seed: int, world: World, sizes: Sizes) -> None:
+        nonlocal fired
+        fired += play(some_rules(seed, (operator,), 2), world, sizes, seed)
+
+    parity()
+    assert fired > 20  # the worlds are not empty
+
+
+@quick
+@given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES))
+def test_alerts_of_other_rules(seed: int, world: World, sizes: Sizes) -> None:
+    play(with_alerts(seed, (*sorted(set(OPERATORS) - {"accumulate"}), *KERNELS)), world, sizes, seed)

@@ -1,0 +1,147 @@
+"""From a plan to the members that run its operators with a history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tocsin.model.links import BY_SOURCE
+from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Match, Plan, Rate, RulePlan, Timer, ZoneEvent, Zones
+from tocsin.model.plan import Sequence as Steps
+from tocsin.model.predicate import Expr, Selector
+from tocsin.model.reading import reach, selectors_in
+
+from .accumulate import AccumulateMachine
+from .areas import areas_of
+from .change import ChangeMachine
+from .compound import AlertsPattern, AlertsRule
+from .gather import GatherRule
+from .guards import Guarded, Guards
+from .inside import InsideRule
+from .keyed import Keyed
+from .keys import Keyer, SourceName
+from .lasting import LastingMachine
+from .notes import Notes
+from .outlet import KernelOutlet
+from .picker import Ask
+from .rate import RateMachine, WeekHours
+from .runner import Member, Series
+from .single import SingleMachine
+from .steps import StepsPattern
+from .timer import TimerRule
+from .track import Machine, Outlet
+from .whereabouts import BorderMachine, DwellMachine, StayMachine
+from .which import guarded, outside
+from .zones import ZoneIndex
+
+Made = tuple[Member, tuple[Ask, ...]]
+
+
+def build(plan: Plan, predicates: Sequence[Expr], names: SourceName, outlet: Callable[[int], KernelOutlet]) -> tuple[Series, Notes]:
+    """Members of all rules that are `outside`, in the order of the plan; and notes of what their anchors say, which come first.
+    `outlet`: index of a rule -> where its matches go."""
+    notes, asks = _notes(plan)
+    members: list[tuple[int, Member, Sequence[Ask]]] = [(-1, notes, asks)] if asks else []
+    for index, rule in enumerate(plan.rules):
+        if outside(rule):
+            member, own = _guarded(rule, plan, names, notes, outlet(index))
+            members.append((index, member, own))
+            inner = member.member if isinstance(member, Guarded) else member
+            notes.running += [inner.running] if isinstance(inner, TimerRule) else []
+    return Series(members, predicates, plan.lateness), notes
+
+
+def _notes(plan: Plan) -> tuple[Notes, tuple[Ask, ...]]:
+    """Fields of events that alerts are linked by, of the rules whose anchors need them."""
+    fields: dict[str, None] = {}
+    selectors: dict[Selector, None] = {}
+    keep = 0
+    rules = {rule.name: rule for rule in plan.rules}
+    for rule in plan.rules:
+        linked = [name for guard in (*rule.unless, *rule.only) for name in getattr(guard, "same", ())]
+        others = [rules[name] for name in rule.when.rules if name in rules] if isinstance(rule.when, Alerts) else []
+        linked += [*rule.when.same, *rule.when.differs] if isinstance(rule.when, Alerts) else []
+        for one in (rule, *others) if linked else ():
+            fields |= dict.fromkeys(linked)
+            selectors |= dict.fromkeys(map(_heard, selectors_in(one.when)))  # an anchor need not pass
+            keep = max(keep, reach(one))
+    return Notes(tuple(fields), keep + plan.lateness + plan.delay), tuple(map(Ask, selectors))
+
+
+def _guarded(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet: KernelOutlet) -> Made:
+    """A member behind its guards, if it has any that the kernels do not look at."""
+    if not guarded(rule):
+        return _Builder(plan, names, outlet).member(rule)
+    guards = Guards(rule, notes, names, outlet)
+    member, asks = _Builder(plan, names, guards).member(rule)
+    watched = tuple(Ask(selector) for watch in guards.watches for selector in watch.asks)
+    return Guarded(member, len(asks), guards, max(plan.lateness, plan.delay)), (*asks, *watched)
+
+
+class _Builder:
+    """Makes one member."""
+
+    def __init__(self, plan: Plan, names: SourceName, outlet: Outlet) -> None:
+        self._plan = plan
+        self._names = names
+        self._outlet = outlet
+
+    def member(self, rule: RulePlan) -> Made:
+        """The member of a rule, and what it asks for."""
+        when = rule.when
+        if isinstance(when, Change):
+            machine = ChangeMachine(when)
+            return Keyed(lambda _key: machine, Keyer(when.key, self._names), self._outlet, self._plan), (Ask(when.of, valued=True),)
+        if isinstance(when, Match):
+            return self._lasting(when) if when.lasting else (self._by_source(SingleMachine()), (Ask(when.of),))
+        if isinstance(when, Timer):
+            asks = (Ask(when.of),) if when.until is None else (Ask(when.of), Ask(when.until))
+            return TimerRule(when, Keyer(when.key, self._names), self._outlet, self._plan), asks
+        if isinstance(when, ZoneEvent):
+            return self._by_source(_zone_machine(when), placed=True), (Ask(when.of),)
+        if isinstance(when, Rate):
+            return self._rate(when)
+        if isinstance(when, Inside):
+            areas = areas_of(when.area, self._names)
+            return InsideRule(when, areas, self._outlet, self._plan), (Ask(when.of), *map(Ask, areas.asks))
+        if isinstance(when, Steps):
+            selectors = (when.first, *(step.of for step in when.then))
+            return GatherRule(StepsPattern(when), self._outlet, self._plan), tuple(map(Ask, selectors))
+        if isinstance(when, Alerts):
+            return AlertsRule(AlertsPattern(when), self._outlet, self._plan), ()
+        assert isinstance(when, Accumulate)
+        return self._accumulate(when)
+
+    def _by_source(self, machine: Machine, placed: bool = False) -> Keyed:
+        return Keyed(lambda _key: machine, Keyer(BY_SOURCE, self._names), self._outlet, self._plan, placed)
+
+    def _lasting(self, when: Match) -> Made:
+        selectors = (when.of,) if when.until is None else (when.of, when.until)
+        return self._by_source(LastingMachine(when)), (*map(Ask, selectors), *(Ask(_heard(selector)) for selector in selectors))
+
+    def _rate(self, when: Rate) -> Made:
+        hours = WeekHours(self._plan.timezone)
+        learnt = {one.key: one for one in when.baseline.learnt} if when.baseline is not None else {}
+        more = (when.distinct,) if when.measure == "sources" and when.distinct != "source" else ()
+        keyer = Keyer(when.key, self._names)
+        member = Keyed(lambda key: RateMachine(when, hours, learnt.get(key)), keyer, self._outlet, self._plan, more=more)
+        return member, (Ask(when.of, valued=when.measure in ("sum", "mean")),)
+
+    def _accumulate(self, when: Accumulate) -> Made:
+        machine = AccumulateMachine(when)
+        asks: list[Ask] = []
+        for i, selector in enumerate((when.of, *when.also)):
+            valued = i == 0 and when.integral is not None
+            asks += [Ask(_heard(selector), valued=valued), Ask(selector, valued=valued)]
+        return Keyed(lambda _key: machine, Keyer(when.key, self._names), self._outlet, self._plan), tuple(asks)
+
+
+def _heard(selector: Selector) -> Selector:
+    """All samples of a selector, whether they pass or not."""
+    return Selector(selector.kind, dimension=selector.dimension)
+
+
+def _zone_machine(when: ZoneEvent) -> Machine:
+    if when.what == "stays":
+        return StayMachine(when)
+    zones = ZoneIndex(when.zones or Zones("", ""))
+    return DwellMachine(when, zones) if when.what == "dwells" else BorderMachine(when, zones)

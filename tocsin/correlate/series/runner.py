@@ -1,0 +1,148 @@
+"""All rules with a history of one plan: hands them what they ask for, tells when their deadlines come, keeps them in a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from tocsin.correlate.columns import Columns
+from tocsin.model.predicate import Expr
+from tocsin.model.time import MINUTE
+
+from .keys import links
+from .picker import Ask, Picker, Rows
+from .sample import NEVER, Sample
+
+#: Journal time between two rounds of forgetting.
+PRUNE_EVERY: Final = 10 * MINUTE
+
+
+class Member(Protocol):
+    """One rule. `fields`: looked up for every sample, values in `more`."""
+
+    @property
+    def folded(self) -> int: ...
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+    def take(self, samples: Sequence[Sample], clock: int) -> None: ...
+    def withdraw(self, seqs: frozenset[int], clock: int, at: int) -> None: ...
+    def settle(self, clock: int, watermark: int) -> None: ...
+    def stirs(self, watermark: int) -> bool: ...
+    def next(self) -> int: ...
+    def wake(self, at: int) -> None: ...
+    def prune(self, clock: int) -> None: ...
+    def size(self) -> tuple[int, int]: ...
+    def save(self) -> dict[str, Any]: ...
+    def load(self, state: Any) -> None: ...
+
+
+class Series:
+    """Members by the index of their rule, with what each asks for."""
+
+    def __init__(self, members: Sequence[tuple[int, Member, Sequence[Ask]]], predicates: Sequence[Expr], lateness: int) -> None:
+        self.too_late = 0
+        self._members = {rule: member for rule, member, _ in members}
+        self._order = [member for _, member, _ in members]
+        self._picker = Picker([asks for _, _, asks in members], predicates)
+        self._lateness = lateness
+        self._samples = 0
+        self._pruned = 0  # journal clock of the last round of forgetting, in steps
+
+    def member(self, rule: int) -> Member:
+        """The member of a rule."""
+        return self._members[rule]
+
+    def __bool__(self) -> bool:
+        return bool(self._order)
+
+    def kinds(self, kinds: Sequence[tuple[str, str | None]]) -> None:
+        """Codes of (kind, dimension) given so far."""
+        self._picker.kinds(kinds)
+
+    def push(self, columns: Columns, clock: int) -> None:
+        """Events of one journal entry, after the clock has moved to its ingest time."""
+        if clock // PRUNE_EVERY != self._pruned:
+            self._pruned = clock // PRUNE_EVERY
+            for member in self._order:
+                member.prune(clock)
+        picked, late = self._picker.pick(columns, clock - self._lateness)
+        self.too_late += late
+        for number, rows, flags in picked:
+            member = self._order[number]
+            samples = samples_of(columns, rows, flags, member.fields)
+            self._samples += len(samples)
+            member.take(samples, clock)
+
+    def withdraw(self, seqs: Iterable[int], clock: int, at: int) -> None:
+        """Events are taken back by a correction of event time `at`, at which areas they made end."""
+        gone = frozenset(seqs)
+        for member in self._order:
+            member.withdraw(gone, clock, at)
+
+    def waits(self, watermark: int) -> bool:
+        """Whether anything has to be done when the watermark moves there."""
+        return any(member.stirs(watermark) for member in self._order)
+
+    def move(self, before: int, clock: int, delay: int, step: Callable[[int], None]) -> None:
+        """The clock moves from `before`: deadlines up to the new watermark fire in order. `step(d)`: moves the kernels' clock so
+        that their deadlines up to d have fired."""
+        for member in self._order:
+            member.settle(before, before - delay)
+        while (at := min((member.next() for member in self._order), default=NEVER)) <= clock - delay:
+            step(at)
+            for member in self._order:
+                if member.next() == at:
+                    member.wake(at)
+
+    def counters(self) -> dict[str, int]:
+        """Histories and samples kept, samples seen, judged again because something was late, and too late."""
+        sizes = [member.size() for member in self._order]
+        return {
+            "histories": sum(histories for histories, _ in sizes),
+            "samples_kept": sum(samples for _, samples in sizes),
+            "samples": self._samples,
+            "samples_late": sum(member.folded for member in self._order),
+            "samples_too_late": self.too_late,
+        }
+
+    def save(self) -> dict[str, Any]:
+        """Plain values and arrays."""
+        return {
+            "too_late": self.too_late,
+            "samples": self._samples,
+            "pruned": self._pruned,
+            "members": {str(rule): member.save() for rule, member in self._members.items()},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a snapshot of the same rules."""
+        self.too_late, self._samples = state["too_late"], state["samples"]
+        self._pruned = state["pruned"]
+        for rule, member in self._members.items():
+            if str(rule) in state["members"]:
+                member.load(state["members"][str(rule)])
+        self._picker.forget()
+
+
+def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]:
+    """What `save` gave, for another plan: histories of rules that are the `same` go on (index in the old plan -> in the new one)."""
+    moved = {str(same[int(rule)]): saved for rule, saved in state["members"].items() if int(rule) in same}
+    notes = {rule: saved for rule, saved in state["members"].items() if int(rule) < 0}
+    return {**state, "members": {**moved, **notes}}
+
+
+def samples_of(columns: Columns, rows: Rows, flags: Rows, fields: tuple[str, ...]) -> list[Sample]:
+    """Rows of a batch as samples."""
+    there = rows.tolist()
+    parts = (
+        columns.time[rows].tolist(),
+        columns.seq[rows].tolist(),
+        columns.source[rows].tolist(),
+        columns.value[rows].tolist(),
+        columns.lon[rows].tolist(),
+        columns.lat[rows].tolist(),
+        flags.tolist(),
+    )
+    if not fields:
+        return list(map(Sample, *parts))
+    return list(map(Sample, *parts, links(columns, fields, there)))

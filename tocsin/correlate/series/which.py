@@ -1,0 +1,28 @@
+"""Which rules the kernels leave to the histories."""
+
+from __future__ import annotations
+
+import math
+
+from tocsin.model.plan import Accumulate, Active, Alerts, Change, Guard, Inside, Match, Rate, RulePlan, Sequence, Timer, ZoneEvent
+
+
+def outside(rule: RulePlan) -> bool:
+    """Whether a rule's matches are found outside the kernels."""
+    when = rule.when
+    if isinstance(when, Sequence):
+        linked = when.any_order or bool(when.same or when.differs or when.during)
+        return linked or guarded(rule) or any(math.isinf(step.within) for step in when.then)
+    if isinstance(when, Match):
+        return when.lasting > 0 or (guarded(rule) and when.samples <= 1 and when.until is None)
+    return isinstance(when, Change | Timer | ZoneEvent | Rate | Accumulate | Inside | Alerts)
+
+
+def in_kernels(guard: Guard) -> bool:
+    """Whether the kernels look at this exception themselves."""
+    return isinstance(guard, Active) and not guard.same and math.isfinite(guard.within)
+
+
+def guarded(rule: RulePlan) -> bool:
+    """Whether a rule has exceptions or conditions that the kernels do not look at."""
+    return bool(rule.only) or not all(map(in_kernels, rule.unless))
