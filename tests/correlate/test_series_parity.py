@@ -18,7 +18,8 @@ from oracle import Fact
 from shapely import box as shapely_box
 from shapely import to_wkb
 
-from tocsin.correlate.engine import Sizes
+from tocsin.correlate import snapshots
+from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.series.which import outside
 from tocsin.model.links import Zone
 from tocsin.model.operators import Area
@@ -60,6 +61,17 @@ class HistoryPair(Pair):
     def __init__(self, of: Plan, sizes: Sizes = TINY) -> None:
         super().__init__(of, sizes)
         self.oracle = HistoryOracle(of, self.oracle.declared)
+
+    def restart(self) -> None:
+        """By way of the file that a snapshot is."""
+        content = snapshots.encode(snapshots.Snapshot(1, 1, {"engine": self.engine.snapshot()}), "plan")
+        self.engine = Engine(self.plan, self.sizes, None)
+        self.engine.restore(snapshots.decode(content, "plan").state["engine"])
+
+    def reload(self) -> None:
+        """To a plan with one more rule in front, and back: unchanged rules go on."""
+        more = replace(self.plan, rules=(replace(rule(Change(selector("zz"), SECOND, 1.0)), name="more"), *self.plan.rules))
+        self.engine = self.engine.successor(more, None).successor(self.plan, None)
 
 
 def some_key(random: Random) -> Key:
@@ -243,7 +255,7 @@ def play(rules: list[RulePlan], world: World, sizes: Sizes, seed: int) -> int:
     clock, n = 0, 0
     for i, entry in enumerate(entries):
         if i in restarts:
-            pair.restart()
+            pair.restart() if random.random() < 0.5 or not all(map(outside, rules)) else pair.reload()
         entry.gone = tuple(seq for seq in entry.gone if times[seq] >= clock - LATENESS * SECOND)  # older ones are not judged again
         clock = max(clock, entry.ingest)
         cuts = sorted(random.sample(range(len(entry.facts) + 1), min(random.randint(0, 2), len(entry.facts))))
