@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 #: Journal time between two rounds of forgetting; fixed, so that every replay forgets at the same entries.
 PRUNE_EVERY: Final = 10 * MINUTE
 #: Counters of the kernels that also go down.
-_LEVELS: Final = frozenset({"recent", "groups_open", "absences_pending", "state_bytes"})
+_LEVELS: Final = frozenset({"histories", "samples_kept", "recent", "groups_open", "absences_pending", "state_bytes"})
 _BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
 
 

@@ -121,6 +121,16 @@ class Guarded:
         return int(self._member.folded)
 
     @property
+    def given_up(self) -> int:
+        """Of the member."""
+        return int(getattr(self._member, "given_up", 0))
+
+    @property
+    def suppressed(self) -> int:
+        """Of the guards, since start."""
+        return self._guards.suppressed
+
+    @property
     def member(self) -> Any:
         """The member."""
         return self._member

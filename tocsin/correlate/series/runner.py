@@ -95,7 +95,8 @@ class Series:
                     member.wake(at)
 
     def counters(self) -> dict[str, int]:
-        """Histories and samples kept, samples seen, judged again because something was late, and too late."""
+        """Histories and samples kept, samples seen, judged again because something was late, and too late; searches that ran out
+        of patience; matches that a guard did not let pass."""
         sizes = [member.size() for member in self._order]
         return {
             "histories": sum(histories for histories, _ in sizes),
@@ -103,6 +104,8 @@ class Series:
             "samples": self._samples,
             "samples_late": sum(member.folded for member in self._order),
             "samples_too_late": self.too_late,
+            "searches_given_up": sum(getattr(member, "given_up", 0) for member in self._order),
+            "guarded": sum(getattr(member, "suppressed", 0) for member in self._order),
         }
 
     def save(self) -> dict[str, Any]:
