@@ -74,7 +74,8 @@ def _guarded(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet
     guards = Guards(rule, notes, names, outlet)
     member, asks = _Builder(plan, names, guards).member(rule)
     watched = tuple(Ask(selector) for watch in guards.watches for selector in watch.asks)
-    return Guarded(member, len(asks), guards, max(plan.lateness, plan.delay)), (*asks, *watched)
+    keep = max(plan.lateness, plan.delay) + reach(rule)  # so old may the anchor of a match be, but for timers that repeat
+    return Guarded(member, len(asks), guards, keep), (*asks, *watched)
 
 
 class _Builder:
