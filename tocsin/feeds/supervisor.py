@@ -126,8 +126,11 @@ class Supervisor:
                     self._start(feed)
                 if stay:
                     await asyncio.get_running_loop().create_future()
-        except* Fatal as faults:
-            raise faults.exceptions[0] from None
+        except BaseExceptionGroup as faults:  # `except*` would wrap what it raises in a group again
+            fatal = faults.subgroup(Fatal)
+            if fatal is None:
+                raise
+            raise fatal.exceptions[0] from None
         finally:
             self._group = None
             cleaning.cancel()
