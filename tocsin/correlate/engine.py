@@ -21,6 +21,7 @@ from .firing import Firings, joined
 from .kernels import layout
 from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
+from .kernels.verdicts import withdraw_verdicts
 from .series.alerted import AlertFacts
 from .series.build import build
 from .series.outlet import KernelOutlet, Said
@@ -188,12 +189,13 @@ class Engine:
 
     def withdraw(self, seqs: Iterable[int], until: int = int(layout.LONG_AGO)) -> Firings:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of them
-        started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the event time of what took it
-        back. What was heard stays heard. Alerts that rest on the events are the caller's."""
+        started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the
+        event time of what took it back. What was heard stays heard. Alerts that rest on the events are the caller's."""
         gone = np.array(sorted(set(seqs)), _INT64)
         memory = self._memory
         enter_none(memory.m, int(memory.meta[layout.CLOCK]))
         bury(memory.m, gone)
+        withdraw_verdicts(memory.m, gone)
         pending = memory.use(layout.PENDING_TOP, "pending")
         pending["alive"][np.isin(pending["seq"], gone)] = 0
         facts = memory.use(layout.STANDING, "facts")

@@ -12,6 +12,8 @@ from .kernels import layout
 from .kernels.alerts import rehang
 from .kernels.match import refill
 from .kernels.recent import compact, relink
+from .kernels.verdicts import forget
+from .kernels.verdicts import rehang as rehang_verdicts
 from .tables import Tables
 
 Table = NDArray[Any]
@@ -76,12 +78,13 @@ class Memory:
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
+        self._make({"verdicts": waiting, "verdict_heads": waiting})
         self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
         self._make({"out": 4096, "told": 4096})
         self._make(
             {"cells": len(self._arrays["circles"]) * layout.CELLS_MAX, "cursor": 6, "found": tables.found + 2, "path": tables.found + 2}
         )
-        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
+        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads", "verdict_heads"):
             self._wipe(name)
         relink(self.m)
 
@@ -138,6 +141,7 @@ class Memory:
             layout.FULL_PENDING: self._grow_pending,
             layout.FULL_TRACKS: self._grow_tracks,
             layout.FULL_RUNS: self._grow_runs,
+            layout.FULL_VERDICTS: self._grow_verdicts,
             layout.FULL_STANDING: self._grow_standing,
         }[full]()
 
@@ -210,6 +214,25 @@ class Memory:
         if self._tight(layout.WATCHED, "watched", 4):
             self.rekey("watched", 2 * len(self._arrays["watched"]))
 
+    def _grow_verdicts(self) -> None:
+        """Forgets what is settled; doubles the ring when that leaves it more than half full."""
+        forget(self.m)
+        kept, size = self.verdicts(), len(self._arrays["verdicts"])
+        if 2 * (len(kept) + int(self.meta[layout.WIDEST])) > size:
+            self._put_verdicts(kept, 2 * size)
+
+    def verdicts(self) -> Table:
+        """A copy of the verdicts on absences, in the order they were given."""
+        ring, (first, end) = self._arrays["verdicts"], self.meta[layout.VERDICTS_FROM : layout.VERDICTS_TO + 1].tolist()
+        return ring[np.arange(first, end) & len(ring) - 1]
+
+    def _put_verdicts(self, kept: Table, size: int) -> None:
+        """Makes these all verdicts, in a ring of this size."""
+        self._make({"verdicts": size, "verdict_heads": size})
+        self._arrays["verdicts"][: len(kept)] = kept
+        self.meta[[layout.VERDICTS_FROM, layout.VERDICTS_TO]] = 0, len(kept)
+        rehang_verdicts(self.m)
+
     def reserve_runs(self, n: int) -> None:
         """Makes room for n more runs with their states and timers."""
         self._lengthen(("runs",), len(self._arrays["runs"]) + n)
@@ -241,7 +264,7 @@ class Memory:
     def save(self) -> dict[str, Table]:
         """Copies of what is in use, by table name."""
         kept = {name: self._arrays[name] if used is None else self.use(used, name) for name, used in _KEPT.items()}
-        return {"meta": self.meta.copy(), **{name: array.copy() for name, array in kept.items()}}
+        return {"meta": self.meta.copy(), "verdicts": self.verdicts(), **{name: array.copy() for name, array in kept.items()}}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Puts saved tables in place of these. Their sizes may differ: each table grows to what it must hold."""
@@ -258,6 +281,8 @@ class Memory:
                 size = len(array)
             self._make({name: size})
             self._arrays[name][: len(array)] = array
+        verdicts = np.asarray(saved["verdicts"], layout.VERDICT)
+        self._put_verdicts(verdicts, max(len(self._arrays["verdicts"]), 2 << len(verdicts).bit_length()))
         self._even_out()
 
     def _even_out(self) -> None:

@@ -108,12 +108,6 @@ class Builder:
         self.searches.append(_Search(at, threshold(selector), self.predicate(selector), radius))
         return len(self.searches) - 1
 
-    def fired(self, radius: float, keep: int) -> int:
-        """A search for the fired absences of one rule, which have a lane of their own."""
-        self.lanes.append(_Lane(-1, geometry.level_of(radius), False, keep, {NO_THRESHOLD}, {-1}))
-        self.searches.append(_Search(len(self.lanes) - 1, NO_THRESHOLD, -1, radius))
-        return len(self.searches) - 1
-
     def role(self, selector: Selector, what: int, rule: int, detail: int = 0, near: bool = True) -> None:
         role = _Role(threshold(selector), what, rule, self.predicate(selector), detail, near)
         self.roles.setdefault(self.channel(selector), []).append(role)
@@ -196,7 +190,6 @@ class Builder:
 
     def _absence(self, index: int, row: dict[str, Any], when: Absence) -> None:
         row.update(window=when.during, search=self.search(when.expected, when.within, when.during, False))
-        row["fired"] = self.fired(when.within, when.during)
         self.sets.setdefault((self.channel(when.after), when.during), []).append((threshold(when.after), index, self.predicate(when.after)))
         self.role(when.expected, layout.EXPECTED, index)
 
@@ -274,7 +267,7 @@ def compile_plan(plan: Plan) -> Tables:
 
 def _freeze(b: Builder) -> Tables:
     words = max(1, math.ceil(len(b.predicates) / 64))
-    order = sorted(range(len(b.lanes)), key=lambda i: b.lanes[i].channel if b.lanes[i].channel >= 0 else len(b.channels))
+    order = sorted(range(len(b.lanes)), key=lambda i: b.lanes[i].channel)
     lanes, ranks, lane_bits = _lanes(b, order, words)
     place = {old: new for new, old in enumerate(order)}
     grid = geometry.make_grid()
@@ -433,8 +426,7 @@ def _extent(
         for role in roles:
             extend(channel, role.threshold, role.near)
     for lane in lanes if b.lanes else []:
-        if lane["channel"] >= 0:
-            extend(lane["channel"], ranks[lane["rank"]], True)
+        extend(lane["channel"], ranks[lane["rank"]], True)
     for channel, value, *_ in actives:
         extend(channel, value, True)
     rest = low.copy()

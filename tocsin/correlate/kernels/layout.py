@@ -29,7 +29,9 @@ NOBODY, SOME, ALL = range(3)
 # ---- states of an entry in the recent store
 LIVE, SHADOW, DEAD = range(3)
 # ---- why a kernel returns before it is done: which table has no room for one more event; a code that was never given, columns that do not fit
-DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, FULL_STANDING, BAD_CODE, BAD_SHAPE = range(10)
+DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, FULL_VERDICTS, FULL_STANDING, BAD_CODE, BAD_SHAPE = range(
+    11
+)
 
 # ---- the numbers in `meta`: the clock, how full the tables are, and counters
 (
@@ -38,9 +40,9 @@ DONE, FULL_RECENT, FULL_OUT, FULL_GROUPS, FULL_PENDING, FULL_TRACKS, FULL_RUNS, 
     ROW, ROWS, SAID,
     GROUPS_TOP, GROUPS_FREE, GROUPS_LIVE,
     TIMERS, PENDING_TOP, PENDING_FREE, PENDING_LIVE,
-    TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING, ANSWERED, CORRECTS,
+    TRACKED, TRACK_WORDS, WATCHED, RUNS_TOP, RUNS_FREE, RUNS_LIVE, STANDING, ANSWERED, CORRECTS, VERDICTS_FROM, VERDICTS_TO,
     MATCHES, ENTRIES, VISITED, OVERWRITTEN, TOO_LATE, STALE, SUPPRESSED, GIVEN_UP, META_SIZE,
-) = range(44)  # fmt: skip
+) = range(46)  # fmt: skip
 
 
 def _record(spec: str) -> np.dtype:
@@ -61,7 +63,7 @@ SEARCH = _record("limit:f8 lane:i8 rank:i8 predicate:i8 circle:i8")
 CIRCLE = _record("angle:f8 reach:f8 level:i8 count:i8 x:f8 y:f8 z:f8")
 RULE = _record(
     "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
-    " thinned:i8 placed:i8 by_source:i8 fired:i8 since:i8"
+    " thinned:i8 placed:i8 by_source:i8 since:i8"
 )
 LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
 STAGE = _record("threshold:f8 predicate:i8 channel:i8")
@@ -75,7 +77,7 @@ SOURCE = _record("feed:i8 named:i8 corrects:i8")
 # ---- the state
 RECENT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i4 newer:i4 rank:i4 source:i4 lag:i4 state:i4")
 assert RECENT.itemsize == 64, "one visited entry is one cache line"
-RECENT_MORE = _record("seq:i8 expires:i8 passed:i8 shade:i8 group:i8 over:i8 slot:i8")
+RECENT_MORE = _record("seq:i8 expires:i8 passed:i8 shade:i8 over:i8")
 HEAD = _record("main:i4 shadow:i4 newest:u4 keys:u4")
 CELL = _record("key:i8 at:i8")
 GROUP = _record("number:i8 newest:i8 count:i8 row:i8 push:i8 x:f8 y:f8 z:f8 rule:i8 source:i8 kept:i8 live:i8 next:i8 placed:i8")
@@ -86,6 +88,7 @@ WATCH_STATE = _record("key:i8 first:i8 last:i8")
 RUN = _record(
     "start:i8 end:i8 seq:i8 group:i8 prev:i8 next:i8 placed:i8 timers:i8 x:f8 y:f8 z:f8 slot:i8 alive:i8 watch:i8 subject:i8 pad:i8"
 )
+VERDICT = _record("time:i8 x:f8 y:f8 z:f8 key:i8 older:i8 given:i8 seq:i8 group:i8 slot:i8 source:i8 alive:i8")
 FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output (`firing.Firings`) and working memory
 OUT = _record("group:i8 anchor:i8 time:i8 count:i8 first:i8 last:i8 rule:i4 source:i4 what:i8")
@@ -105,7 +108,7 @@ TABLES = (
     ("groups", GROUP), ("group_heads", I4), ("evidence", I8),
     ("track_states", TRACK_STATE), ("track_words", I4),
     ("heap", TIMER), ("pending", PENDING), ("pending_bits", U8),
-    ("watched", WATCH_STATE), ("runs", RUN),
+    ("watched", WATCH_STATE), ("runs", RUN), ("verdicts", VERDICT), ("verdict_heads", I8),
     ("facts", FACT), ("fact_heads", I4),
     ("out", OUT), ("told", TOLD),
     ("cells", I8), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
@@ -121,7 +124,7 @@ TABLES = (
     T_GROUPS, T_GROUP_HEADS, T_EVIDENCE,
     T_TRACK_STATES, T_TRACK_WORDS,
     T_HEAP, T_PENDING, T_PENDING_BITS,
-    T_WATCHED, T_RUNS,
+    T_WATCHED, T_RUNS, T_VERDICTS, T_VERDICT_HEADS,
     T_FACTS, T_FACT_HEADS,
     T_OUT, T_TOLD,
     T_CELLS, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
