@@ -82,7 +82,13 @@ class Memory:
         self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
         self._make({"out": 4096, "told": 4096})
         self._make(
-            {"cells": len(self._arrays["circles"]) * layout.CELLS_MAX, "cursor": 6, "found": tables.found + 2, "path": tables.found + 2}
+            {
+                "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
+                "near": layout.CELLS_MAX,
+                "cursor": 5,
+                "found": tables.found + 2,
+                "path": tables.found + 2,
+            }
         )
         for name in ("latest", "group_heads", "track_states", "watched", "fact_heads", "verdict_heads"):
             self._wipe(name)

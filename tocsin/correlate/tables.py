@@ -392,15 +392,25 @@ def _channels(
     b: Builder, lanes: Table, hears: list[tuple[int, int, bool]], actives: list[tuple[int, float, int, int, int]]
 ) -> tuple[Table, Table]:
     rows = []
-    roles: list[tuple[float, int, int, int, int]] = []
+    roles: list[tuple[float, int, int, int, int, int]] = []
     of_lane = [int(c) for c in lanes["channel"]] if b.lanes else []
     for c in range(len(b.channels)):
         first = len(roles)
         mine = sorted(b.roles.get(c, []), key=lambda r: (r.threshold, r.rule, r.what, r.detail))
-        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail) for r in mine]
+        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail, _first_search(b, r)) for r in mine]
         spans = (_span([h[0] for h in hears], c), _span(of_lane, c), _span([a[0] for a in actives], c))
         rows.append((first, len(roles), *spans[0], *spans[1], *spans[2]))
     return table(layout.CHANNEL, rows), table(layout.ROLE, roles)
+
+
+def _first_search(b: Builder, role: _Role) -> int:
+    """The search that a role begins with, -1 when it makes none or seldom."""
+    if role.what == layout.CLUSTER:
+        return int(b.rules[role.rule]["search"])
+    if role.what == layout.STEP:
+        first = int(b.rules[role.rule]["step"])
+        return b.links[first + role.detail - 1][2] if role.detail > 0 else b.links[first][3]
+    return -1
 
 
 def _span(keys: list[int], key: int) -> tuple[int, int]:

@@ -40,7 +40,7 @@ from .layout import (
 )  # fmt: skip
 from .memory import kernel, part, view
 from .recent import holds
-from .search import barren, begin, seek
+from .search import barren, begin, fetch_heads, seek
 from .timers import set_timer
 from .verdicts import drop, give, reopen, settled, verdict_at
 
@@ -93,6 +93,8 @@ def decide(m, at):
             r = view(m, T_SET_RULES)[i]
             if event.value < r.threshold:
                 break
+            if i + 1 < s.last:
+                fetch_heads(m, view(m, T_RULES)[view(m, T_SET_RULES)[i + 1].rule].search, event.spot)
             if p.time >= view(m, T_RULES)[r.rule].since and holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
                 decide_rule(m, r.rule, event)
     p.alive = 0

@@ -98,6 +98,7 @@ from .layout import (
 from .match import found_anchor, rests, sample, slot_of, track_key
 from .memory import kernel, part, prefetch, view
 from .recent import holds, rank_of, store, wanted
+from .search import fetch_heads
 from .sequence import sequence
 from .silence import declare, heard, rang, watch_key
 from .timers import drop_first
@@ -187,6 +188,8 @@ def evaluate(m, event, channel):
         role = roles[j]
         if event.value < role.threshold:
             break
+        if j + 1 < c.role_end and roles[j + 1].search >= 0 and event.value >= roles[j + 1].threshold and event.spot.known:
+            fetch_heads(m, roles[j + 1].search, event.spot)
         if holds(bits, event.row, words, role.predicate):
             play(m, event, role)
 

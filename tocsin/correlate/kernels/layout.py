@@ -54,7 +54,7 @@ FLAG, I4, I8, F8, U8 = (np.dtype(name) for name in ("u1", "i4", "i8", "f8", "u8"
 # ---- the plan: who looks at which kind (kinds -> listens -> channels -> roles by rising threshold), and for what
 KIND = _record("first:i8 last:i8 low:f8 near:f8 rest:f8 series:i8 watch:i8")
 CHANNEL = _record("role:i8 role_end:i8 hears:i8 hears_end:i8 lane:i8 lane_end:i8 active:i8 active_end:i8")
-ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8")
+ROLE = _record("threshold:f8 what:i8 rule:i8 predicate:i8 detail:i8 search:i8")
 HEARS = _record("series:i8 own:i8")
 SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8 lowest:f8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
@@ -95,6 +95,7 @@ OUT = _record("group:i8 anchor:i8 time:i8 count:i8 first:i8 last:i8 rule:i4 sour
 TOLD = _record("seq:i8 role:i8")
 FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
+NEAR = _record("key:i8 main:i8 shadow:i8 newest:i8")
 
 # ---- every table, in the order of the directory that the kernels get (`memory.py`)
 TABLES = (
@@ -111,7 +112,7 @@ TABLES = (
     ("watched", WATCH_STATE), ("runs", RUN), ("verdicts", VERDICT), ("verdict_heads", I8),
     ("facts", FACT), ("fact_heads", I4),
     ("out", OUT), ("told", TOLD),
-    ("cells", I8), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
+    ("cells", I8), ("near", NEAR), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
     T_DIRECTORY, T_META,
@@ -127,7 +128,7 @@ TABLES = (
     T_WATCHED, T_RUNS, T_VERDICTS, T_VERDICT_HEADS,
     T_FACTS, T_FACT_HEADS,
     T_OUT, T_TOLD,
-    T_CELLS, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
+    T_CELLS, T_NEAR, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 
 

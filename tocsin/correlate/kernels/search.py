@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .cells import CELL_BITS, apart, cover, head_in, spread_square
-from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_MORE, T_SEARCHES, VISITED, WORDS
+from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_MORE, T_NEAR, T_SEARCHES, VISITED, WORDS
 from .memory import kernel, part, prefetch, view
 from .recent import SECOND, head_of, holds, key_bit, nothing_newer
 
-# the cursor: cell, position, chain, where the cells start, where they end, whether newer entries were passed
-CELL, AT, CHAIN, FIRST, END, LATER = range(6)
+# the cursor: cell, position, chain, how many cells there are, whether newer entries were passed
+CELL, AT, CHAIN, END, LATER = range(5)
 MAIN, ASIDE = 0, 1
 FETCHED = 16  # heads that are fetched before they are looked at
 
@@ -19,27 +19,38 @@ FETCHED = 16  # heads that are fetched before they are looked at
 def again(m):
     """Starts the same search again."""
     cursor = view(m, T_CURSOR)
-    cursor[CELL] = cursor[FIRST] - 1
+    cursor[CELL] = -1
     cursor[AT] = -1
     cursor[CHAIN] = ASIDE
     cursor[LATER] = 0
 
 
-@part
-def fetch_heads(m, lane, first, end):
-    """Brings the heads of all cells near at once, rather than one after the other."""
-    cells, heads = view(m, T_CELLS), view(m, T_HEADS)
-    for cell in range(first, min(end, first + FETCHED)):
+@kernel
+def fetch_heads(m, search, spot):
+    """Brings the heads that a search will look at near, all at once rather than one after the other. A hint, given a search early."""
+    s, cells, heads = view(m, T_SEARCHES)[search], view(m, T_CELLS), view(m, T_HEADS)
+    lane = s.lane << CELL_BITS
+    first, count = cover(m, s.circle, spot)
+    for cell in range(first, first + min(count, FETCHED)):
         prefetch(heads, head_of(lane | cells[cell], len(heads) - 1))
 
 
 @kernel
 def begin(m, search, spot):
-    """Starts a search around `spot`."""
-    cursor, s = view(m, T_CURSOR), view(m, T_SEARCHES)[search]
+    """Starts a search around `spot`: finds the cells that may hold something."""
+    s, cells, heads, near, hot = view(m, T_SEARCHES)[search], view(m, T_CELLS), view(m, T_HEADS), view(m, T_NEAR), view(m, T_HOT)
+    lane = s.lane << CELL_BITS
     first, count = cover(m, s.circle, spot)
-    cursor[FIRST], cursor[END] = first, first + count
-    fetch_heads(m, s.lane << CELL_BITS, first, first + count)
+    n = 0
+    for cell in range(first, first + count):
+        key = lane | cells[cell]
+        product = spread_square(key)
+        head = heads[head_in(product, key, len(heads) - 1)]
+        if head.keys & key_bit(product) != 0:
+            prefetch(hot, np.int64(head.main))
+            near[n].key, near[n].main, near[n].shadow, near[n].newest = key, head.main, head.shadow, head.newest
+            n += 1
+    view(m, T_CURSOR)[END] = n
     again(m)
 
 
@@ -108,32 +119,26 @@ def seek(m, search, lo, hi, spot):
     Cell by cell, in each the main chain and then the shadow chain, newest arrival first: the order does not depend on the
     sizes of the tables.
     """
-    cursor, cells, heads = view(m, T_CURSOR), view(m, T_CELLS), view(m, T_HEADS)
-    s = view(m, T_SEARCHES)[search]
-    lane = s.lane << CELL_BITS
+    cursor, near, s = view(m, T_CURSOR), view(m, T_NEAR), view(m, T_SEARCHES)[search]
     cell, at, chain, end, oldest = cursor[CELL], cursor[AT], cursor[CHAIN], cursor[END], lo // SECOND
     while True:
         if at >= 0:
             if chain == MAIN:
-                at = walk_main(m, s, lane | cells[cell], at, lo, hi, spot)
+                at = walk_main(m, s, near[cell].key, at, lo, hi, spot)
             else:
-                at = walk_shadow(m, s, lane | cells[cell], at, lo, hi, spot)
+                at = walk_shadow(m, s, near[cell].key, at, lo, hi, spot)
             if at >= 0:
                 cursor[CELL], cursor[AT], cursor[CHAIN] = cell, view(m, T_HOT)[at].older, chain
                 return np.int64(at)
         if chain == MAIN:
-            chain = ASIDE
-            at = np.int64(heads[head_of(lane | cells[cell], len(heads) - 1)].shadow)
+            chain, at = ASIDE, near[cell].shadow
             continue
         cell += 1
         if cell >= end:
             cursor[CELL], cursor[AT], cursor[CHAIN] = cell, -1, ASIDE
             return NONE
-        product = spread_square(lane | cells[cell])
-        head = heads[head_in(product, cells[cell], len(heads) - 1)]
-        if head.keys & key_bit(product) != 0 and head.newest >= oldest:
-            chain = MAIN
-            at = np.int64(head.main)
+        if near[cell].newest >= oldest:
+            chain, at = MAIN, near[cell].main
 
 
 @part

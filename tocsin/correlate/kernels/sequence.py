@@ -36,7 +36,7 @@ from .layout import (
 )
 from .memory import kernel, part, view
 from .recent import holds
-from .search import barren, begin, seek
+from .search import barren, begin, fetch_heads, seek
 
 STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
 
@@ -75,6 +75,8 @@ def best_link(m, search, step, lo, hi, spot, depth, before_time, before_at):
     best, best_time, taint = NONE, LONG_AGO, ZERO
     if barren(m, search, lo):
         return best, taint
+    if depth > 0:  # the first link's were fetched while the role before was played
+        fetch_heads(m, search, spot)
     begin(m, search, spot)
     while True:
         at = seek(m, search, max(lo, best_time), hi, spot)
