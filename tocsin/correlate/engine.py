@@ -52,7 +52,7 @@ class Sizes:
     """Table sizes as powers of two: tests use tiny ones. Tables grow or report; nothing is lost silently.
 
     `ring`: recent events kept, grown up to `ring_max`. `heads`: chains of the hashed grid. `sources`: sources with a state.
-    `pending`: absences waiting, open alerts.
+    `pending`: absences waiting, open alerts. `candidates`: events near an event that are looked at together.
     """
 
     ring: int = 17
@@ -60,6 +60,7 @@ class Sizes:
     sources: int = 14
     pending: int = 12
     ring_max: int = 22
+    candidates: int = 9
 
 
 class Engine:
@@ -82,7 +83,7 @@ class Engine:
         self.predicates = self._tables.predicates
         self.words = self._tables.words
         self._memory = Memory(
-            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay
+            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay, sizes.candidates
         )
         self._memory.meta[layout.CORRECTS] = layout.ALL if corrects is None else layout.SOME if corrects else layout.NOBODY
         self._kinds: dict[tuple[str, str | None], int] = {}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .kernels import layout
 from .kernels.alerts import rehang
+from .kernels.candidates import SCANS_MAX
 from .kernels.match import refill
 from .kernels.recent import compact, relink
 from .kernels.verdicts import forget
@@ -55,7 +56,9 @@ def _bytes(table: Table) -> NDArray[np.uint8]:
 class Memory:
     """Owns the arrays of one engine. `m` is the address of the directory: address and length of every table."""
 
-    def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int) -> None:
+    def __init__(
+        self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int, candidates: int
+    ) -> None:
         self.tables = tables
         self.ring_max = 1 << max(ring_max, ring)
         self._directory: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
@@ -84,7 +87,8 @@ class Memory:
         self._make(
             {
                 "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
-                "near": layout.CELLS_MAX,
+                "near": (1 + SCANS_MAX) * layout.CELLS_MAX,
+                "candidates": SCANS_MAX << candidates,
                 "cursor": 5,
                 "found": tables.found + 2,
                 "path": tables.found + 2,

@@ -46,6 +46,17 @@ class _Search:
 
 
 @dataclass(slots=True)
+class _Scan:
+    """What the `cluster` rules of a lane look up together."""
+
+    lane: int
+    place: int
+    threshold: float
+    radius: float = 0.0
+    span: int = 0
+
+
+@dataclass(slots=True)
 class _Role:
     threshold: float
     what: int
@@ -63,6 +74,7 @@ class Builder:
     predicates: list[Expr] = field(default_factory=list)
     lanes: list[_Lane] = field(default_factory=list)
     searches: list[_Search] = field(default_factory=list)
+    scans: list[_Scan] = field(default_factory=list)
     circles: list[float] = field(default_factory=list)
     roles: dict[int, list[_Role]] = field(default_factory=dict)
     series: dict[tuple[int, int], list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -108,6 +120,17 @@ class Builder:
         self.searches.append(_Search(at, threshold(selector), self.predicate(selector), radius))
         return len(self.searches) - 1
 
+    def scan(self, search: int, when: Cluster) -> int:
+        """The scan of the search's lane, made so wide that it serves this rule as well."""
+        of = self.searches[search]
+        scan = next((scan for scan in self.scans if scan.lane == of.lane), None)
+        if scan is None:
+            channel = self.lanes[of.lane].channel
+            scan = _Scan(of.lane, sum(self.lanes[other.lane].channel == channel for other in self.scans), of.threshold)
+            self.scans.append(scan)
+        scan.threshold, scan.radius, scan.span = min(scan.threshold, of.threshold), max(scan.radius, of.radius), max(scan.span, when.during)
+        return self.scans.index(scan)
+
     def role(self, selector: Selector, what: int, rule: int, detail: int = 0, near: bool = True) -> None:
         role = _Role(threshold(selector), what, rule, self.predicate(selector), detail, near)
         self.roles.setdefault(self.channel(selector), []).append(role)
@@ -133,6 +156,7 @@ class Builder:
                 plain = when.min_gap <= 0 and when.events <= when.sources
                 row.update(window=when.during, min_gap=when.min_gap, sources=max(when.sources, 1), events=max(when.events, 1))
                 row["search"] = self.search(when.of, when.within, when.during, plain)
+                row["scan"] = self.scan(row["search"], when)
                 self.role(when.of, layout.CLUSTER, index)
             case Sequence():
                 self._sequence(index, row, when)
@@ -285,6 +309,7 @@ def _freeze(b: Builder) -> Tables:
         "lane_bits": lane_bits.reshape(-1),
         "ranks": ranks,
         "searches": _searches(b, place),
+        "scans": _scans(b, place),
         "circles": _circles(b),
         "rules": _rules(b),
         "links": table(layout.LINK, b.links),
@@ -346,6 +371,14 @@ def _searches(b: Builder, place: dict[int, int]) -> Table:
         limit = geometry.chord_limit(s.radius)
         rows.append((limit, place[s.lane], rank, s.predicate, b.circle(s.radius)))
     return table(layout.SEARCH, rows)
+
+
+def _scans(b: Builder, place: dict[int, int]) -> Table:
+    rows = []
+    for s in b.scans:
+        rank = sorted(b.lanes[s.lane].thresholds).index(s.threshold)
+        rows.append((geometry.chord_limit(s.radius), place[s.lane], rank, b.circle(s.radius), s.span, s.place, -1, 0, 0, 0, 0, 0, 0, 0))
+    return table(layout.SCAN, rows)
 
 
 def _circles(b: Builder) -> Table:

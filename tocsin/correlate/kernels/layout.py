@@ -60,9 +60,10 @@ SERIES = _record("channel:i8 off_channel:i8 track:i8 track_end:i8 lowest:f8")
 TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i8")
 LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8 newest:i8")
 SEARCH = _record("limit:f8 lane:i8 rank:i8 predicate:i8 circle:i8")
+SCAN = _record("limit:f8 lane:i8 rank:i8 circle:i8 span:i8 place:i8 event:i8 page:i8 n:i8 done:i8 near:i8 cell:i8 at:i8 chain:i8")
 CIRCLE = _record("angle:f8 reach:f8 level:i8 count:i8 x:f8 y:f8 z:f8")
 RULE = _record(
-    "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
+    "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 scan:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
     " thinned:i8 placed:i8 by_source:i8 since:i8"
 )
 LINK = _record("min_gap:i8 max_gap:i8 back:i8 ahead:i8")
@@ -93,15 +94,16 @@ FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output (`firing.Firings`) and working memory
 OUT = _record("group:i8 anchor:i8 time:i8 count:i8 first:i8 last:i8 rule:i4 source:i4 what:i8")
 TOLD = _record("seq:i8 role:i8")
-FOUND = _record("seq:i8 at:i8 source:i8 role:i8")
+FOUND = _record("seq:i8 at:i8 time:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
+CANDIDATE = _record("time:i8 passed:i8 square:f8 at:i4 source:i4 rank:i4")
 NEAR = _record("key:i8 main:i8 shadow:i8 newest:i8")
 
 # ---- every table, in the order of the directory that the kernels get (`memory.py`)
 TABLES = (
     ("directory", I8), ("meta", I8),
     ("kinds", KIND), ("listens", I8), ("member", FLAG), ("channels", CHANNEL), ("roles", ROLE), ("hears", HEARS), ("series", SERIES),
-    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("circles", CIRCLE), ("rules", RULE), ("links", LINK), ("stages", STAGE),
+    ("tracks", TRACK), ("lanes", LANE), ("lane_bits", U8), ("ranks", F8), ("searches", SEARCH), ("scans", SCAN), ("circles", CIRCLE), ("rules", RULE), ("links", LINK), ("stages", STAGE),
     ("sets", DEADLINE_SET), ("set_rules", DEADLINE_RULE), ("watches", WATCH), ("actives", ACTIVE), ("unless", UNLESS),
     ("levels", LEVEL), ("columns", I8), ("sources", SOURCE),
     ("seq", I8), ("time", I8), ("kind", I4), ("source", I4), ("lon", F8), ("lat", F8), ("value", F8), ("bits", U8), ("until", I8),
@@ -112,12 +114,12 @@ TABLES = (
     ("watched", WATCH_STATE), ("runs", RUN), ("verdicts", VERDICT), ("verdict_heads", I8),
     ("facts", FACT), ("fact_heads", I4),
     ("out", OUT), ("told", TOLD),
-    ("cells", I8), ("near", NEAR), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
+    ("cells", I8), ("near", NEAR), ("candidates", CANDIDATE), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
     T_DIRECTORY, T_META,
     T_KINDS, T_LISTENS, T_MEMBER, T_CHANNELS, T_ROLES, T_HEARS, T_SERIES,
-    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_CIRCLES, T_RULES, T_LINKS, T_STAGES,
+    T_TRACKS, T_LANES, T_LANE_BITS, T_RANKS, T_SEARCHES, T_SCANS, T_CIRCLES, T_RULES, T_LINKS, T_STAGES,
     T_SETS, T_SET_RULES, T_WATCHES, T_ACTIVES, T_UNLESS,
     T_LEVELS, T_COLUMNS, T_SOURCES,
     T_SEQ, T_TIME, T_KIND, T_SOURCE, T_LON, T_LAT, T_VALUE, T_BITS, T_UNTIL,
@@ -128,7 +130,7 @@ TABLES = (
     T_WATCHED, T_RUNS, T_VERDICTS, T_VERDICT_HEADS,
     T_FACTS, T_FACT_HEADS,
     T_OUT, T_TOLD,
-    T_CELLS, T_NEAR, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
+    T_CELLS, T_NEAR, T_CANDIDATES, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .cells import CELL_BITS, apart, cover, head_in, spread_square
-from .layout import NEVER, NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_MORE, T_NEAR, T_SEARCHES, VISITED, WORDS
+from .layout import NONE, T_CELLS, T_CURSOR, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_MORE, T_NEAR, T_SEARCHES, VISITED, WORDS
 from .memory import kernel, part, prefetch, view
 from .recent import SECOND, head_of, holds, key_bit, nothing_newer
 
@@ -35,22 +35,29 @@ def fetch_heads(m, search, spot):
         prefetch(heads, head_of(lane | cells[cell], len(heads) - 1))
 
 
-@kernel
-def begin(m, search, spot):
-    """Starts a search around `spot`: finds the cells that may hold something."""
-    s, cells, heads, near, hot = view(m, T_SEARCHES)[search], view(m, T_CELLS), view(m, T_HEADS), view(m, T_NEAR), view(m, T_HOT)
-    lane = s.lane << CELL_BITS
-    first, count = cover(m, s.circle, spot)
-    n = 0
+@part
+def cells_near(m, lane, circle, spot, start):
+    """Writes the cells of a lane within a circle that may hold something to `near` from `start` on, and fetches what came last in
+    each; returns how many."""
+    cells, heads, near, hot = view(m, T_CELLS), view(m, T_HEADS), view(m, T_NEAR), view(m, T_HOT)
+    first, count = cover(m, circle, spot)
+    n = np.int64(start)
     for cell in range(first, first + count):
-        key = lane | cells[cell]
+        key = lane << CELL_BITS | cells[cell]
         product = spread_square(key)
         head = heads[head_in(product, key, len(heads) - 1)]
         if head.keys & key_bit(product) != 0:
             prefetch(hot, np.int64(head.main))
             near[n].key, near[n].main, near[n].shadow, near[n].newest = key, head.main, head.shadow, head.newest
             n += 1
-    view(m, T_CURSOR)[END] = n
+    return n - start
+
+
+@kernel
+def begin(m, search, spot):
+    """Starts a search around `spot`."""
+    s = view(m, T_SEARCHES)[search]
+    view(m, T_CURSOR)[END] = cells_near(m, s.lane, s.circle, spot, 0)
     again(m)
 
 
@@ -139,15 +146,3 @@ def seek(m, search, lo, hi, spot):
             return NONE
         if near[cell].newest >= oldest:
             chain, at = MAIN, near[cell].main
-
-
-@part
-def next_time(m, search, after, hi, spot):
-    """The earliest event time in (after, hi] that the search begun finds, NEVER when there is none."""
-    again(m)
-    best = NEVER
-    while True:
-        at = seek(m, search, after + 1, min(hi, best), spot)
-        if at < 0:
-            return best
-        best = min(best, view(m, T_HOT)[at].time)
