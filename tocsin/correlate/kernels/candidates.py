@@ -30,7 +30,7 @@ from .recent import SECOND, holds, nothing_newer
 from .search import ASIDE, MAIN, cells_near
 
 SCANS_MAX = 10  # of one channel: levels, coalescing or not
-READ = 16  # candidates that are read at once
+READ = 4  # candidates that are read at once
 
 
 @kernel
