@@ -89,7 +89,6 @@ class Memory:
                 "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
                 "near": (1 + SCANS_MAX) * layout.CELLS_MAX,
                 "candidates": SCANS_MAX << candidates,
-                "cursor": 5,
                 "found": tables.found + 2,
                 "path": tables.found + 2,
             }

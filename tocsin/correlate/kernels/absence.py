@@ -26,6 +26,7 @@ from .layout import (
     T_FOUND,
     T_HOT,
     T_META,
+    T_NEAR,
     T_PENDING,
     T_PENDING_BITS,
     T_RULES,
@@ -34,13 +35,15 @@ from .layout import (
     T_SETS,
     T_VERDICT_HEADS,
     VERDICTS_FROM,
+    VISITED,
     WATERMARK,
     WORDS,
+    ZERO,
     Event,
 )  # fmt: skip
 from .memory import kernel, part, view
-from .recent import holds
-from .search import barren, begin, fetch_heads, seek
+from .recent import SECOND, holds, nothing_newer
+from .search import accepts, barren, cells_near, fetch_heads
 from .timers import set_timer
 from .verdicts import drop, give, reopen, settled, verdict_at
 
@@ -120,18 +123,26 @@ def decide_rule(m, rule, event):
 @kernel
 def answered(m, rule, time, spot):
     """Whether a B is known for an A of this time and place: none (MISSING), only such as may be cancelled (OPEN), or one that stays (FINAL)."""
-    r, hot = view(m, T_RULES)[rule], view(m, T_HOT)
-    answer = MISSING
-    if barren(m, r.search, time + 1):
+    search = view(m, T_RULES)[rule].search
+    lo, hi, answer, visited = time + 1, time + view(m, T_RULES)[rule].window, MISSING, ZERO
+    if barren(m, search, lo):
         return answer
-    begin(m, r.search, spot)
-    while True:
-        at = seek(m, r.search, time + 1, time + r.window, spot)
-        if at < 0:
-            return answer
-        if not correctable(m, np.int64(hot[at].source)):
-            return FINAL
-        answer = OPEN
+    hot, near, s = view(m, T_HOT), view(m, T_NEAR), view(m, T_SEARCHES)[search]
+    for cell in range(cells_near(m, s.lane, s.circle, spot, 0)):
+        if near[cell].newest < lo // SECOND:
+            continue
+        at, key = near[cell].main, near[cell].key
+        while at >= 0 and answer != FINAL:
+            e = hot[at]
+            visited += 1
+            if e.time < lo:
+                if nothing_newer(e, lo):
+                    break
+            elif e.time <= hi and e.key == key and accepts(m, s, at, e, spot):
+                answer = OPEN if correctable(m, np.int64(e.source)) else FINAL
+            at = np.int64(e.older)
+    view(m, T_META)[VISITED] += visited
+    return answer
 
 
 @kernel

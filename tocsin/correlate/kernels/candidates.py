@@ -27,8 +27,9 @@ from .layout import (
 )
 from .memory import kernel, part, view
 from .recent import SECOND, holds, nothing_newer
-from .search import ASIDE, MAIN, cells_near
+from .search import cells_near
 
+MAIN, ASIDE = 0, 1  # chains
 SCANS_MAX = 10  # of one channel: levels, coalescing or not
 READ = 4  # candidates that are read at once
 

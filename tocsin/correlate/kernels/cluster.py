@@ -12,7 +12,7 @@ import numpy as np
 
 from .alerts import fire
 from .candidates import counts, following, scan
-from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CANDIDATES, T_FOUND, T_META, T_MORE, T_PATH, T_RULES, T_SEARCHES
+from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CANDIDATES, T_FOUND, T_META, T_MORE, T_PATH, T_RULES, T_SEARCHES, ZERO
 from .match import found_anchor
 from .memory import kernel, part, view
 
@@ -39,17 +39,20 @@ def has_source(m, n, source):
 @kernel
 def gather(m, r, lo, hi, event):
     """Collects what lies in the window until there are enough sources and events, both including the anchor.
-    Returns how many were found, 0 when it is not enough."""
+    Returns how many were found, 0 when it is not enough; then as the second value, whether that and what lies up to a window after
+    it could be enough (negative when it could not)."""
     candidates, search = view(m, T_CANDIDATES), view(m, T_SEARCHES)[r.search]
     counting = r.events > r.sources
-    n, distinct, total = ONE, ONE, ONE
+    n, distinct, total, later = ONE, ONE, ONE, ZERO
     i = scan(m, r.scan, event)
     while distinct < r.sources or total < r.events:
         i = following(m, r.scan, event, i)
         if i < 0:
-            return 0
+            return 0, min(distinct + later - r.sources, total + later - r.events)
         c = candidates[i]
         if not counts(m, search, c, lo, hi):
+            if hi < c.time <= hi + r.window and c.square <= search.limit:
+                later += 1
             continue
         total += 1
         source = np.int64(c.source)
@@ -59,7 +62,7 @@ def gather(m, r, lo, hi, event):
         if fresh or (counting and total <= r.events):
             add(m, n, np.int64(c.at), c.time, source)
             n += 1
-    return n
+    return n, ZERO
 
 
 @part
@@ -136,14 +139,15 @@ def more_events(m, r, lo, hi, event, n):
 
 @kernel
 def window_holds(m, rule, lo, hi, event):
-    """Whether the condition holds in the window [lo, hi]; the number of found events if so, else 0."""
+    """Whether the condition holds in the window [lo, hi]: the number of found events if so, else 0; and whether it is worth while to
+    look at later windows (not negative)."""
     r = view(m, T_RULES)[rule]
     if r.min_gap <= 0:
         return gather(m, r, lo, hi, event)
     n = spaced(m, r, lo, hi, event)
     if n > 0 and n < r.events:
         n = more_events(m, r, lo, hi, event, n)
-    return n
+    return n, ZERO
 
 
 @part
@@ -168,10 +172,10 @@ def slide(m, rule, event):
     r = view(m, T_RULES)[rule]
     hi = event.time + r.window
     end = next_end(m, r, event.time, hi, event)
-    if end == NEVER or gather(m, r, event.time - r.window, hi, event) == 0:
+    if end == NEVER or gather(m, r, event.time - r.window, hi, event)[0] == 0:
         return 0, hi
     while end != NEVER:
-        n = window_holds(m, rule, end - r.window, end, event)
+        n, _ = window_holds(m, rule, end - r.window, end, event)
         if n > 0:
             return n, end
         end = next_end(m, r, end, hi, event)
@@ -184,8 +188,8 @@ def cluster(m, rule, event):
     r = view(m, T_RULES)[rule]
     found_anchor(m, event.seq, event.source)
     end = event.time
-    n = window_holds(m, rule, end - r.window, end, event)
-    if n == 0:
+    n, short = window_holds(m, rule, end - r.window, end, event)
+    if n == 0 and short >= 0:
         n, end = slide(m, rule, event)
     if n > 0:
         found, more = view(m, T_FOUND), view(m, T_MORE)

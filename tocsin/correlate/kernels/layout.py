@@ -114,7 +114,7 @@ TABLES = (
     ("watched", WATCH_STATE), ("runs", RUN), ("verdicts", VERDICT), ("verdict_heads", I8),
     ("facts", FACT), ("fact_heads", I4),
     ("out", OUT), ("told", TOLD),
-    ("cells", I8), ("near", NEAR), ("candidates", CANDIDATE), ("cursor", I8), ("found", FOUND), ("path", PATH), ("dead", I8),
+    ("cells", I8), ("near", NEAR), ("candidates", CANDIDATE), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
     T_DIRECTORY, T_META,
@@ -130,7 +130,7 @@ TABLES = (
     T_WATCHED, T_RUNS, T_VERDICTS, T_VERDICT_HEADS,
     T_FACTS, T_FACT_HEADS,
     T_OUT, T_TOLD,
-    T_CELLS, T_NEAR, T_CANDIDATES, T_CURSOR, T_FOUND, T_PATH, T_DEAD,
+    T_CELLS, T_NEAR, T_CANDIDATES, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 
 
