@@ -37,6 +37,7 @@ _KEPT: dict[str, int | None] = {
     "facts": layout.STANDING,
 }
 _DTYPES = dict(layout.TABLES)
+_LARGE = 1 << 20  # entries of the recent store: 100 MB and more
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
 
@@ -155,19 +156,27 @@ class Memory:
         }[full]()
 
     def _grow_recent(self) -> None:
-        """Forgets what no window reaches; doubles the store when that leaves it more than half full. At the largest size the
-        oldest quarter goes, which is counted: answers may be incomplete from then on."""
-        size = len(self._arrays["hot"])
+        """Forgets what no window reaches; makes the store larger when that leaves it more than half full - a small one, which is
+        soon full again, when a quarter full. At the largest size the oldest quarter goes, which is counted: answers may be
+        incomplete from then on."""
+        size, widest = len(self._arrays["hot"]), int(self.meta[layout.WIDEST])
         moved = np.empty(size, np.int32)
         left = compact(self.m, moved, 0)
+        needed = (4 if size < _LARGE else 2) * (left + widest)
+        if needed > size and (size < self.ring_max or size < 8 * widest):
+            while size < needed and (size < self.ring_max or size < 8 * widest):
+                size *= 2
+            self._resize_recent(size)
+            return
+        if left + widest > size - size // 8:
+            compact(self.m, moved, left // 4 + 1)
+        self._relink()
+
+    def _relink(self) -> None:
+        """Builds the chains of the store; makes the table of newest entries larger when it should be, which takes a second time."""
+        relink(self.m)
         if self._room_for_newest():
             relink(self.m)
-        if not self._tight(layout.STORED, "hot"):
-            return
-        if size < self.ring_max or size < 8 * int(self.meta[layout.WIDEST]):
-            self._resize_recent(2 * size)
-        elif left + int(self.meta[layout.WIDEST]) > size - size // 8:
-            compact(self.m, moved, left // 4 + 1)
 
     def _room_for_newest(self) -> bool:
         """Makes the table of newest entries larger when it should be; the chains must then be built again."""
@@ -181,7 +190,7 @@ class Memory:
     def _resize_recent(self, size: int) -> None:
         self._lengthen(("hot", "more", "kept_bits"), size)
         self._make({"heads": max(len(self._arrays["heads"]), size), "dead": size})
-        relink(self.m)
+        self._relink()
 
     def _grow_out(self) -> None:
         batch = 64 * int(self.meta[layout.WIDEST])

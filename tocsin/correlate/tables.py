@@ -430,15 +430,20 @@ def _channels(
     for c in range(len(b.channels)):
         first = len(roles)
         mine = sorted(b.roles.get(c, []), key=lambda r: (r.threshold, r.rule, r.what, r.detail))
-        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail, _first_search(b, r)) for r in mine]
+        scanned: set[int] = set()
+        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail, _first_search(b, r, scanned)) for r in mine]
         spans = (_span([h[0] for h in hears], c), _span(of_lane, c), _span([a[0] for a in actives], c))
         rows.append((first, len(roles), *spans[0], *spans[1], *spans[2]))
     return table(layout.CHANNEL, rows), table(layout.ROLE, roles)
 
 
-def _first_search(b: Builder, role: _Role) -> int:
-    """The search that a role begins with, -1 when it makes none or seldom."""
+def _first_search(b: Builder, role: _Role, scanned: set[int]) -> int:
+    """The search that a role begins with, -1 when it makes none, or seldom, or a role before it has made it (`scanned`)."""
     if role.what == layout.CLUSTER:
+        scan = int(b.rules[role.rule]["scan"])
+        if scan in scanned:
+            return -1
+        scanned.add(scan)
         return int(b.rules[role.rule]["search"])
     if role.what == layout.STEP:
         first = int(b.rules[role.rule]["step"])

@@ -14,7 +14,7 @@ from .alerts import fire
 from .candidates import counts, following, scan
 from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CANDIDATES, T_FOUND, T_META, T_MORE, T_PATH, T_RULES, T_SEARCHES, ZERO
 from .match import found_anchor
-from .memory import kernel, part, view
+from .memory import kernel, part, prefetch, view
 
 #: Searches one anchor may cost a `min_gap` rule before it is given up and counted.
 PATIENCE = 20_000
@@ -25,6 +25,7 @@ def add(m, n, at, time, source):
     """Appends an entry of the recent store to the found evidence."""
     f = view(m, T_FOUND)[n]
     f.at, f.time, f.source, f.role = at, time, source, MEMBER
+    prefetch(view(m, T_MORE), at)
 
 
 @kernel

@@ -264,7 +264,7 @@ def relink(m):
 def compact(m, moved, drop):
     """Forgets entries that no window can reach any more, and the oldest `drop` entries even if one could (counted).
 
-    Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left.
+    Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left. The caller links them again.
     """
     meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
     bits, words = view(m, T_KEPT_BITS), meta[WORDS]
@@ -289,7 +289,6 @@ def compact(m, moved, drop):
             more[n].over = moved[more[n].over]
         n += 1
     meta[STORED] = n
-    relink(m)
     return n
 
 

@@ -39,7 +39,7 @@ from .layout import (
     WORDS,
     ZERO,
 )
-from .memory import kernel, part, view
+from .memory import kernel, part, prefetch, view
 from .recent import SECOND, holds, nothing_newer
 from .search import accepts, barren, cells_near, fetch_heads
 
@@ -101,6 +101,7 @@ def best_link(m, search, step, lo, hi, spot, depth, before_time, before_at):
                         taint = ONE
                     elif depth == 0 or not is_dead(m, at, step):
                         best, best_time = at, time
+                        prefetch(view(m, T_MORE), at)
                         lo = max(lo, time)
             at = np.int64(e.older)
     view(m, T_META)[VISITED] += visited
