@@ -242,7 +242,8 @@ class Memory:
     def verdicts(self) -> Table:
         """A copy of the verdicts on absences, in the order they were given."""
         ring, (first, end) = self._arrays["verdicts"], self.meta[layout.VERDICTS_FROM : layout.VERDICTS_TO + 1].tolist()
-        return ring[np.arange(first, end) & len(ring) - 1]
+        kept: Table = ring[np.arange(first, end) & len(ring) - 1]
+        return kept
 
     def _put_verdicts(self, kept: Table, size: int) -> None:
         """Makes these all verdicts, in a ring of this size."""
