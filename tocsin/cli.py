@@ -105,7 +105,29 @@ def _reload(parser: argparse.ArgumentParser) -> None:
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     _city(parser)
-    parser.add_argument("rule", metavar="RULE", help="name of a rule")
+    parser.add_argument("subject", metavar="RULE|ALERT", help="name of a rule, or id of an alert (its first digits are enough)")
+    parser.add_argument("--near", default=None, metavar="LON,LAT", help="why did the rule ring, or not, near this place (degrees)")
+    parser.add_argument(
+        "--at",
+        default=None,
+        metavar="TIME",
+        help="... up to this time: ISO 8601, or the city's own time as in '2017-07-04 21:05' (default now)",
+    )
+    parser.add_argument(
+        "--within", default=None, metavar="LENGTH", help="how near, as in '500 m' (default: the rule's own distance, or 1 km)"
+    )
+    parser.add_argument("--span", default=None, metavar="SPAN", help="how long before TIME it may have rung (default: the rule's own span)")
+    parser.add_argument("--with-late", action="store_true", help="with everything known by now, instead of what was known at TIME")
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+    _json(parser)
+
+
+def _alerts(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("--at", default=None, metavar="TIME", help="as they were known at this time (default now); as in 'tocsin explain'")
+    parser.add_argument("--state", action="append", default=[], metavar="STATE", help="only alerts in this state; repeatable")
+    parser.add_argument("--rule", action="append", default=[], metavar="RULE", help="only alerts of this rule; repeatable")
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
     _json(parser)
 
 
@@ -152,7 +174,18 @@ COMMANDS: dict[str, Command] = {
         "replay:main",
     ),
     "explain": Command(
-        "Say in plain words when a rule fires.", "tocsin explain examples/seattle alarm-then-fire", _explain, "checks:explain"
+        "Say when a rule rings; why it rang, or why it did not, at a place and time; or why an alert was raised.",
+        "tocsin explain examples/seattle alarm-then-fire\n"
+        "tocsin explain examples/seattle alarm-then-fire --near -122.33,47.61 --at '2017-07-04 21:05' --within 500m\n"
+        "tocsin explain examples/seattle 3f2a91c0",
+        _explain,
+        "why:main",
+    ),
+    "alerts": Command(
+        "List the alerts and their states, now or as they were known at some time.",
+        "tocsin alerts examples/seattle --at 2017-07-04T21:05:00-07:00",
+        _alerts,
+        "then:main",
     ),
     "warm-up": Command(
         "Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"

@@ -23,7 +23,7 @@ from tocsin.correlate.worker import Correlator
 from tocsin.model.alert import Alert
 from tocsin.model.event import event_schema
 from tocsin.model.explanation import Explanation, Question
-from tocsin.model.plan import Plan, RulePlan
+from tocsin.model.plan import Plan, RulePlan, Silence
 
 ATTRS = {"x": "string", "to": "number"}
 
@@ -126,8 +126,9 @@ def run(rules: Sequence[RulePlan], known: Sequence[Known]) -> Told_:
 
 
 def bare(rule: RulePlan) -> RulePlan:
-    """Without thinning: every match is an alert."""
-    return replace(rule, alert=replace(rule.alert, per=None))
+    """Without thinning: every match is an alert. Declared sources start with the engine, at a time that a part of the journal does not tell."""
+    when = replace(rule.when, declared=()) if isinstance(rule.when, Silence) else rule.when
+    return replace(rule, when=when, alert=replace(rule.alert, per=None))
 
 
 def pick(random: Random, alerts: Sequence[Alert]) -> Alert | None:

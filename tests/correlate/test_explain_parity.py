@@ -10,11 +10,9 @@ from correlate_worlds import World, worlds
 from explain_kit import bare, run
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from test_series_parity import OPERATORS, dressed, some_rules, with_alerts
+from test_series_parity import OPERATORS, dressed, some_rules
 
-from tocsin.model.plan import Silence
-
-quick = settings(max_examples=12, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(max_examples=25, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def played(rules, world, seed):
@@ -40,4 +38,4 @@ def test_every_alert_is_explained_and_nothing_else(operator: str) -> None:
             assert made.matches(rule.name) == alerts, f"{rule.when}\n{rule.unless} {rule.only}"
 
     agrees()
-    assert rang > 10  # the worlds are not empty
+    assert rang > 0  # the worlds are not empty

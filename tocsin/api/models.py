@@ -256,6 +256,77 @@ class RulesOut(Shape):
     items: list[RuleOut]
 
 
+class SeenOut(Shape):
+    seq: int
+    feed: str
+    id: str
+    kind: str
+    source: str | None
+    event_time: datetime
+    lon: Degrees | None
+    lat: Degrees | None
+    value: float | None
+    unit: str | None
+    text: str | None
+    distance_m: float | None
+    gap_s: float | None
+
+
+class ClauseOut(Shape):
+    clause: Annotated[str, Field(description="where it stands in the rule: `cluster.sources`")]
+    state: Literal["held", "failed", "unknown"]
+    words: str
+    found: str
+    needed: str
+    short: Annotated[
+        float | None, Field(description="how far from the threshold, in `unit`; 0 when it held, null where there is no such number")
+    ]
+    unit: Annotated[str, Field(description="m, s, 1 for counts, or a UCUM code")]
+    events: list[SeenOut]
+
+
+class LookOut(Shape):
+    time: datetime
+    lon: Degrees | None
+    lat: Degrees | None
+    distance_m: float | None
+    holds: bool
+    words: str
+    clauses: list[ClauseOut]
+    anchor: SeenOut | None
+
+
+class RungOut(Shape):
+    id: str
+    status: str
+    headline: str
+    opened: datetime
+    known_at: datetime
+    count: int
+    distance_m: float | None
+    joined: Annotated[bool, Field(description="it was open before the time asked about: a match joined it")]
+
+
+class ExplanationOut(Shape):
+    rule: str
+    version: str
+    title: str
+    rule_words: str
+    at: datetime
+    near: tuple[Degrees, Degrees] | None
+    within_m: float | None
+    span_s: float
+    known: Annotated[Literal["then", "now"], Field(description="as known at `at`, or with everything known by now")]
+    verdict: Literal["rang", "joined", "retracted", "unheard", "silent", "unknown"]
+    summary: str
+    clauses: list[ClauseOut]
+    looks: Annotated[list[LookOut], Field(description="matches, then near misses, the closest first")]
+    alerts: list[RungOut]
+    notes: Annotated[list[str], Field(description="what the answer does not know")]
+    read: Annotated[int, Field(description="events looked at")]
+    matches: int
+
+
 class LayerOut(Shape):
     name: str
     title: str

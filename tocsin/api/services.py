@@ -11,6 +11,7 @@ from tocsin.kernel.clock import Clock
 from tocsin.model.access import Actor, Decision
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
+from tocsin.model.explanation import Explanation, Question
 
 from .eventjson import Json
 from .health_board import HealthBoard
@@ -81,6 +82,10 @@ class QuarantineView(Protocol):
 RetryRecord = Callable[[str], Awaitable[Json]]
 
 
+#: Answers why a rule rang or did not. Raises `explanation.NoSuchRule`, `Retriable`.
+Explain = Callable[[Question], Awaitable[Explanation]]
+
+
 class LayerView(Protocol):
     """A checked map layer. `body`: GeoJSON; `bbox`: west, south, east, north."""
 
@@ -129,7 +134,7 @@ class TileView(Protocol):
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
-    `config`: the journal entry that put city, layers and tiles in force; they change together."""
+    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers and tiles in force; they change together."""
 
     city: City
     clock: Clock
@@ -147,5 +152,6 @@ class Services:
     console: Path | None = None
     hosts: tuple[str, ...] = ()
     config: int = 0
+    explain: Explain | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)

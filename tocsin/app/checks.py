@@ -1,4 +1,4 @@
-"""`tocsin check`, `tocsin explain` and `tocsin warm-up`."""
+"""`tocsin check` and `tocsin warm-up`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import time
 
 from tocsin.config.check import as_json, as_text, read_city
-from tocsin.config.load import Report, load_city
-from tocsin.kernel.fault import Misconfigured, Problem, nearest
+from tocsin.config.load import Report
+from tocsin.kernel.fault import Misconfigured, Problem
 
 
 def full_report(arguments: argparse.Namespace) -> Report:
@@ -44,33 +44,6 @@ def main(arguments: argparse.Namespace) -> int:
     report = full_report(arguments)
     print(json.dumps(as_json(report)) if arguments.json else as_text(report))
     return 1 if report.problems else 0
-
-
-def explain(arguments: argparse.Namespace) -> int:
-    rules = {rule.name: rule for rule in load_city(arguments.city).plan.rules}
-    rule = rules.get(arguments.rule)
-    if rule is None:
-        raise Misconfigured([Problem(str(arguments.city), 0, f"there is no rule {arguments.rule!r}; {nearest(arguments.rule, rules)}")])
-    if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "rule": rule.name,
-                    "version": rule.version,
-                    "words": rule.words,
-                    "why": rule.why,
-                    "source": rule.source,
-                    "file": rule.file,
-                    "line": rule.line,
-                }
-            )
-        )
-    else:
-        print(
-            f"{rule.title} ({rule.name}, version {rule.version}, {rule.file}:{rule.line})\n\n{rule.words}\n\nWhy: {rule.why}"
-            + (f"\nFrom: {rule.source}" if rule.source else "")
-        )
-    return 0
 
 
 def warm_up(arguments: argparse.Namespace) -> int:

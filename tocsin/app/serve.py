@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from tocsin.api.app import create_app
 from tocsin.api.health_board import HealthBoard
 from tocsin.api.recent import RecentEvents
 from tocsin.api.server import bind, make_server
-from tocsin.api.services import QuarantineView, Services
+from tocsin.api.services import Explain, QuarantineView, Services
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
 from tocsin.geo.layers import load_layers
@@ -36,6 +37,7 @@ from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
+from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
@@ -121,7 +123,20 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         version=__version__,
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
+        explain=explaining(node),
     )
+
+
+def explaining(node: NodeFile) -> Explain:
+    """The explainer is loaded when somebody first asks: it needs much of what the correlator needs."""
+    made: list[Explain] = []
+
+    async def answer(question: Question) -> Explanation:
+        if not made:
+            made.append((await asyncio.to_thread(import_module, "tocsin.app.explain")).answering(node))
+        return await made[0](question)
+
+    return answer
 
 
 def not_ready(journal: Journal) -> Sequence[str]:

@@ -12,7 +12,7 @@ from . import codec, streams
 from .connection import Ack, Journal
 from .encode import MSG_ID
 from .nats_conf import subject_token
-from .reader import DamagedEntry, Report, last_seq, verified
+from .reader import DamagedEntry, Report, last_seq, stored, verified
 
 
 async def publish_alert(
@@ -47,3 +47,34 @@ async def read_alerts(
                 on_damage(DamagedEntry(streams.ALERTS, raw.seq, raw.seq, "damaged", str(error)))
             continue
         yield raw.seq, raw.subject, content
+
+
+async def first_told_at(journal: Journal, moment: int) -> int:
+    """Sequence of the first message of ALERTS that was told at journal clock `moment` (µs) or later, by halving; one more than the last when there is
+    none. Raises Retriable."""
+    state = await journal.state(streams.ALERTS)
+    low, high = max(state.first, 1), state.last + 1
+    while low < high:
+        middle = (low + high) // 2
+        seq, clock = await _clock_from(journal, middle, high)
+        if clock is None or clock >= moment:
+            high = middle
+        else:
+            low = seq + 1
+    return low
+
+
+async def _clock_from(journal: Journal, seq: int, end: int) -> tuple[int, int | None]:
+    """The first message from `seq` on, before `end`, that tells a journal clock."""
+    while seq < end:
+        raw = await stored(journal, streams.ALERTS, seq)
+        if raw is not None and not raw.subject.startswith("lost."):
+            try:
+                content = codec.decode_object(raw.data)
+            except Skippable:
+                content = {}  # damaged; the readers count it
+            clock = content.get("updated", content.get("at"))
+            if clock is not None:
+                return seq, int(clock)
+        seq += 1
+    return end, None

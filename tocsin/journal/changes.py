@@ -6,7 +6,7 @@ import secrets
 
 from .connection import Journal
 from .encode import Entry, entry_headers
-from .reader import first_of, newest_of
+from .reader import first_of, newest_of, next_of
 
 SUBJECT = "config"
 
@@ -28,3 +28,14 @@ async def newest_change(journal: Journal) -> Entry | None:
 async def first_change(journal: Journal) -> Entry | None:
     """The first configuration of this journal. Raises as `newest_change`."""
     return await first_of(journal, SUBJECT)
+
+
+async def change_before(journal: Journal, seq: int) -> Entry | None:
+    """The entry whose configuration was in force at stream sequence `seq`; None when none was put in force before it. Raises as `newest_change`."""
+    found = await newest_change(journal)
+    if found is None or found.seq <= seq:
+        return found
+    found, following = None, await first_change(journal)
+    while following is not None and following.seq <= seq:
+        found, following = following, await next_of(journal, SUBJECT, following.seq + 1)
+    return found

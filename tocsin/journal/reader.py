@@ -124,6 +124,11 @@ async def first_of(journal: Journal, subject: str) -> Entry | None:
     return await _one(journal, {"seq": 1, "next_by_subj": subject})
 
 
+async def next_of(journal: Journal, subject: str, seq: int) -> Entry | None:
+    """The first entry of a subject of EVENTS from stream sequence `seq` on. Raises as `fetch`."""
+    return await _one(journal, {"seq": seq, "next_by_subj": subject})
+
+
 async def _one(journal: Journal, question: dict[str, object]) -> Entry | None:
     reply = await _direct(journal, streams.EVENTS, question)
     if reply is None:
@@ -157,6 +162,12 @@ async def tail(
 async def _first_since(journal: Journal, moment: datetime) -> int | None:
     reply = await _direct(journal, streams.EVENTS, {"start_time": moment.isoformat().replace("+00:00", "Z"), "batch": 1, "seq": 0})
     return int(reply.headers["Nats-Sequence"]) if reply is not None else None
+
+
+async def stored(journal: Journal, stream: str, seq: int) -> Raw | None:
+    """One message of any stream by its sequence, None when there is none. Raises Retriable."""
+    reply = await _direct(journal, stream, {"seq": seq})
+    return None if reply is None else Raw(seq, reply.headers.get("Nats-Subject", ""), reply.data, dict(reply.headers))
 
 
 async def _direct(journal: Journal, stream: str, body: dict[str, object]) -> Reply | None:

@@ -12,10 +12,15 @@ HELD, FAILED, UNKNOWN = "held", "failed", "unknown"
 VERDICTS: Final = ("rang", "joined", "retracted", "unheard", "silent", "unknown")
 
 
+class NoSuchRule(Exception):
+    """A question about a rule that neither the configuration of then nor that of now has; the message says which there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Why did `rule` ring, or not, within `within` metres of a place (degrees; None: anywhere) in the `span` µs up to `at`? With what was
-    known at `at` in journal order, or with everything known by now (`with_late`)."""
+    known at `at` in journal order, or with everything known by now (`with_late`). `anchor`: journal position of the event that one alert began
+    with, when the question is about that alert."""
 
     rule: str
     at: int
@@ -24,6 +29,7 @@ class Question:
     within: float | None = None
     span: int | None = None
     with_late: bool = False
+    anchor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +119,10 @@ class Explanation:
     notes: tuple[str, ...] = ()
     read: int = 0
     matches: int = field(default=0)
+
+
+def about(rule: str, opened: int, known_at: int, place: tuple[float, float] | None, anchor: int | None) -> Question:
+    """Why did this alert ring: with what was known when it was raised. Times in µs; `place`: lon, lat of its anchor."""
+    at = max(opened, known_at)
+    lon, lat = place if place is not None else (None, None)
+    return Question(rule, at, lon, lat, 1.0 if place is not None else None, at - opened, anchor=anchor)

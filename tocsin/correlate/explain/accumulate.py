@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tocsin.correlate.headline import number, unit_words
 from tocsin.correlate.series.accumulate import AccumulateMachine, Tally
+from tocsin.correlate.series.sample import Found
 from tocsin.model.explanation import FAILED, HELD, Clause
 from tocsin.model.plan import Accumulate
 from tocsin.model.time import format_span
@@ -24,7 +26,7 @@ def candidates(scene: Scene, when: Accumulate) -> list[Candidate]:
         asks += [(heard(selector), valued), (selector, valued)]
     found: list[Candidate] = []
     for history in histories(scene, when.key, asks, lambda _key: machine):
-        found += matches(scene, history, lambda one, history=history: _rang(scene, when, history, one.time))
+        found += matches(scene, history, partial(_rang, when, history))
         found += _closest(scene, when, machine, history)
     return found or misses(scene, when.of, "accumulate.of", scene.start, scene.at)
 
@@ -60,9 +62,9 @@ def _reached(machine: AccumulateMachine, history: History, i: int, until: int) -
     return machine._total(tally), tally.on
 
 
-def _rang(scene: Scene, when: Accumulate, history: History, time: int) -> Sequence[Clause]:
+def _rang(when: Accumulate, history: History, found: Found) -> Sequence[Clause]:
     amount = _asked(when)
-    words = f"{history.text}: {amount} within {format_span(when.during)} was reached at {clock(time)}"
+    words = f"{history.text}: {amount} within {format_span(when.during)} was reached at {clock(found.time)}"
     return (Clause(_name(when), HELD, words, amount, amount, 0.0, "s" if when.integral is None else "1"), *_together(when, True))
 
 

@@ -17,10 +17,12 @@ from tocsin.model.plan import (
     Inside,
     Match,
     Rate,
-    Sequence as Steps,
     Silence,
     Timer,
     ZoneEvent,
+)
+from tocsin.model.plan import (
+    Sequence as Steps,
 )
 from tocsin.model.time import format_span
 
@@ -64,12 +66,14 @@ def answer(scene: Scene, question: Question) -> Explanation:
     """Everything there is to say."""
     found = candidates(scene)
     matches = [one for one in found if one.ok and guards.pass_(scene, one)]
+    matches.sort(key=lambda one: (_is(scene, one, question.anchor), -one.time))
     held = {id(one) for one in matches}
-    misses = sorted((one for one in found if id(one) not in held), key=lambda one: (0.0 if one.ok else one.score, -one.time))
+    misses = [one for one in found if id(one) not in held]
+    misses.sort(key=lambda one: (_is(scene, one, question.anchor), 0.0 if one.ok else one.score, -one.time))
     alerts = rung(scene)
-    looks = [_look(scene, one, alerts) for one in [*sorted(matches, key=lambda one: -one.time)[:MISSES], *misses[:MISSES]]]
+    looks = [_look(scene, one, alerts) for one in [*matches[:MISSES], *misses[:MISSES]]]
     clauses = looks[0].clauses if looks else ()
-    verdict = _verdict(scene, matches, looks, alerts)
+    verdict = _verdict(matches, looks, alerts)
     return Explanation(
         rule=scene.rule.name,
         version=scene.rule.version,
@@ -90,6 +94,11 @@ def answer(scene: Scene, question: Question) -> Explanation:
         read=len(scene.facts),
         matches=len(matches),
     )
+
+
+def _is(scene: Scene, one: Candidate, anchor: int | None) -> bool:
+    """False for the very event that was asked about, so that it comes first."""
+    return anchor is None or one.row < 0 or int(scene.facts.seq[one.row]) != anchor
 
 
 def _look(scene: Scene, one: Candidate, alerts: Sequence[Rung]) -> Look:
@@ -165,7 +174,7 @@ def _alert_clause(alert: Json, words: str) -> Clause:
     return Clause("alert", HELD, words, alert["id"], "")
 
 
-def _verdict(scene: Scene, matches: Sequence[Candidate], looks: Sequence[Look], alerts: Sequence[Rung]) -> str:
+def _verdict(matches: Sequence[Candidate], looks: Sequence[Look], alerts: Sequence[Rung]) -> str:
     standing = [alert for alert in alerts if alert.status != "retracted"]
     if any(not alert.joined for alert in standing):
         return "rang"
@@ -175,7 +184,11 @@ def _verdict(scene: Scene, matches: Sequence[Candidate], looks: Sequence[Look], 
         return "retracted"
     if matches:
         return "unheard"
-    if looks and any(clause.state == UNKNOWN for clause in looks[0].clauses) and not any(clause.state == FAILED for clause in looks[0].clauses):
+    if (
+        looks
+        and any(clause.state == UNKNOWN for clause in looks[0].clauses)
+        and not any(clause.state == FAILED for clause in looks[0].clauses)
+    ):
         return "unknown"
     return "silent"
 

@@ -72,18 +72,19 @@ def _fill(
 
 @dataclass(slots=True)
 class _Chain:
-    """A pattern at work. `names`: what fills each place. `rows`: seq -> row. `limits(place, other place)`: (metres, least gap, longest gap) between
-    the events of two places, None where the pattern does not ask; `apart(a, b)`: how far two are off what it asks."""
+    """A pattern at work. `names`: what fills each place; `fills`: whether a sample may. `asked(place, chosen)`: (another event, metres, least and longest
+    gap from it) for each that the place is bound to. `first_link`: where the links stand in `more`. `selectors`: of the places, None for alerts."""
 
     scene: Scene
     pattern: Pattern
     clause: str
     names: Sequence[str]
     fills: Callable[[int, Sample], bool]
-    asked: Callable[[int, dict[int, Sample], Sample], list[tuple[Sample, float, int, int]]]
+    asked: Callable[[int, dict[int, Sample]], list[tuple[Sample, float, int, int]]]
     same: tuple[str, ...]
     differs: tuple[str, ...]
     first_link: int
+    selectors: Sequence[Selector] | None = None
     samples: list[Sample] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=dict)
 
@@ -95,13 +96,13 @@ class _Chain:
         ok = found.chosen is not None
         places = len(self.names)
         score = 0.0 if ok else 1 - len(found.best) / max(places, 1)
-        return at_row(self.scene, row, ok, score, lambda: self._tell(anchor, found, known))
+        return at_row(self.scene, row, ok, score, lambda: self._tell(anchor, found))
 
     def _sample(self, row: int) -> Sample:
         seq = int(self.scene.facts.seq[row])
         return next(sample for sample in self.samples if sample.seq == seq)
 
-    def _tell(self, anchor: Sample, found: _Search, known: Sequence[Sample]) -> Sequence[Clause]:
+    def _tell(self, anchor: Sample, found: _Search) -> Sequence[Clause]:
         scene = self.scene
         chosen = found.chosen if found.chosen is not None else found.best
         clauses = []
@@ -109,23 +110,21 @@ class _Chain:
             row = self.rows[sample.seq]
             near = f"{_apart(anchor, sample)} from the last to arrive" if sample.seq != anchor.seq else "the last to arrive"
             words = f"{self.names[place]}: {thing(scene, row)}, {near}"
-            clauses.append(Clause(f"{self.clause}.{place + 1}", HELD, words, thing(scene, row), self.names[place], 0.0, "", scene.seen([row])))
+            clauses.append(
+                Clause(f"{self.clause}.{place + 1}", HELD, words, thing(scene, row), self.names[place], 0.0, "", scene.seen([row]))
+            )
         if found.chosen is None:
             state = UNKNOWN if found.patience < 0 else FAILED
             first, *more = found.left or [0]
-            words, short, unit, rows = self._missing(first, chosen, anchor, known)
+            words, short, unit, rows = self._missing(first, chosen, anchor)
             words += " (the search was given up, as in the engine)" if found.patience < 0 else ""
-            clauses.append(
-                Clause(f"{self.clause}.{first + 1}", state, words, "none", self.names[first], short, unit, scene.seen(rows))
-            )
+            clauses.append(Clause(f"{self.clause}.{first + 1}", state, words, "none", self.names[first], short, unit, scene.seen(rows)))
             for place in more:
                 words = f"{self.names[place]}: not looked for, because the one beside it is missing"
                 clauses.append(Clause(f"{self.clause}.{place + 1}", UNKNOWN, words, "", self.names[place]))
         return clauses
 
-    def _missing(
-        self, place: int, chosen: dict[int, Sample], anchor: Sample, known: Sequence[Sample]
-    ) -> tuple[str, float | None, str, list[int]]:
+    def _missing(self, place: int, chosen: dict[int, Sample], anchor: Sample) -> tuple[str, float | None, str, list[int]]:
         """What came closest to filling a place."""
         name = self.names[place]
         taken = {sample.seq for sample in chosen.values()}
@@ -137,19 +136,36 @@ class _Chain:
             if best is None or size < best[0]:
                 best = (size, words, short, unit, self.rows[sample.seq])
         if best is None:
-            return f"{name}: none was known in reach", None, "", []
+            return self._none(place, anchor)
         return f"{name}: the closest was {thing(self.scene, best[4])}, {best[1]}", best[2], best[3], [best[4]]
+
+    def _none(self, place: int, anchor: Sample) -> tuple[str, float | None, str, list[int]]:
+        """Nothing fills a place: what came close to passing its condition, or when the feed was last heard."""
+        name = self.names[place]
+        if self.selectors is None:
+            return f"{name}: none was known in reach", None, "", []
+        span = max(self.pattern.span, 1)
+        first = misses(self.scene, self.selectors[place], self.clause, anchor.time - span, anchor.time + span)[0]
+        clause = first.tell()[0]
+        return f"{name}: none; {clause.words}", clause.short, clause.unit, [first.row] if first.row >= 0 else []
 
     def _off(self, place: int, sample: Sample, chosen: dict[int, Sample], anchor: Sample) -> tuple[float, str, float | None, str]:
         """How far a sample is from fitting: relative size, words, how much in which unit."""
         offs: list[tuple[float, str, float | None, str]] = []
-        for other, within, least, longest in self.asked(place, chosen, sample):
+        for other, within, least, longest in self.asked(place, chosen):
             gap = sample.time - other.time
             offs += _off_time(gap, least, longest)
             if math.isfinite(within) and not chord(other, sample) <= chord_limit(within):
                 away = _metres(other, sample)
                 much = "without coordinates" if math.isnan(away) else f"{metres(away)} away, {metres(away - within)} too far"
-                offs.append((2.0 if math.isnan(away) else (away - within) / max(within, 1.0), much, None if math.isnan(away) else away - within, "m"))
+                offs.append(
+                    (
+                        2.0 if math.isnan(away) else (away - within) / max(within, 1.0),
+                        much,
+                        None if math.isnan(away) else away - within,
+                        "m",
+                    )
+                )
         offs += self._off_links(sample, chosen)
         if sample.seq > anchor.seq:
             offs.append((0.5, "but it arrived later", None, ""))
@@ -213,10 +229,11 @@ def sequences(scene: Scene, when: Steps) -> list[Candidate]:
         "sequence",
         [written(of) for of in selectors],
         lambda place, sample: bool(sample.flags >> place & 1),
-        lambda place, chosen, sample: _asked_steps(when, place, chosen),
+        lambda place, chosen: _asked_steps(when, place, chosen),
         when.same,
         when.differs,
         0,
+        selectors,
     )
     chain.samples = scene.facts.samples(rows, scene.facts.flags(rows, asks), pattern.fields)
     chain.rows = {int(scene.facts.seq[row]): int(row) for row in rows}
@@ -227,9 +244,9 @@ def _linked(when: Steps) -> bool:
     return when.any_order or bool(when.same or when.differs or when.during)
 
 
-def _in_reach(scene: Scene, mask: np.ndarray, span: int, apart: float) -> Rows:  # type: ignore[type-arg]
+def _in_reach(scene: Scene, mask: np.ndarray, span: int, apart: float) -> Rows:
     low, high = np.searchsorted(scene.facts.time, [scene.start - 2 * span, scene.at + span + 1])
-    rows = np.flatnonzero(mask[low:high]) + low
+    rows: Rows = np.flatnonzero(mask[low:high]) + low
     if scene.somewhere and math.isfinite(apart):
         reach = min(scene.within + 2 * apart + 10_000.0, 2e7)
         rows = rows[scene.facts.chords(scene.lon, scene.lat, rows) <= chord_limit(reach)]
@@ -240,7 +257,9 @@ def _asked_steps(when: Steps, place: int, chosen: dict[int, Sample]) -> list[tup
     """(the other event, metres, least and longest gap from it to this one)."""
     if when.any_order:
         if place == 0:
-            return [(other, when.then[p - 1].within, -when.then[p - 1].max_gap, when.then[p - 1].max_gap) for p, other in chosen.items() if p]
+            return [
+                (other, when.then[p - 1].within, -when.then[p - 1].max_gap, when.then[p - 1].max_gap) for p, other in chosen.items() if p
+            ]
         step = when.then[place - 1]
         return [(chosen[0], step.within, -step.max_gap, step.max_gap)] if 0 in chosen else []
     asked = []
@@ -272,7 +291,7 @@ def alerts(scene: Scene, when: Alerts) -> list[Candidate]:
         when.how,
         names,
         lambda place, sample: when.how == "any" or bool(sample.flags >> place & 1),
-        lambda place, chosen, sample: [(other, when.within, -when.during, when.during) for other in chosen.values()],
+        lambda _place, chosen: [(other, when.within, -when.during, when.during) for other in chosen.values()],
         when.same,
         when.differs,
         2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tocsin.correlate.headline import number, unit_words
 from tocsin.correlate.series.change import SLACK, ChangeMachine, least_squares
@@ -33,7 +34,7 @@ def candidates(scene: Scene, when: Change) -> list[Candidate]:
     machine = ChangeMachine(when)
     found: list[Candidate] = []
     for history in histories(scene, when.key, [(when.of, True)], lambda _key: machine):
-        found += matches(scene, history, lambda one, history=history: _held(scene, when, history, one))
+        found += matches(scene, history, partial(_held, scene, when, history))
         found += _closest(scene, when, history)
     return found or misses(scene, when.of, "change.of", scene.start, scene.at, valued=True)
 

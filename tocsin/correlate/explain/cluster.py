@@ -98,8 +98,7 @@ def _candidate(pool: _Pool, row: int) -> Candidate:
     inside = places[chords <= chord_limit(when.within)]
     best = max(_windows(pool, row, inside), key=lambda window: (-window.lacks(when), window.events))
     ok = best.sources >= when.sources and best.events >= when.events
-    outside = places[chords > chord_limit(when.within)]
-    return at_row(pool.scene, row, ok, 0.0 if ok else best.lacks(when), lambda: _tell(pool, row, best, ok, outside))
+    return at_row(pool.scene, row, ok, 0.0 if ok else best.lacks(when), lambda: _tell(pool, row, best, ok))
 
 
 def _windows(pool: _Pool, row: int, inside: Rows) -> Iterator[_Window]:
@@ -140,16 +139,16 @@ def _spaced(pool: _Pool, row: int, places: Rows) -> _Window:
             if patience[0] < 0:
                 return False
             t, p = some[i]
-            if t <= top and int(pool.voices[p]) not in voices:
-                if search(i + 1, t - gap, [*chosen, p], voices | {int(pool.voices[p])}):
-                    return True
+            voice = int(pool.voices[p])
+            if t <= top and voice not in voices and search(i + 1, t - gap, [*chosen, p], voices | {voice}):
+                return True
         return False
 
     search(0, 1 << 62, [], {own})
     return _Window((row, *(int(pool.rows[p]) for p in best)), 1 + len(best), 1 + len(places), patience[0] < 0)
 
 
-def _tell(pool: _Pool, row: int, best: _Window, ok: bool, outside: Rows) -> Sequence[Clause]:
+def _tell(pool: _Pool, row: int, best: _Window, ok: bool) -> Sequence[Clause]:
     scene, when = pool.scene, pool.when
     clauses = [passed(scene, when.of, "cluster.of", row)]
     where = f"within {metres(when.within)} in {format_span(when.during)}"
@@ -164,7 +163,7 @@ def _tell(pool: _Pool, row: int, best: _Window, ok: bool, outside: Rows) -> Sequ
         words = f"{found} of {needed} {name} of {what} {where}"
         short, unit, events = (0.0, "1", best.rows) if held else (float(needed - found), "1", best.rows)
         if not held:
-            words += f"; {_next(pool, row, best, outside)}; needs {needed - found} more"
+            words += f"; {_next(pool, row, best)}; needs {needed - found} more"
         if best.given_up and not held:
             words += " (too many combinations: the search was given up, as in the engine)"
         clauses.append(Clause(f"cluster.{name}", state, words, str(found), str(needed), short, unit, scene.seen(events[:16], row)))
@@ -173,12 +172,14 @@ def _tell(pool: _Pool, row: int, best: _Window, ok: bool, outside: Rows) -> Sequ
     return clauses
 
 
-def _next(pool: _Pool, row: int, best: _Window, outside: Rows) -> str:
+def _next(pool: _Pool, row: int, best: _Window) -> str:
     """The one that was nearest to counting: by distance in the same time, or by time in the same place."""
     scene, when, facts = pool.scene, pool.when, pool.scene.facts
     known = {int(pool.voices[int(np.searchsorted(pool.rows, one))]) for one in best.rows}
-    fresh = [int(place) for place in outside if int(pool.voices[place]) not in known]
     lon, lat = scene.place(row)
+    near_in_time = np.abs(facts.time[pool.rows] - int(facts.time[row])) <= when.during
+    outside = np.flatnonzero(near_in_time & (facts.chords(lon, lat, pool.rows) > chord_limit(when.within)))
+    fresh = [int(place) for place in outside if int(pool.voices[place]) not in known]
     told = []
     if fresh:
         away = facts.metres(lon, lat, pool.rows[fresh])

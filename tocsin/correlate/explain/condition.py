@@ -105,7 +105,7 @@ def _apart(name: str, value: float, op: str, wanted: float, unit: str | None) ->
     if not math.isfinite(value):
         return Gap(f"it has no {name}", "nothing", f"{op} {number(in_unit(wanted, unit))} {unit_words(unit)}".rstrip(), None, "", 1.0)
     mine, limit = in_unit(value, unit), in_unit(wanted, unit)
-    short = abs(limit - mine)
+    short = float(f"{abs(limit - mine):.9g}")
     written = unit_words(unit)
     direction = "short" if op in (">", ">=") else "too much" if op in ("<", "<=") else "off"
     words = f"{name} {number(mine)} {written}".rstrip() + f", threshold {op} {number(limit)} {written}".rstrip()
@@ -126,7 +126,9 @@ def difference_in(value: float, unit: str | None) -> float:
     return value if known is None else value / known.factor
 
 
-def misses(scene: Scene, of: Selector, clause: str, since: int, until: int, *, valued: bool = False, placed: bool = False) -> list[Candidate]:
+def misses(
+    scene: Scene, of: Selector, clause: str, since: int, until: int, *, valued: bool = False, placed: bool = False
+) -> list[Candidate]:
     """Events of the right kind near the place asked about that do not pass, those that came closest first; without any, one candidate that
     says how far the nearest was, in space and in time, and when the feed was last heard."""
     mask = scene.facts.of_kind(of.kind) & scene.standing & ~scene.facts.passing(of, valued)
@@ -212,7 +214,7 @@ def heard(scene: Scene, of: Selector) -> str:
 
 
 def thing(scene: Scene, row: int) -> str:
-    """An event in a few words: `smoke S-31 at 182 ug/m3, 02:11:09`."""
+    """An event in a few words: `smoke S-31 at 182 ug/m3, 2017-07-04T02:11:09Z`."""
     seen = scene.facts.seen(row)
     name = f"{seen.kind.rsplit('.', 1)[-1].replace('_', ' ')} {seen.source or seen.id}"
     if seen.value is not None:
@@ -221,8 +223,8 @@ def thing(scene: Scene, row: int) -> str:
 
 
 def clock(time: int) -> str:
-    """The time of day of an instant, UTC: `02:11:09Z`."""
-    return to_iso(time // 1_000_000 * 1_000_000)[11:]
+    """An instant to the second, UTC: whoever shows it says it in the reader's time."""
+    return to_iso(time // 1_000_000 * 1_000_000)
 
 
 def written(of: Selector) -> str:

@@ -124,7 +124,9 @@ class Explainer:
     def scene(self, told: Told) -> Scene:
         """Everything that was taken, ready to be looked at."""
         inquiry, question = self.inquiry, self.inquiry.question
-        others = [one for rule in inquiry.rules[1:] for one in told.of(rule) if one["status"] != "retracted" and one["opened"] <= question.at]
+        others = [
+            one for rule in inquiry.rules[1:] for one in told.of(rule) if one["status"] != "retracted" and one["opened"] <= question.at
+        ]
         others.sort(key=lambda one: (one["known_at"], one["id"]))
         facts = self.gatherer.facts([as_events(others)] if others else [])
         place = (math.nan, math.nan) if question.lon is None or question.lat is None else (question.lon, question.lat)

@@ -57,10 +57,9 @@ def _holds(scene: Scene, guard: Guard, candidate: Candidate) -> tuple[bool, str,
 
 
 def _known(scene: Scene, rows: Rows, candidate: Candidate) -> Rows:
-    """What was known when the match was found; an event is no guard of its own match."""
+    """What was known when the match was found: an event is no guard of the match that it completes."""
     facts = scene.facts
-    own = int(facts.seq[candidate.row]) if candidate.row >= 0 else -1
-    return rows[(facts.seq[rows] < candidate.cause) & (facts.ingest[rows] < candidate.clock) & (facts.seq[rows] != own)]
+    return rows[(facts.seq[rows] < candidate.cause) & (facts.ingest[rows] < candidate.clock)]
 
 
 def _active(scene: Scene, guard: Active, candidate: Candidate) -> tuple[bool, str, float | None, str, list[int]]:
@@ -80,12 +79,14 @@ def _active(scene: Scene, guard: Active, candidate: Candidate) -> tuple[bool, st
         until = f" until {clock(end)}" if end < NEVER else ""
         left = (end - time) / 1e6 if end < NEVER else None
         return True, f"{thing(scene, row)} was active{where}{until}", left, "s", [row]
-    return False, f"no {written(guard.of)} was active" + _nearly(scene, guard, candidate, rows, active, near, ends), *_distance(
-        scene, guard, candidate, rows, active, near
+    return (
+        False,
+        f"no {written(guard.of)} was active" + _nearly(scene, guard, candidate, rows, active, near, ends),
+        *_distance(scene, guard, candidate, rows, active, near),
     )
 
 
-def _ends(scene: Scene, valid_for: int, rows: Rows) -> np.ndarray:  # type: ignore[type-arg]
+def _ends(scene: Scene, valid_for: int, rows: Rows) -> np.ndarray:
     """Exclusive ends of validity; a fact that was taken back ended then."""
     facts = scene.facts
     own = facts.columns.valid_until[rows] if facts.columns.valid_until is not None else np.full(len(rows), -1, np.int64)
@@ -96,7 +97,7 @@ def _ends(scene: Scene, valid_for: int, rows: Rows) -> np.ndarray:  # type: igno
     return ends
 
 
-def _agree(scene: Scene, same: tuple[str, ...], rows: Rows, candidate: Candidate) -> np.ndarray:  # type: ignore[type-arg]
+def _agree(scene: Scene, same: tuple[str, ...], rows: Rows, candidate: Candidate) -> np.ndarray:
     agree = np.ones(len(rows), np.bool_)
     extras = scene.facts.columns.extras
     for name in same:
@@ -111,9 +112,9 @@ def _nearly(
     guard: Active,
     candidate: Candidate,
     rows: Rows,
-    active: np.ndarray,  # type: ignore[type-arg]
-    near: np.ndarray,  # type: ignore[type-arg]
-    ends: np.ndarray,  # type: ignore[type-arg]
+    active: np.ndarray,
+    near: np.ndarray,
+    ends: np.ndarray,
 ) -> str:
     facts = scene.facts
     where = f" within {metres(guard.within)}" if math.isfinite(guard.within) else ""
@@ -136,8 +137,8 @@ def _distance(
     guard: Active,
     candidate: Candidate,
     rows: Rows,
-    active: np.ndarray,  # type: ignore[type-arg]
-    near: np.ndarray,  # type: ignore[type-arg]
+    active: np.ndarray,
+    near: np.ndarray,
 ) -> tuple[float | None, str, list[int]]:
     far = np.flatnonzero(active & ~near)
     if not len(far) or not math.isfinite(guard.within):
@@ -173,12 +174,12 @@ def _alerts(scene: Scene, guard: AlertsNear, candidate: Candidate) -> tuple[bool
         held[rule] = [int(row) for row in rows if _linked(scene, guard.same, int(row), candidate)]
     there = [rule for rule, rows in held.items() if rows]
     is_so = len(there) == len(guard.rules) if guard.how == "all" else bool(there)
-    rows = [rows[-1] for rows in held.values() if rows]
+    shown = [rows[-1] for rows in held.values() if rows]
     near = f" within {metres(guard.within)}" if math.isfinite(guard.within) else ""
     span = f"{near} in the {format_span(guard.during)} before"
     missing = [rule for rule in guard.rules if rule not in there]
     words = f"there is an alert of {', '.join(there)}{span}" if is_so else f"there is no alert of {', '.join(missing)}{span}"
-    return is_so, words, None, "", rows
+    return is_so, words, None, "", shown
 
 
 def _linked(scene: Scene, same: tuple[str, ...], row: int, candidate: Candidate) -> bool:
@@ -195,5 +196,3 @@ def _linked(scene: Scene, same: tuple[str, ...], row: int, candidate: Candidate)
 
 def _span(us: int) -> str:
     return format_span(us // 1_000_000 * 1_000_000) if us >= 1_000_000 else f"{us / 1e6:g} s"
-
-

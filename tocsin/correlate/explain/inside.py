@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tocsin.model.plan import Inside
 
 from .area import Known, covering, known_areas, nearest
 from .condition import misses, passed
-from .scene import NEVER, Candidate, Scene, at_row
+from .scene import Candidate, Scene, at_row
 
 
 class _Standing:
@@ -46,17 +47,16 @@ def candidates(scene: Scene, when: Inside) -> list[Candidate]:
         return misses(scene, when.of, "inside.of", scene.start, scene.at, placed=True)
     found = _stands(scene, when)
     known = known_areas(scene, when.area, links=(*when.same, *when.differs))
-    width = len(known.areas.fields)
     samples = facts.samples(near, None, (*known.areas.fields, *when.same, *when.differs))
     out = []
     for row, sample in zip(near.tolist(), samples, strict=True):
         one = found.get(sample.seq)
         if one is not None and scene.start <= one[0].time <= scene.at:
             match, cause = one
-            held = at_row(scene, row, True, 0.0, lambda row=row, match=match, s=sample: _tell(scene, when, known, row, s, match.time), match.time)
-            out.append(Candidate(held.row, held.time, held.lon, held.lat, True, 0.0, held.tell, cause if cause < NEVER else NEVER))
+            tell = partial(_tell, scene, when, known, row, sample, match.time)
+            out.append(Candidate(row, match.time, sample.lon, sample.lat, True, 0.0, tell, cause))
         elif one is None and scene.start <= sample.time <= scene.at:
-            out.append(_miss(scene, when, known, row, sample, width))
+            out.append(_miss(scene, when, known, row, sample))
     return out or misses(scene, when.of, "inside.of", scene.start, scene.at, placed=True)
 
 
@@ -81,7 +81,7 @@ def _stands(scene: Scene, when: Inside) -> dict[int, tuple[Found, int]]:
     return {found.anchor.seq: (found, cause) for found, cause in outlet.found.values()}
 
 
-def _miss(scene: Scene, when: Inside, known: Known, row: int, sample: Sample, width: int) -> Candidate:
+def _miss(scene: Scene, when: Inside, known: Known, row: int, sample: Sample) -> Candidate:
     missed = nearest(scene, known, sample, sample.time)
     over = covering(scene, known, sample, sample.time)
 
@@ -92,11 +92,26 @@ def _miss(scene: Scene, when: Inside, known: Known, row: int, sample: Sample, wi
             words = f"it is inside {over}, but they are not linked: {linked} is asked for" if linked else f"it is inside {over} since later"
             return (first, Clause("inside.same" if when.same else "inside.area", FAILED, words, "", linked))
         seen = scene.seen([missed.row]) if missed.row >= 0 else ()
-        return (first, Clause("inside.area", FAILED, f"no area covered it; the closest: {missed.words}", "outside", "inside", missed.short, missed.unit, seen))
+        return (
+            first,
+            Clause(
+                "inside.area",
+                FAILED,
+                f"no area covered it; the closest: {missed.words}",
+                "outside",
+                "inside",
+                missed.short,
+                missed.unit,
+                seen,
+            ),
+        )
 
     return at_row(scene, row, False, 0.1 + min(missed.size, 5.0), tell)
 
 
 def _tell(scene: Scene, when: Inside, known: Known, row: int, sample: Sample, at: int) -> Sequence[Clause]:
     over = covering(scene, known, sample, at)
-    return (passed(scene, when.of, "inside.of", row), Clause("inside.area", HELD, f"it is inside {over or 'an active area'}", over, "inside", 0.0, "m"))
+    return (
+        passed(scene, when.of, "inside.of", row),
+        Clause("inside.area", HELD, f"it is inside {over or 'an active area'}", over, "inside", 0.0, "m"),
+    )

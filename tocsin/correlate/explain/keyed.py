@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -82,7 +83,7 @@ def _any(facts: Facts, asks: Sequence[Ask]) -> Mask:
     return mask
 
 
-def _keys(facts: Facts, keyer: Keyer, rows: np.ndarray) -> set[KeyValue]:  # type: ignore[type-arg]
+def _keys(facts: Facts, keyer: Keyer, rows: np.ndarray) -> set[KeyValue]:
     """Keys of some rows."""
     width = len(keyer.fields)
     return {key for sample in facts.samples(rows, None, keyer.fields) for key in keyer.keys(sample, sample.more[:width])}
@@ -90,14 +91,14 @@ def _keys(facts: Facts, keyer: Keyer, rows: np.ndarray) -> set[KeyValue]:  # typ
 
 def matches(scene: Scene, history: History, tell: Callable[[Found], Sequence[Clause]]) -> list[Candidate]:
     """The matches of a history in the stretch and near the place asked about."""
-    out = []
-    for found in history.folded.found:
-        if scene.start <= found.time <= scene.at and scene.here(found.anchor.lon, found.anchor.lat):
-            out.append(matched(scene, history.folded, found, history.row(found.anchor), lambda found=found: tell(found)))
-    return out
+    return [
+        matched(scene, history.folded, found, history.row(found.anchor), partial(tell, found))
+        for found in history.folded.found
+        if scene.start <= found.time <= scene.at and scene.here(found.anchor.lon, found.anchor.lat)
+    ]
 
 
-def learnt_of(scene: Scene, rows: np.ndarray) -> Learnt:  # type: ignore[type-arg]
+def learnt_of(scene: Scene, rows: np.ndarray) -> Learnt:
     """When rows were learnt."""
     at = dict(zip(scene.facts.seq[rows].tolist(), scene.facts.ingest[rows].tolist(), strict=True))
     return Learnt(at, scene.watermark, scene.plan.delay)

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tocsin.correlate.headline import number, unit_words
 from tocsin.correlate.series.rate import RateMachine, WeekHours
@@ -38,7 +39,7 @@ def candidates(scene: Scene, when: Rate) -> list[Candidate]:
     found: list[Candidate] = []
     made = histories(scene, when.key, [(when.of, valued)], lambda key: RateMachine(when, hours, learnt.get(key)), more=more)
     for history in made:
-        found += matches(scene, history, lambda one, history=history: _rang(scene, when, history, one))
+        found += matches(scene, history, partial(_rang, scene, when, history))
         found += _closest(scene, when, history)
     return found or misses(scene, when.of, "rate.of", scene.start, scene.at, valued=valued)
 
@@ -108,8 +109,8 @@ def _tell(scene: Scene, when: Rate, history: History, i: int, rang: bool = False
     row = history.row(history.folded.samples[i])
     clauses = [passed(scene, when.of, "rate.of", row)]
     holds = _holds(history, i, when)
-    for number_, window in enumerate(_windows(when, history, i)):
-        clauses += _of_window(scene, when, history.text, row, window, number_, holds)
+    for window in _windows(when, history, i):
+        clauses += _of_window(scene, when, history.text, row, window, holds)
     if holds and not rang:
         since = history.folded.samples[_begun(when, history, i)].time
         words = f"it has been too much since {clock(since)}, and rings once when it becomes so"
@@ -117,9 +118,11 @@ def _tell(scene: Scene, when: Rate, history: History, i: int, rang: bool = False
     return clauses
 
 
-def _of_window(scene: Scene, when: Rate, who: str, row: int, window: _Window, place: int, holds: bool) -> list[Clause]:
+def _of_window(scene: Scene, when: Rate, who: str, row: int, window: _Window, holds: bool) -> list[Clause]:
     unit = scene.facts.attribute(row, "unit") if when.measure in ("sum", "mean") else None
-    written = unit_words(unit) if unit is not None else "events" if when.measure == "count" else "sources" if when.measure == "sources" else ""
+    written = (
+        unit_words(unit) if unit is not None else "events" if when.measure == "count" else "sources" if when.measure == "sources" else ""
+    )
     name = "rate.above" if when.baseline is None or not _usual(when, who) else "rate.baseline"
     limit = in_unit(window.threshold, unit) if when.measure == "mean" else _plain(window.threshold, unit)
     needed = f"more than {number(limit)} {written}".rstrip()

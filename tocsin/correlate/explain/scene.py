@@ -88,7 +88,7 @@ class Scene:
         """Rows of a mask near the place asked about, with times in [since, until]; the newest `ANCHORS_MAX`, oldest first. `placed`: events without
         coordinates are none."""
         low, high = np.searchsorted(self.facts.time, [since, until + 1])
-        rows = np.flatnonzero(mask[low:high]) + low
+        rows: Rows = np.flatnonzero(mask[low:high]) + low
         if self.somewhere:
             rows = rows[self.facts.chords(self.lon, self.lat, rows) <= chord_limit(self.within)]
         elif placed:

@@ -56,28 +56,31 @@ def _gaps(scene: Scene, when: Silence, rows: Rows) -> list[Candidate]:
     over = real & (due >= scene.start) & (due <= scene.at) & (due <= scene.watermark)
     found = []
     for place in np.flatnonzero(over):
-        row = _spoke(scene, rows, int(place))
+        row = _spoke(scene, when, rows, int(place))
         if scene.here(*scene.place(row)):
             found.append(_candidate(scene, when, row, int(due[place]), True))
     last = int(np.searchsorted(times, scene.at, "right")) - 1
     if not found and last >= 0:
-        row = _spoke(scene, rows, last)
+        row = _spoke(scene, when, rows, last)
         if scene.here(*scene.place(row)):
             found.append(_candidate(scene, when, row, int(due[last]), False))
     return found
 
 
-def _spoke(scene: Scene, rows: Rows, place: int) -> int:
-    """Of several events of one time, the one that arrived last."""
-    return int(rows[place])
+def _spoke(scene: Scene, when: Silence, rows: Rows, place: int) -> int:
+    """Of several events of one time, the last that had arrived when the time was up."""
+    facts = scene.facts
+    time = int(facts.time[rows[place]])
+    up = time + when.during + scene.plan.delay
+    first = int(np.searchsorted(facts.time[rows], time))
+    same = [int(row) for row in rows[first : place + 1]]
+    in_time = [row for row in same if int(facts.ingest[row]) < up]
+    return in_time[-1] if in_time else same[0]
 
 
 def _candidate(scene: Scene, when: Silence, row: int, due: int, ok: bool) -> Candidate:
     quiet = scene.at - int(scene.facts.time[row])
-    if not ok and due < scene.start:
-        score = 0.6
-    else:
-        score = 0.0 if ok else max(0.05, 1 - quiet / max(when.during, 1))
+    score = 0.0 if ok else 0.6 if due < scene.start else max(0.05, 1 - quiet / max(when.during, 1))
     learnt = max(due + scene.plan.delay, int(scene.facts.ingest[row]) + 1)
     return at_row(scene, row, ok, score, lambda: _tell(scene, when, row, due, ok), due, learnt)
 
@@ -87,14 +90,26 @@ def _tell(scene: Scene, when: Silence, row: int, due: int, ok: bool) -> Sequence
     who = facts.names[int(facts.columns.source[row])][0] if when.by == "feed" else facts.source(row)
     last = int(facts.time[row])
     needed = f"longer than {format_span(when.during)}"
-    heard = Clause("silence.of", HELD, f"{who} was last heard at {clock(last)} ({thing(scene, row)})", clock(last), written(when.of), 0.0, "", scene.seen([row]))
+    heard = Clause(
+        "silence.of",
+        HELD,
+        f"{who} was last heard at {clock(last)} ({thing(scene, row)})",
+        clock(last),
+        written(when.of),
+        0.0,
+        "",
+        scene.seen([row]),
+    )
     if ok:
         words = f"nothing was heard from {who} for {format_span(when.during)} after that"
         return (heard, Clause("silence.during", HELD, words, needed, needed, 0.0, "s"))
     quiet = min(scene.at, max(scene.watermark, last)) - last
     if due < scene.start:
         words = f"it has been silent since {clock(due)}: that rang then, and rings once"
-        return (heard, Clause("silence.during", FAILED, words, _span(quiet), f"turning silent between {clock(scene.start)} and {clock(scene.at)}"))
+        return (
+            heard,
+            Clause("silence.during", FAILED, words, _span(quiet), f"turning silent between {clock(scene.start)} and {clock(scene.at)}"),
+        )
     short = max(0, last + when.during - min(scene.at, scene.watermark))
     words = f"{who} was quiet for {_span(quiet)}: {_span(short)} short of {format_span(when.during)}"
     if due <= scene.at:

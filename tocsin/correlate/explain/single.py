@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,8 +27,12 @@ def candidates(scene: Scene, when: Match) -> list[Candidate]:
     if when.samples > 1 or when.until is not None:
         return _streaks(scene, when)
     rows = scene.near(scene.passing(when.of), scene.start, scene.at)
-    found = [at_row(scene, int(row), True, 0.0, lambda row=row: (passed(scene, when.of, "match.of", int(row)),)) for row in rows]
+    found = [at_row(scene, int(row), True, 0.0, partial(_one, scene, when, int(row))) for row in rows]
     return found + misses(scene, when.of, "match.of", scene.start, scene.at)
+
+
+def _one(scene: Scene, when: Match, row: int) -> Sequence[Clause]:
+    return (passed(scene, when.of, "match.of", row),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,11 @@ def _streaks(scene: Scene, when: Match) -> list[Candidate]:
     for code in sources.tolist():
         mine = rows[scene.facts.columns.source[rows] == code]
         mine = mine[np.argsort(scene.facts.seq[mine], kind="stable")]
-        for step in _walk(scene, when, mine.tolist(), own):
-            if step.row in wanted:
-                found.append(_of_step(scene, when, step))
+        found += [_of_step(scene, when, step) for step in _walk(scene, when, mine.tolist(), own) if step.row in wanted]
     return found
 
 
-def _walk(scene: Scene, when: Match, rows: Sequence[int], own: np.ndarray) -> list[_Step]:  # type: ignore[type-arg]
+def _walk(scene: Scene, when: Match, rows: Sequence[int], own: np.ndarray) -> list[_Step]:
     on_mask = scene.facts.passing(when.of)
     off_mask = scene.facts.passing(when.until) if when.until is not None else None
     steps, word, on, last, since = [], 0, False, -(1 << 62), 0
@@ -148,7 +151,7 @@ def _lasting(scene: Scene, when: Match) -> list[Candidate]:
     return found or misses(scene, when.of, "match.of", scene.start, scene.at)
 
 
-def _matches(scene: Scene, when: Match, folded: Folded, rows: np.ndarray) -> list[Candidate]:  # type: ignore[type-arg]
+def _matches(scene: Scene, when: Match, folded: Folded, rows: np.ndarray) -> list[Candidate]:
     out = []
     for one in folded.found:
         row = int(rows[folded.place[one.anchor.seq]])
@@ -163,7 +166,7 @@ def _matches(scene: Scene, when: Match, folded: Folded, rows: np.ndarray) -> lis
     return out
 
 
-def _not_yet(scene: Scene, when: Match, folded: Folded, rows: np.ndarray) -> list[Candidate]:  # type: ignore[type-arg]
+def _not_yet(scene: Scene, when: Match, folded: Folded, rows: np.ndarray) -> list[Candidate]:
     """Per source the run that came closest, in the stretch asked about."""
     fired = {one.born for one in folded.found}
     best: tuple[float, int, Lasting] | None = None

@@ -73,7 +73,9 @@ def _started(scene: Scene, when: Timer, text: str, row: int) -> Clause:
 
 def _running(scene: Scene, when: Timer, text: str, folded: Folded, places: dict[int, int]) -> list[Candidate]:
     """What keeps the clock of a key from having fired in the stretch."""
-    starts = [sample for sample in folded.samples if sample.flags & START and sample.time <= scene.at and scene.here(sample.lon, sample.lat)]
+    starts = [
+        sample for sample in folded.samples if sample.flags & START and sample.time <= scene.at and scene.here(sample.lon, sample.lat)
+    ]
     if not starts:
         return []
     start = starts[-1]
@@ -90,7 +92,10 @@ def _running(scene: Scene, when: Timer, text: str, folded: Folded, places: dict[
             return (first, Clause("timer.until", FAILED, words, "stopped", "not stopped", spare / 1e6, "s", stopped))
         if due < scene.start:
             words = f"the time was up at {clock(due)}, before the stretch asked about"
-            return (first, Clause("timer.during", FAILED, words, f"up at {clock(due)}", f"between {clock(scene.start)} and {clock(scene.at)}"))
+            return (
+                first,
+                Clause("timer.during", FAILED, words, f"up at {clock(due)}", f"between {clock(scene.start)} and {clock(scene.at)}"),
+            )
         left = max(0, due - min(scene.at, scene.watermark))
         words = f"the time is up at {clock(due)}: {_span(left)} left"
         if again:

@@ -46,7 +46,7 @@ def as_events(alerts: Sequence[Json]) -> pa.RecordBatch:
     completed them, in the order they were told."""
     rows = []
     for number, alert in enumerate(alerts):
-        anchor = next(iter(alert["evidence"]), {})
+        anchor: Json = next(iter(alert["evidence"]), {})
         message = alert["seq"]
         rows.append(
             {

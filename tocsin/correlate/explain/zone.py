@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import shapely
 
@@ -26,10 +27,12 @@ def candidates(scene: Scene, when: ZoneEvent) -> list[Candidate]:
     """Per source: its matches, and the position that came closest."""
     index = ZoneIndex(when.zones or Zones("", ""))
     shapes = [shapely.from_wkb(zone.wkb) for zone in (when.zones.zones if when.zones else ())]
-    machine = StayMachine(when) if when.what == "stays" else DwellMachine(when, index) if when.what == "dwells" else BorderMachine(when, index)
+    machine = (
+        StayMachine(when) if when.what == "stays" else DwellMachine(when, index) if when.what == "dwells" else BorderMachine(when, index)
+    )
     found: list[Candidate] = []
     for history in histories(scene, BY_SOURCE, [(when.of, False)], lambda _key: machine, placed=True):
-        found += matches(scene, history, lambda one, history=history: _rang(scene, when, history, one))
+        found += matches(scene, history, partial(_rang, scene, when, history))
         found += _closest(scene, when, history, index, shapes)
     return found or misses(scene, when.of, "zone.of", scene.start, scene.at, placed=True)
 
@@ -72,7 +75,9 @@ def _miss(
     if when.what == "leaves":
         if inside:
             edge = min(metres_to_edge(shapes[zone], sample.lon, sample.lat) for zone in index.covering(sample.lon, sample.lat))
-            return 0.5, Clause(name, FAILED, f"it is inside {inside[0]} still, {metres(edge)} from its edge", "inside", "outside", edge, "m")
+            return 0.5, Clause(
+                name, FAILED, f"it is inside {inside[0]} still, {metres(edge)} from its edge", "inside", "outside", edge, "m"
+            )
         return 1.5, Clause(name, FAILED, "it was outside before as well", "outside before", "inside before")
     if not shapes:
         return 2.0, Clause(name, FAILED, "the layer has no such zone", "none", "a zone")
@@ -111,11 +116,14 @@ def _stay(when: ZoneEvent, history: History, i: int) -> tuple[float, Clause]:
         gap = samples[first].time - before.time
         if 0 < when.max_gap < gap:
             words = f"no position for {format_span(gap)} up to {clock(samples[first].time)}; at most {format_span(when.max_gap)} may lie between two"
-            return score, Clause("zone.max_gap", FAILED, words, format_span(gap), format_span(when.max_gap), (gap - when.max_gap) / 1e6, "s")
+            return score, Clause(
+                "zone.max_gap", FAILED, words, format_span(gap), format_span(when.max_gap), (gap - when.max_gap) / 1e6, "s"
+            )
         away = great_circle(newest.lon, newest.lat, before.lon, before.lat)
         if away > when.radius * (1 + 1e-9) + 1e-8:
             words = f"{metres(away)} away {format_span(newest.time - before.time)} before: {metres(away - when.radius)} too far for {metres(when.radius)}"
             return score, Clause("zone.stays", FAILED, words, metres(away), metres(when.radius), away - when.radius, "m")
         first -= 1
-    return 0.4, Clause("zone.stays", FAILED, f"it has stayed for {needed} already, and rings once when it has", "stayed before", "moved before")
-
+    return 0.4, Clause(
+        "zone.stays", FAILED, f"it has stayed for {needed} already, and rings once when it has", "stayed before", "moved before"
+    )
