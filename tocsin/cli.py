@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,10 +220,18 @@ def build_parser() -> Parser:
     return parser
 
 
+def _joined(argv: Sequence[str]) -> Iterator[str]:
+    """A place west of Greenwich begins with a minus sign, and is no option all the same."""
+    words = iter(argv)
+    for word in words:
+        following = next(words, None) if word == "--near" else None
+        yield word if following is None else f"{word}={following}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(list(_joined(sys.argv[1:] if argv is None else argv)))
     if arguments.command is None:
         parser.print_help()
         return OK

@@ -65,7 +65,7 @@ def question_about(alert: Json) -> Question:
     placed = alert["lon"] is not None and alert["lat"] is not None
     place = (float(alert["lon"]), float(alert["lat"])) if placed else None
     anchor = alert["evidence"][0]["seq"] if alert["evidence"] else None
-    return about(alert["rule"], from_iso(alert["opened"]), from_iso(alert["known_at"]), place, anchor)
+    return about(alert["rule"], from_iso(alert["opened"]), from_iso(alert["known_at"]), place, anchor, alert["late"])
 
 
 async def _answer(services: Services, question: Question) -> Json:

@@ -181,7 +181,7 @@ async def answered(root: Path, data: Path, question: Question) -> Explanation:
                 raise
         anchor = alert["evidence"][0]["seq"] if alert["evidence"] else None
         place = None if alert["lon"] is None or alert["lat"] is None else (alert["lon"], alert["lat"])
-        return await explain(journal, root, layout, about(alert["rule"], alert["opened"], alert["known_at"], place, anchor))
+        return await explain(journal, root, layout, about(alert["rule"], alert["opened"], alert["known_at"], place, anchor, alert["late"]))
 
 
 async def _alert(journal: Journal, name: str) -> Json | None:

@@ -71,6 +71,7 @@ def answer(scene: Scene, question: Question) -> Explanation:
     misses = [one for one in found if id(one) not in held]
     misses.sort(key=lambda one: (_is(scene, one, question.anchor), 0.0 if one.ok else one.score, -one.time))
     alerts = rung(scene)
+    _note_late(scene, question, alerts)
     looks = [_look(scene, one, alerts) for one in [*matches[:MISSES], *misses[:MISSES]]]
     clauses = looks[0].clauses if looks else ()
     verdict = _verdict(matches, looks, alerts)
@@ -86,7 +87,7 @@ def answer(scene: Scene, question: Question) -> Explanation:
         span=scene.at - scene.start,
         known="now" if question.with_late else "then",
         verdict=verdict,
-        summary=_summary(verdict, scene, looks, alerts),
+        summary=_summary(verdict, question, scene, looks, alerts),
         clauses=clauses,
         looks=tuple(looks),
         alerts=tuple(alerts),
@@ -138,6 +139,13 @@ def rung(scene: Scene) -> list[Rung]:
             continue
         out.append(_rung(alert, away, joined=alert["opened"] < scene.start))
     return sorted(out, key=lambda one: abs(scene.at - one.opened))
+
+
+def _note_late(scene: Scene, question: Question, alerts: Sequence[Rung]) -> None:
+    """An alert that rests on facts which came too late for the live engine cannot be explained without them."""
+    for alert in alerts:
+        if scene.told.alerts[alert.id]["late"] and not question.with_late:
+            scene.note(f"the alert {alert.id[:8]} was learnt late; ask for what is known by now to see what it rests on")
 
 
 def _away(scene: Scene, alert: Json) -> float:
@@ -193,9 +201,16 @@ def _verdict(matches: Sequence[Candidate], looks: Sequence[Look], alerts: Sequen
     return "silent"
 
 
-def _summary(verdict: str, scene: Scene, looks: Sequence[Look], alerts: Sequence[Rung]) -> str:
+def _stretch(scene: Scene, question: Question) -> str:
+    """Where and when was asked about; nothing when the question is about one alert."""
+    if question.anchor is not None:
+        return ""
     where = f" within {metres(scene.within)}" if scene.somewhere and math.isfinite(scene.within) else ""
-    span = f"{where} between {clock(scene.start)} and {clock(scene.at)}"
+    return f"{where} between {clock(scene.start)} and {clock(scene.at)}"
+
+
+def _summary(verdict: str, question: Question, scene: Scene, looks: Sequence[Look], alerts: Sequence[Rung]) -> str:
+    span = _stretch(scene, question)
     first = next((alert for alert in alerts if alert.status != "retracted"), None)
     if verdict == "rang" and first is not None:
         return f"It rang{span}: {first.headline}"

@@ -127,10 +127,10 @@ def difference_in(value: float, unit: str | None) -> float:
 
 
 def misses(
-    scene: Scene, of: Selector, clause: str, since: int, until: int, *, valued: bool = False, placed: bool = False
+    scene: Scene, of: Selector, clause: str, since: int, until: int, *, valued: bool = False, placed: bool = False, some: bool = True
 ) -> list[Candidate]:
-    """Events of the right kind near the place asked about that do not pass, those that came closest first; without any, one candidate that
-    says how far the nearest was, in space and in time, and when the feed was last heard."""
+    """Events of the right kind near the place asked about that do not pass, those that came closest first; without any, if there must be
+    `some`, one candidate that says how far the nearest was, in space and in time, and when the feed was last heard."""
     mask = scene.facts.of_kind(of.kind) & scene.standing & ~scene.facts.passing(of, valued)
     rows = scene.near(mask, since, until, placed=placed)
     found = []
@@ -139,7 +139,7 @@ def misses(
         if missing:
             found.append(_miss(scene, of, clause, row, missing))
     found.sort(key=lambda candidate: candidate.score)
-    return found[:_CLOSELY] if found else [nothing_here(scene, of, clause, since, until)]
+    return found[:_CLOSELY] if found or not some else [nothing_here(scene, of, clause, since, until)]
 
 
 def _closest_in_value(scene: Scene, of: Selector, rows: Rows) -> list[int]:

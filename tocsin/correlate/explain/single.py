@@ -28,7 +28,7 @@ def candidates(scene: Scene, when: Match) -> list[Candidate]:
         return _streaks(scene, when)
     rows = scene.near(scene.passing(when.of), scene.start, scene.at)
     found = [at_row(scene, int(row), True, 0.0, partial(_one, scene, when, int(row))) for row in rows]
-    return found + misses(scene, when.of, "match.of", scene.start, scene.at)
+    return found + misses(scene, when.of, "match.of", scene.start, scene.at, some=not found)
 
 
 def _one(scene: Scene, when: Match, row: int) -> Sequence[Clause]:
