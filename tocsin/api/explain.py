@@ -74,7 +74,7 @@ async def _answer(services: Services, question: Question) -> Json:
     try:
         return as_json(await services.explain(question))
     except NoSuchRule as fault:
-        raise Problem(404, f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
+        raise Problem(404, str(fault)) from fault
 
 
 def as_json(found: Explanation) -> Json:

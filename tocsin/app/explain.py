@@ -16,7 +16,8 @@ from tocsin.correlate.setting import Setting
 from tocsin.journal.alerts import first_told_at, read_alerts
 from tocsin.journal.changes import change_before
 from tocsin.journal.connection import Journal, connect
-from tocsin.journal.reader import DamagedEntry, fetch, last_seq, read
+from tocsin.journal.nats_conf import subject_token
+from tocsin.journal.reader import DamagedEntry, fetch, last_seq, skim
 from tocsin.journal.server import EmbeddedServer
 from tocsin.journal.streams import EVENTS
 from tocsin.kernel.fault import Fatal, Retriable, Skippable, nearest
@@ -122,9 +123,12 @@ async def _read(journal: Journal, inquiry: Inquiry, explainer: Explainer, last: 
     if end - first > ENTRIES_MAX:
         explainer.notes.append(f"only the newest {ENTRIES_MAX:,} of {end - first:,} journal entries of that time were read")
         first = end - ENTRIES_MAX
+    names = [kind.encode() for kind in inquiry.scope.kinds]
+    corrects = inquiry.knowing.corrects
+    always = None if corrects is None else frozenset(map(subject_token, corrects))
     damaged: list[DamagedEntry] = []
     taken = 0
-    async with aclosing(read(journal, first, until=end, on_damage=damaged.append)) as entries:  # type: ignore[type-var]
+    async with aclosing(skim(journal, first, end, names, always, damaged.append)) as entries:  # type: ignore[type-var]
         async for entry in entries:
             if entry.ingest > inquiry.until:
                 break
@@ -168,7 +172,7 @@ async def opened(layout: Layout) -> AsyncIterator[Journal]:
 
 
 async def answered(root: Path, data: Path, question: Question) -> Explanation:
-    """The answer for a command. A rule that is none may be an alert's id, or the beginning of one; `at` below 0 is now."""
+    """The answer for a command. A rule that does not exist may be an alert's id, or the beginning of one; `at` below 0 is now."""
     layout = Layout(data)
     async with opened(layout) as journal:
         if question.at < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ from tocsin.kernel.fault import Retriable, Skippable
 
 from . import streams
 from .connection import Journal
-from .encode import Entry, decode
+from .encode import INGEST, Entry, decode
 from .epoch import LOST_SUBJECTS
 from .link import Reply
 from .pull import Gap, Raw, pull
@@ -51,6 +51,23 @@ async def read(
             _report(journal, DamagedEntry(streams.EVENTS, raw.seq, raw.seq, "damaged", str(error)), on_damage)
             continue
         yield entry
+
+
+async def skim(
+    journal: Journal, start_seq: int, until: int, names: Sequence[bytes], always: frozenset[str] | None, on_damage: Report | None = None
+) -> AsyncIterator[Entry]:
+    """Entries of EVENTS from `start_seq` to `until`; of those whose bytes hold none of `names` only position and clock are told, undecoded: an
+    event of a kind has the kind's name in it. `always`: feeds (as subject tokens) that are decoded whatever they hold, None for all."""
+    async for raw in verified(journal, streams.EVENTS, start_seq, until, on_damage):
+        feed = raw.subject.rpartition(".")[2]
+        wanted = always is None or feed in always or not raw.subject.startswith("ev.") or any(name in raw.data for name in names)
+        try:
+            if wanted:
+                yield decode(raw.seq, raw.subject, raw.headers, raw.data)
+            else:
+                yield Entry(raw.seq, raw.subject, int(raw.headers.get(INGEST, 0)), 0, None, 0)
+        except Skippable as error:
+            _report(journal, DamagedEntry(streams.EVENTS, raw.seq, raw.seq, "damaged", str(error)), on_damage)
 
 
 async def verified(journal: Journal, stream: str, start: int, until: int | None, on_damage: Report | None) -> AsyncIterator[Raw]:

@@ -121,9 +121,7 @@ class Explanation:
     matches: int = field(default=0)
 
 
-def about(
-    rule: str, opened: int, known_at: int, place: tuple[float, float] | None, anchor: int | None, late: bool = False
-) -> Question:
+def about(rule: str, opened: int, known_at: int, place: tuple[float, float] | None, anchor: int | None, late: bool = False) -> Question:
     """Why did this alert ring: with what was known when it was raised; when it was learnt `late`, with what is known by now. Times in
     µs; `place`: lon, lat of its anchor."""
     at = max(opened, known_at)

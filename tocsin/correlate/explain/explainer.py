@@ -60,7 +60,7 @@ def inquire(rule: RulePlan, knowing: Knowing, question: Question, now: int) -> I
         question,
         start,
         within,
-        Scope(kinds, since, question.at, known),
+        Scope(kinds, since, question.at + _ahead(rule), known),
         since - skew,
         now if question.with_late else min(now, question.at + longest),
         _read_rules(rule),
@@ -81,6 +81,11 @@ def _back(rule: RulePlan) -> int:
     return 2 * longest + HOUR
 
 
+def _ahead(rule: RulePlan) -> int:
+    """How far after its anchor an event of a match may lie: where what arrives last completes it, it need not be the newest."""
+    return window(rule.when) if isinstance(rule.when, Cluster | Steps | Alerts) else 0
+
+
 def own_radius(rule: RulePlan) -> float | None:
     """The distance a rule itself asks for, metres; None without one."""
     when = rule.when
@@ -93,7 +98,8 @@ def own_radius(rule: RulePlan) -> float | None:
 def _read_rules(rule: RulePlan) -> tuple[str, ...]:
     """Rules whose alerts this one looks at, itself first."""
     kinds = [of.kind.removeprefix("alert.") for of in selectors(rule) if of.kind.startswith("alert.")]
-    return tuple(dict.fromkeys((rule.name, *rule.reads, *kinds)))
+    named = [name for part in (rule.when, *rule.unless, *rule.only) for name in getattr(part, "rules", ())]
+    return tuple(dict.fromkeys((rule.name, *rule.reads, *named, *kinds)))
 
 
 def _needed(rule: RulePlan, knowing: Knowing) -> list[RulePlan]:
