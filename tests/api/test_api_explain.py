@@ -114,7 +114,7 @@ def test_a_busy_explainer_says_when_to_come_back(client, explainer) -> None:
 
 
 def test_a_server_without_a_journal_says_so(tmp_path) -> None:
-    with World(tmp_path).serving() as world:
+    with World(tmp_path, explain=None).serving() as world:
         assert httpx.get(f"{world.base}/api/v1/rules/smoke/explain").status_code == 503
 
 

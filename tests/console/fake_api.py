@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fake_scene import QUARANTINE, RULES, START, Json, Scene, feeds, iso
+from fake_scene import EXPLAINED, QUARANTINE, RULES, START, Json, Scene, feeds, iso
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -59,6 +59,8 @@ class FakeNode:
         self.resumed: list[str] = []  # Last-Event-ID of every stream that was opened
         self.alert_seq = len(self.scene.alerts)
         self.posted: list[Json] = []
+        self.asked: list[Json] = []  # questions why something rang or not
+        self.unexplained = False
         self.config, self.rules, self.layers = 1, list(RULES.values()), list(LAYER_LIST)
 
     # -- what tests do to it
@@ -184,6 +186,13 @@ def build(node: FakeNode) -> Starlette:
             return problem(409, "Conflict", f"An alert that is {found['state']} cannot become {body['to']}.")
         return JSONResponse(node.move(found, body["to"], body["by"], body.get("owner"), body.get("note", "")), 201)
 
+    async def explained(request: Request) -> Response:
+        """An alert's clauses, or a rule's at the place asked about."""
+        node.asked.append(dict(request.query_params) | {"path": request.url.path})
+        if node.unexplained:
+            return problem(503, "Service Unavailable", "another explanation is being worked out; ask again in a moment")
+        return JSONResponse(EXPLAINED["alert" if "/alerts/" in request.url.path else "rule"])
+
     async def listed(request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[1]
         items = {"feeds": feeds(node.now()), "rules": node.rules, "layers": node.layers, "quarantine": QUARANTINE}[name]
@@ -218,6 +227,8 @@ def build(node: FakeNode) -> Starlette:
             Route(f"{api}/alerts", alerts),
             Route(f"{api}/alerts/{{id}}", alert),
             Route(f"{api}/alerts/{{id}}/transitions", transition, methods=["POST"]),
+            Route(f"{api}/alerts/{{id}}/explain", explained),
+            Route(f"{api}/rules/{{name}}/explain", explained),
             *(Route(f"{api}/{name}", listed) for name in ("feeds", "rules", "layers", "quarantine")),
             Route(f"{api}/layers/{{name}}", layer),
             Route(f"{api}/quarantine/{{id}}", quarantined),

@@ -331,3 +331,39 @@ QUARANTINE = [
         "raw": "<alert><sent>2017-13-04T20:31:00-07:00</sent></alert>",
     },
 ]
+
+
+def clause(name: str, state: str, words: str, short: float | None = 0.0, unit: str = "") -> Json:
+    return {"clause": name, "state": state, "words": words, "found": "", "needed": "", "short": short, "unit": unit, "events": []}
+
+
+_HELD = [
+    clause("sequence.1", "held", "call.alarm: alarm 1601 8th Av, 2017-07-05T04:31:00Z, 118 m and 24 min from the last to arrive"),
+    clause("sequence.2", "held", "call.fire: structure 1627 9th Av, 2017-07-05T04:55:00Z, the last to arrive"),
+    clause("alert", "held", "it raised the alert 00alarmt at 2017-07-05T04:55:20Z"),
+]
+_MISSED = [
+    clause("cluster.of", "held", "smoke S-31 at 182 ug/m3, 2017-07-05T05:02:11Z passes"),
+    clause(
+        "cluster.sources", "failed", "4 of 5 sources of fire.smoke where value >= 150 ug/m3 within 500 m in 10 min; the nearest further one was "
+        "612 m away, 112 m too far (smoke S-44 at 171 ug/m3, 2017-07-05T05:01:40Z); needs 1 more", 1.0, "1",
+    ),
+    clause("unless.1", "unknown", "whether a burn permit was active is not known: its feed was not heard", None),
+]  # fmt: skip
+#: What the stand-in answers to "why": about any alert, and about any rule.
+EXPLAINED: dict[str, Json] = {
+    kind: {
+        "rule": "smoke-cluster", "version": "1", "title": "Smoke confirmed", "rule_words": "", "at": iso(START), "near": [-122.33, 47.61],
+        "within_m": 500.0, "span_s": 600.0, "known": "then", "verdict": verdict, "summary": summary, "clauses": clauses,
+        "looks": [{"time": iso(START), "holds": kind == "alert", "words": "", "distance_m": 3.0, "clauses": clauses}, *misses],
+        "alerts": [], "notes": notes, "read": 212, "matches": 1,
+    }
+    for kind, verdict, summary, clauses, misses, notes in (
+        ("alert", "rang", "It rang: Automatic alarm confirmed", _HELD, [], []),
+        (
+            "rule", "silent", "It did not ring within 500 m between 2017-07-05T04:55:00Z and 2017-07-05T05:05:00Z: " + _MISSED[1]["words"], _MISSED,
+            [{"time": iso(START), "holds": False, "words": "smoke S-40 at 140 ug/m3, 2017-07-05T05:02:00Z does not pass: 10 ug/m3 short"}],
+            ["3 events of these kinds and this time were learnt only after 2017-07-05T05:05:00Z; ask for what is known now to count them"],
+        ),
+    )
+}  # fmt: skip

@@ -47,7 +47,9 @@ def test_other_rules_and_layers_come_by_themselves(console: Callable[..., Page],
     page = console("#rules")
     cards = page.get_by_role("article")
     expect(cards).not_to_have_count(0)
-    node.reconfigure([dict(node.rules[0], title="Quite another rule")], [layer for layer in node.layers if layer["name"] != "neighbourhoods"])
+    node.reconfigure(
+        [dict(node.rules[0], title="Quite another rule")], [layer for layer in node.layers if layer["name"] != "neighbourhoods"]
+    )
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("Quite another rule")
     page.goto(page.url.partition("#")[0] + "#live")

@@ -2,9 +2,11 @@
 import { span } from '../i18n';
 import type {
   Alert,
+  Clause,
   ClockFrame,
   Event,
   Evidence,
+  Explanation,
   Feed,
   HistoryEntry,
   MapLayer,
@@ -226,3 +228,38 @@ export function decodeStatus(item: Json): Status {
 
 export const items = (body: unknown): Json[] => list(object(body).items);
 export const cursor = (body: unknown): string | null => textOrNull(object(body).next);
+
+const STATES = ['held', 'failed', 'unknown'] as const;
+const VERDICTS = ['rang', 'joined', 'retracted', 'unheard', 'silent', 'unknown'] as const;
+
+function decodeClause(item: Json): Clause {
+  return {
+    clause: text(item.clause),
+    state: STATES.find((one) => one === item.state) ?? 'unknown',
+    words: text(item.words),
+    found: text(item.found),
+    needed: text(item.needed),
+    short: numberOrNull(item.short),
+    unit: text(item.unit),
+  };
+}
+
+export function decodeExplanation(item: Json): Explanation {
+  return {
+    rule: text(item.rule),
+    title: text(item.title) || text(item.rule),
+    verdict: VERDICTS.find((one) => one === item.verdict) ?? 'unknown',
+    summary: text(item.summary),
+    known: item.known === 'now' ? 'now' : 'then',
+    clauses: list(item.clauses).map(decodeClause),
+    looks: list(item.looks).map((look) => ({
+      time: instant(look.time) ?? 0,
+      holds: look.holds === true,
+      words: text(look.words),
+      distanceM: numberOrNull(look.distance_m),
+    })),
+    alerts: list(item.alerts).map((one) => ({ id: text(one.id), headline: text(one.headline), status: text(one.status), opened: instant(one.opened) ?? 0 })),
+    notes: Array.isArray(item.notes) ? item.notes.map(text) : [],
+    read: number(item.read),
+  };
+}

@@ -1,6 +1,6 @@
 // The routes of docs/wiring.md that the console uses.
-import type { Alert, AlertState, Event, Feed, MapLayer, Quarantined, Rule, Status, TimelineCounts } from '../model/types';
-import { cursor, decodeAlert, decodeEvent, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, instant, items } from './decode';
+import type { Alert, AlertState, Event, Explanation, Feed, MapLayer, Position, Quarantined, Rule, Status, TimelineCounts } from '../model/types';
+import { cursor, decodeAlert, decodeEvent, decodeExplanation, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, instant, items } from './decode';
 import { getJson, postJson } from './http';
 
 const ROOT = 'api/v1';
@@ -46,6 +46,24 @@ export const getTimeline = async (from: number, to: number, buckets: number): Pr
 export const getFeeds = async (): Promise<Feed[]> => items(await getJson(`${ROOT}/feeds`)).map(decodeFeed);
 
 export const getRules = async (): Promise<Rule[]> => items(await getJson(`${ROOT}/rules`)).map(decodeRule);
+
+/** Which clauses held when an alert was raised, with what was known then. */
+export const getAlertExplained = async (id: string): Promise<Explanation> =>
+  decodeExplanation((await getJson(`${ROOT}/alerts/${encodeURIComponent(id)}/explain`)) as Record<string, unknown>);
+
+export interface Question {
+  rule: string;
+  near: Position;
+  at: number;
+  within: string;
+  withLate: boolean;
+}
+
+/** Why a rule rang near a place up to a moment, or why it did not. */
+export const getRuleExplained = async (asked: Question): Promise<Explanation> => {
+  const query = { near: `${asked.near.lon.toFixed(6)},${asked.near.lat.toFixed(6)}`, at: iso(asked.at), within: asked.within || undefined, with_late: String(asked.withLate) };
+  return decodeExplanation((await getJson(`${ROOT}/rules/${encodeURIComponent(asked.rule)}/explain`, query)) as Record<string, unknown>);
+};
 
 export const getLayers = async (): Promise<MapLayer[]> => items(await getJson(`${ROOT}/layers`)).map(decodeLayer);
 

@@ -5,10 +5,13 @@ import { moment, selectedAlert } from '../live/picture';
 import { isLive, selected } from '../live/view';
 import { inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
 import type { Alert, HistoryEntry } from '../model/types';
+import { explainAlert, ofAlert } from '../live/explain';
 import { Actions } from './Actions';
+import { Answer } from './Clauses';
 import { EvidenceTable } from './EvidenceTable';
 import { SeverityMark } from './marks';
 import { QUEUE_ID } from './Queue';
+import { WhyNot } from './WhyNot';
 
 export const DETAIL_ID = 'detail';
 
@@ -31,6 +34,7 @@ export function Detail() {
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label={t('detail.title')}>
         {alert ? <Chosen alert={alert} /> : <Nothing />}
+        <WhyNot key={alert?.id ?? ''} alert={alert} />
       </div>
     </section>
   );
@@ -132,6 +136,13 @@ function Why({ alert }: { alert: Alert }) {
         <p>
           <b>{t('detail.instruction')}:</b> {alert.instruction}
         </p>
+      )}
+      {ofAlert.value?.key === alert.id ? (
+        <Answer asked={ofAlert.value} summary={false} />
+      ) : (
+        <button type="button" onClick={() => void explainAlert(alert.id)}>
+          {t('explain.alert')}
+        </button>
       )}
     </div>
   );

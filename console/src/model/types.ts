@@ -181,3 +181,39 @@ export interface Status {
   version: string;
   config: number;
 }
+
+export type ClauseState = 'held' | 'failed' | 'unknown';
+
+/** One clause of a rule: what was found beside what was needed. `short` is how far from the threshold, in `unit`. */
+export interface Clause {
+  clause: string;
+  state: ClauseState;
+  words: string;
+  found: string;
+  needed: string;
+  short: number | null;
+  unit: string;
+}
+
+export interface Look {
+  time: number;
+  holds: boolean;
+  words: string;
+  distanceM: number | null;
+}
+
+export type Verdict = 'rang' | 'joined' | 'retracted' | 'unheard' | 'silent' | 'unknown';
+
+/** Why a rule rang, or did not, near a place and time. */
+export interface Explanation {
+  rule: string;
+  title: string;
+  verdict: Verdict;
+  summary: string;
+  known: 'then' | 'now';
+  clauses: Clause[];
+  looks: Look[];
+  alerts: { id: string; headline: string; status: string; opened: number }[];
+  notes: string[];
+  read: number;
+}

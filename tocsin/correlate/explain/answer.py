@@ -162,10 +162,11 @@ def _rung(alert: Json, away: float, joined: bool) -> Rung:
 def _told(scene: Scene, one: Candidate, alerts: Sequence[Rung]) -> list[Clause]:
     """What became of a match: which alert it raised, or joined."""
     seq = int(scene.facts.seq[one.row]) if one.row >= 0 else -1
-    for alert in scene.told.of(scene.rule.name):
-        own = alert["evidence"][0]["seq"] if alert["evidence"] else -1
-        if own == seq and alert["opened"] == one.time:
+    known = sorted(scene.told.of(scene.rule.name), key=lambda alert: alert["status"] == "retracted")
+    for alert in known:
+        if alert["evidence"] and alert["evidence"][0]["seq"] == seq and alert["opened"] == one.time:
             return [_alert_clause(alert, f"it raised the alert {alert['id'][:8]} at {clock(alert['known_at'])}")]
+    for alert in known:
         if any(piece["seq"] == seq for piece in alert["evidence"]):
             return [_alert_clause(alert, f"it joined the alert {alert['id'][:8]} of {clock(alert['opened'])}, and was not raised again")]
     per = scene.rule.alert.per
