@@ -8,7 +8,7 @@ from pathlib import Path
 from console_browser import open_browser, open_page
 from fake_api import FakeNode, Served
 
-SIZES = {"wide": (1600, 900), "small": (1024, 768), "phone": (390, 844)}
+SIZES = {"wide": (1600, 900), "desk": (1500, 900), "small": (1024, 768), "phone": (390, 844)}
 
 
 def main() -> None:
@@ -23,6 +23,9 @@ def main() -> None:
             ("live-1024", exercise.url, "small", "dark", "", False),
             ("live-phone", exercise.url, "phone", "dark", "", False),
             ("list", plain.url, "wide", "light", "", False),
+            ("explain-dark", plain.url, "desk", "dark", "", False),
+            ("explain-light", plain.url, "desk", "light", "", False),
+            ("explain-phone", plain.url, "phone", "light", "", False),
             ("feeds", plain.url, "wide", "dark", "#feeds", False),
             ("rules", plain.url, "wide", "light", "#rules", False),
         ):
@@ -35,6 +38,12 @@ def main() -> None:
                 if name != "list":
                     page.wait_for_selector("[data-testid=map] canvas")
                     page.wait_for_timeout(2500)
+            if name.startswith("explain"):
+                page.get_by_role("button", name="Check every clause").click()
+                page.get_by_text("Why did it not ring?").click()
+                page.get_by_role("button", name="Ask about").click()
+                page.locator(".whynot [data-testid=answer]").scroll_into_view_if_needed()
+                page.get_by_role("button", name="Ask about").scroll_into_view_if_needed()
             if fixed:
                 page.get_by_test_id("scrub").focus()
                 for _ in range(3):

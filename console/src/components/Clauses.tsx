@@ -14,12 +14,14 @@ export function Answer({ asked, summary }: { asked: Asked; summary: boolean }) {
 
 function Told({ answer, summary }: { answer: Explanation; summary: boolean }) {
   const at = moment.value;
+  // the reason of a silence stands in its clause below
+  const sentence = answer.verdict === 'silent' ? answer.summary.split(': ')[0] : answer.summary;
   const misses = answer.looks.slice(1).filter((look) => !look.holds);
   return (
     <div class="answer" data-testid="answer">
       {summary && (
         <p role="status">
-          <b>{inCityTime(answer.summary, at)}</b>
+          <b>{inCityTime(sentence ?? '', at)}</b>
         </p>
       )}
       <ul class="clauses" aria-label={t('explain.clauses')}>
