@@ -51,7 +51,6 @@ def _words(rule: RulePlan, *, as_json: bool) -> int:
 
 
 def _of_journal(arguments: argparse.Namespace, city: City) -> int:
-    from tocsin.api.explain import as_json  # one form of the answer, whoever gives it
     from tocsin.model.explanation import NoSuchRule
 
     from .explain import answered
@@ -62,8 +61,15 @@ def _of_journal(arguments: argparse.Namespace, city: City) -> int:
         found = asyncio.run(answered(root, (arguments.data or root / "var").resolve(), question))
     except NoSuchRule as fault:
         raise Misconfigured([Problem(str(arguments.city), 0, str(fault))]) from None
-    print(json.dumps(as_json(found)) if arguments.json else as_text(found, city))
+    print(_json(found) if arguments.json else as_text(found, city))
     return 0
+
+
+def _json(found: Explanation) -> str:
+    """One form of the answer, whoever gives it."""
+    from tocsin.api.explain import as_json
+
+    return json.dumps(as_json(found))
 
 
 def _question(arguments: argparse.Namespace, city: City) -> Question:
