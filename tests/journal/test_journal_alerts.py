@@ -7,6 +7,7 @@ import pytest
 from journal_world import world
 
 from tocsin.journal import publish_alert, publish_transition, read_alerts
+from tocsin.journal.alerts import first_told_at
 from tocsin.journal.codec import decode_alert, decode_transition, encode
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Alert, Evidence, Transition
@@ -88,3 +89,14 @@ async def test_following_the_alerts_and_leaving_out_what_is_none(tmp_path):
         assert [(one.stream, one.first, one.kind) for one in damage] == [("ALERTS", 1, "damaged")]
         assert journal.counters.damaged == 1
         await stream.aclose()
+
+
+async def test_where_the_telling_of_a_moment_begins(tmp_path):
+    async with world(tmp_path) as (_, journal, _writer):
+        assert await first_told_at(journal, NOW) == 1
+        for number in range(5):
+            await publish_alert(journal, replace(ALERT, id=f"{number:020}", updated=NOW + 10 * number))
+        await journal.append("alert.x", b"not json", {"Nats-Msg-Id": "x"})
+        await publish_transition(journal, replace(MOVE, at=NOW + 60))
+        found = [await first_told_at(journal, NOW + after) for after in (-5, 0, 1, 10, 40, 41, 60, 61)]
+        assert found == [1, 1, 2, 2, 5, 6, 6, 8]  # a damaged one is passed with what follows it

@@ -114,7 +114,7 @@ class Gatherer:
         self._knowing = knowing
         self._corrections = Corrections(knowing.plan, knowing.corrects, lateness=knowing.late)
         self._wanted: dict[str, bool] = {}
-        self._groups: dict[str, list[_Taken]] = {}
+        self._groups: dict[str, list[list[_Taken]]] = {}
         self._ended: dict[int, int] = {}
         self._size = 0
 
@@ -166,7 +166,10 @@ class Gatherer:
     def _keep(self, batch: pa.RecordBatch, rows: NDArray[np.intp], entry: Entry) -> None:
         part = batch if len(rows) == batch.num_rows else batch.take(pa.array(rows))
         seqs = rows.astype(np.int64) + event_seq(entry.seq, 0)
-        self._groups.setdefault(str(batch.schema), []).append(_Taken(part, seqs, self.clock, entry.ingest))
+        groups = self._groups.setdefault(entry.subject, [])  # of one feed: nearly always of one schema
+        if not groups or not groups[-1][0].batch.schema.equals(batch.schema):
+            groups.append([])
+        groups[-1].append(_Taken(part, seqs, self.clock, entry.ingest))
         self._size += len(rows)
         if self._size > FACTS_MAX:
             raise Skippable(f"more than {FACTS_MAX:,} events of its kinds lie within reach of the rule; ask for a shorter span")
@@ -210,7 +213,7 @@ class Gatherer:
 
     def _together(self) -> Iterator[list[_Taken]]:
         """Batches of one schema that become one."""
-        for group in self._groups.values():
+        for group in (group for groups in self._groups.values() for group in groups):
             some: list[_Taken] = []
             size = 0
             for one in group:
