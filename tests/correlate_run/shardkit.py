@@ -35,7 +35,9 @@ ONE, TWO, FOUR = Regions(), Regions((LON,)), Regions((LON - 0.001, LON, LON + 0.
 class Party:
     """All shards of a plan over one journal. `crash`: chance that a shard starts again from its newest snapshot before an entry."""
 
-    def __init__(self, plan: Plan, journal: Journal, regions: Regions, crash: float = 0.0, configure: Configure | None = None, **options: Any) -> None:
+    def __init__(
+        self, plan: Plan, journal: Journal, regions: Regions, crash: float = 0.0, configure: Configure | None = None, **options: Any
+    ) -> None:
         self.setting = Setting(
             plan, corrects=options.get("corrects"), skews=options.get("skews") or {}, lateness=options.get("lateness") or {}
         )
@@ -122,7 +124,12 @@ def _event(draw: random.Random, at: float, names: list[str], corrections: float)
     kind = draw.choice(_KINDS)
     late = draw.choice((0, 0, 0, 3, 100, 200, 700))
     row = smoke(f"S-{draw.randint(0, 5)}", round(at - late, 2), draw.randint(0, 4) * 60, draw.choice((100, 160)))
-    row |= {"id": f"e{len(names)}", "kind": kind, "lon": LON + draw.randint(-8, 8) * 40 * METRE_EAST, "feed": draw.choice(("sensors", "calls"))}
+    row |= {
+        "id": f"e{len(names)}",
+        "kind": kind,
+        "lon": LON + draw.randint(-8, 8) * 40 * METRE_EAST,
+        "feed": draw.choice(("sensors", "calls")),
+    }
     if kind != "fire.smoke":
         row |= {"value": None, "unit": None}
     if draw.random() < 0.05:

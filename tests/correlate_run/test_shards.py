@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from runkit import told
 from shardkit import FOUR, ONE, TWO, told_by, wide_rules, wide_storm, wide_worlds, words
 
-from tocsin.correlate.shards.regions import Regions
-
 CORRECTING = [None, frozenset({"calls"}), frozenset()]
 
 

@@ -121,6 +121,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         version=__version__,
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
+        processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
 
 

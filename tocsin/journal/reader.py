@@ -124,6 +124,11 @@ async def first_of(journal: Journal, subject: str) -> Entry | None:
     return await _one(journal, {"seq": 1, "next_by_subj": subject})
 
 
+async def newest_message(journal: Journal, stream: str, subject: str) -> Reply | None:
+    """The newest message of a subject as it is stored; None when there is none. Raises Retriable."""
+    return await _direct(journal, stream, {"last_by_subj": subject})
+
+
 async def _one(journal: Journal, question: dict[str, object]) -> Entry | None:
     reply = await _direct(journal, streams.EVENTS, question)
     if reply is None:

@@ -28,10 +28,16 @@ class Desk:
 
     def __init__(self) -> None:
         self.entry = 0
-        self._rows = np.empty(0, layout.I8)
+        self.taken = 0  # matches, since this process started
+        self.heard: list[int] = []  # per shard the message whose matches were taken last
         self._found: dict[int, NDArray[np.void]] = {}
         self._told = np.empty(0, layout.TOLD)
         self._names: list[tuple[str, str | None]] = []
+
+    def start(self, shards: int) -> int:
+        """The message after which to read on, for all shards."""
+        self.heard += [0] * (shards - len(self.heard))
+        return min(self.heard)
 
     def bring(self, entry: int, found: Sequence[tuple[int, Matches]]) -> None:
         """Lays down what shards (number, matches) found in an entry. Raises Fatal when something of the one before was left: then the
@@ -46,7 +52,7 @@ class Desk:
     def _merge(self, found: Sequence[tuple[int, Matches]]) -> None:
         told, parts, self._names, evidence = 0, [], [], []
         for shard, matches in found:
-            rows = np.zeros(len(matches.rows), matches.rows.dtype.descr + [(_SHARD, "<i4")])
+            rows = np.zeros(len(matches.rows), [*matches.rows.dtype.descr, (_SHARD, "<i4")])
             for name in matches.rows.dtype.names or ():
                 rows[name] = matches.rows[name]
             rows["first"] += told
@@ -58,6 +64,7 @@ class Desk:
             self._names += matches.names
             parts.append(rows)
         rows = np.concatenate(parts)
+        self.taken += len(rows)
         self._told = np.concatenate(evidence)
         late = rows["phase"] != ARRIVED
         for phase in (DEADLINE, WITHDRAWN, ARRIVED):

@@ -16,7 +16,6 @@ from tocsin.correlate.kernels.gathered import GATHERED, gather
 from tocsin.correlate.state import Memory
 from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Absence, Plan
-from tocsin.model.predicate import Expr
 from tocsin.model.time import MINUTE
 
 from .assign import rest
@@ -33,9 +32,9 @@ class GatheredEngine(Engine):
     next; `regions`: how they are cut."""
 
     def __init__(
-        self, plan: Plan, desk: Desk, regions: Regions, sizes: Sizes = Sizes(), corrects: frozenset[str] | None = frozenset()
+        self, plan: Plan, desk: Desk, regions: Regions, sizes: Sizes | None = None, corrects: frozenset[str] | None = frozenset()
     ) -> None:
-        super().__init__(rest(plan), sizes, corrects)
+        super().__init__(rest(plan), sizes or Sizes(), corrects)
         self.desk = desk
         self._whole = plan
         self._regions = regions
@@ -62,6 +61,7 @@ class GatheredEngine(Engine):
         return {
             **super().snapshot(),
             "shards": list(self._regions.cuts),
+            "heard": list(self.desk.heard),
             "standing": np.array(standing, np.int64).reshape(-1, 5),
         }
 
@@ -69,6 +69,7 @@ class GatheredEngine(Engine):
         if list(state.get("shards", ())) != list(self._regions.cuts) or "standing" not in state:
             raise Fatal("the snapshot was taken with other shards; replay the journal instead of restoring it")
         super().restore(state)
+        self.desk.heard = list(state["heard"])
         self._standing = {(row[0], row[1]): (row[2], row[3], row[4]) for row in np.asarray(state["standing"]).tolist()}
 
     def counters(self) -> Mapping[str, int]:
@@ -110,7 +111,8 @@ class GatheredEngine(Engine):
             return rows
         pairs = zip(rows["shard"].tolist(), rows["number"].tolist(), strict=True)
         told = np.array([pair in self._standing for pair in pairs])
-        return rows[~back | told]
+        known: Rows = rows[~back | told]
+        return known
 
     def _place(self, rows: Rows, made: Rows) -> None:
         for at in np.flatnonzero(rows["what"] == What.RETRACT).tolist():

@@ -91,8 +91,6 @@ class Lane:
         self.codebook.reset()
 
 
-
-
 def _coded(column: pa.DictionaryArray) -> tuple[Sequence[str | None], NDArray[np.intp]]:
     """Distinct values, None last, and per row the index into them."""
     names = [*column.dictionary.to_pylist(), None]

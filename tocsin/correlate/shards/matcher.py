@@ -57,7 +57,7 @@ class Matcher:
     """`shard`: number of its region. `fetch`: reads an entry again. `configure`: reads entries that put another setting in force."""
 
     def __init__(
-        self, setting: Setting, shard: int, regions: Regions, fetch: Fetch, configure: Configure | None = None, sizes: Sizes = Sizes()
+        self, setting: Setting, shard: int, regions: Regions, fetch: Fetch, configure: Configure | None = None, sizes: Sizes | None = None
     ) -> None:
         self.seq = 0
         self.clock = 0
@@ -65,7 +65,7 @@ class Matcher:
         self.found = 0
         self.setting = setting
         self.shard, self.regions = shard, regions
-        self._sizes = sizes
+        self._sizes = sizes or Sizes()
         self._configure = configure
         self._recent = Recent(fetch)
         self._falls = Falls()
@@ -197,9 +197,7 @@ class Matcher:
         feed = str(one.column("feed").to_pylist()[0])
         return min(int(microseconds(one.column("event_time"))[0]), ingest + lane.codebook.skew(feed))
 
-    async def _keep(
-        self, lane: Lane, firings: Firings, entry: int, phase: int, columns: Columns | None = None, cause: int = -1
-    ) -> None:
+    async def _keep(self, lane: Lane, firings: Firings, entry: int, phase: int, columns: Columns | None = None, cause: int = -1) -> None:
         """Takes what an engine reported, if it is this shard's to tell. `columns`: what was pushed."""
         if not len(firings):
             return
@@ -242,7 +240,8 @@ class Matcher:
     def _matches(self, entry: int) -> Matches:
         if not self._pieces:
             return Matches(entry)
-        told, names, parts = 0, [], []
+        told, parts = 0, []
+        names: list[tuple[str, str | None]] = []
         for piece in self._pieces:
             rows = piece.rows
             rows["first"] += told

@@ -18,19 +18,20 @@ class Meeting:
 
     def __init__(self, desk: Desk, shards: int) -> None:
         self.desk = desk
+        desk.start(shards)
         self.reached = [0] * shards  # the last entry of which all that a shard found is here
         self.repeated = 0
-        self._waiting: list[deque[Matches]] = [deque() for _ in range(shards)]
+        self._waiting: list[deque[tuple[Matches, int]]] = [deque() for _ in range(shards)]
         self._newest = [0] * shards
         self._news = asyncio.Event()
 
-    def found(self, shard: int, matches: Matches) -> None:
-        """A shard found something in an entry; in the order of entries."""
+    def found(self, shard: int, matches: Matches, message: int = 0) -> None:
+        """A shard found something in an entry; in the order of entries. `message`: where it stands in the stream of matches."""
         if matches.entry <= self._newest[shard]:
             self.repeated += 1
             return
         self._newest[shard] = matches.entry
-        self._waiting[shard].append(matches)
+        self._waiting[shard].append((matches, message))
         self.passed(shard, matches.entry)
 
     def passed(self, shard: int, entry: int) -> None:
@@ -55,8 +56,11 @@ class Meeting:
     def _take(self, shard: int, entry: int) -> Matches | None:
         """What one shard found in an entry. What belongs to entries before it was told by whoever was here before us."""
         waiting = self._waiting[shard]
-        while waiting and waiting[0].entry < entry:
-            old = waiting.popleft()
+        while waiting and waiting[0][0].entry < entry:
+            old, self.desk.heard[shard] = waiting.popleft()
             if old.entry > self.desk.entry > 0:
                 raise Fatal(f"shard {shard} found something in journal entry {old.entry}, which is not in the journal any more")
-        return waiting.popleft() if waiting and waiting[0].entry == entry else None
+        if not waiting or waiting[0][0].entry > entry:
+            return None
+        found, self.desk.heard[shard] = waiting.popleft()
+        return found
