@@ -48,6 +48,7 @@ class Baton:
         self.lost = asyncio.Event()
         self._journal = journal
         self._pin = ""
+        self._inbox = ""
         self._given = 0.0
         self._answers: asyncio.Queue[Reply] = asyncio.Queue()
         self._task = asyncio.create_task(self._run(), name=f"baton {work}")
@@ -82,13 +83,17 @@ class Baton:
     async def _on(self, link: Link) -> None:
         """Candidate on one link, until it goes or another one is pinned instead."""
         await _prepare(link, self.work, self._journal.endpoint.replicas)
-        inbox = link.inbox()
+        self._inbox = link.inbox()
         self._answers = asyncio.Queue()
-        await link.subscribe(inbox, self._answers.put)
+        await link.subscribe(self._inbox, self._answers.put)
         self._pin, self._given = "", time.monotonic()
+        await self._ask(link)
+
+    async def _ask(self, link: Link) -> None:
+        """Asks for one beat after the other."""
         while not link.closed.is_set() and not self.lost.is_set():
             await link.publish(f"baton.{self.work}", b"")
-            await link.client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self.work}", orjson.dumps(self._question()), inbox)
+            await link.client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self.work}", orjson.dumps(self._question()), self._inbox)
             await self._answered()
 
     def _question(self) -> dict[str, Any]:
