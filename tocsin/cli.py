@@ -122,6 +122,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=None, metavar="DIR", help="data directory of the node whose journal is run again (default CITY/var)"
     )
+    _shards(parser)
     _json(parser)
 
 

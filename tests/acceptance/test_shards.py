@@ -107,7 +107,9 @@ def test_killed_frozen_and_thawed_every_alert_is_told_once(tmp_path: Path) -> No
         sender.join()
         assert not sender.failed
         wanted = all_told(node)
-        told = {alert["id"]: alert["revision"] for rule in ("second-sensor", "smoke-then-call", "no-all-clear") for alert in alerts(node, rule)}
+        told = {
+            alert["id"]: alert["revision"] for rule in ("second-sensor", "smoke-then-call", "no-all-clear") for alert in alerts(node, rule)
+        }
         node.eventually("the receiver has everything", lambda: len({name for name, _ in receiver.revisions}) >= wanted)
         receiver.stop()
     assert wanted == len(told) >= 2 * SITES

@@ -35,13 +35,12 @@ ONE, TWO, FOUR = Regions(), Regions((LON,)), Regions((LON - 0.001, LON, LON + 0.
 class Party:
     """All shards of a plan over one journal. `crash`: chance that a shard starts again from its newest snapshot before an entry."""
 
-    def __init__(
-        self, plan: Plan, journal: Journal, regions: Regions, crash: float = 0.0, configure: Configure | None = None, **options: Any
-    ) -> None:
+    def __init__(self, plan: Plan, journal: Journal, regions: Regions, crash: float = 0.0, **options: Any) -> None:
         self.setting = Setting(
             plan, corrects=options.get("corrects"), skews=options.get("skews") or {}, lateness=options.get("lateness") or {}
         )
-        self.journal, self.regions, self.crash, self.configure = journal, regions, crash, configure
+        self.journal, self.regions, self.crash = journal, regions, crash
+        self.configure: Configure | None = options.get("configure")
         self.shards = [self._made(shard) for shard in range(regions.count)]
         self.meeting = Meeting(Desk(), regions.count)
         self.random = random.Random(7)
@@ -91,7 +90,7 @@ class Party:
 
 async def told_by(regions: Regions, plan: Plan, journal: Journal, crash: float = 0.0, **options: Any) -> Stream:
     """Everything told about a journal whose matching is shared out."""
-    party, stream = Party(plan, journal, regions, crash, options.get("configure"), **options), Stream()
+    party, stream = Party(plan, journal, regions, crash, **options), Stream()
     await party.correlator(**options).run(party.entries(), stream.publish, finish=True)
     return stream
 
@@ -148,7 +147,7 @@ def wide_rules() -> Plan:
     permit = Active(Selector("ops.burn_permit"), 200.0, 60 * MINUTE)
     far = Per(15 * MINUTE, 250.0)
     off = Selector("fire.smoke", where=Compare("value", "<=", 120))
-    chain = Steps(Selector("call", text="call"), (Step(SMOKY, 200.0, 10 * MINUTE), Step(Selector("unit.onscene"), 150.0, 10 * MINUTE)))
+    chain = Steps(Selector("call", text="call"), (Step(SMOKY, 400.0, 30 * MINUTE), Step(Selector("unit.onscene"), 300.0, 30 * MINUTE)))
     gone = Absence(Selector("call.fire"), Selector("unit.onscene"), 150.0, 3 * MINUTE)
     return plan(
         rule("each", Match(Selector("call.fire")), unless=(permit,)),

@@ -8,18 +8,15 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tocsin.correlate import snapshots
 from tocsin.correlate.engine import Engine
-from tocsin.correlate.horizon import Horizon
 from tocsin.correlate.recent import Entry as Recorded
-from tocsin.correlate.setting import Setting
 from tocsin.correlate.shards.desk import Desk
-from tocsin.correlate.shards.gather import GatheredEngine
 from tocsin.correlate.shards.regions import Regions
+from tocsin.correlate.shards.together import gathered_engine
 from tocsin.correlate.worker import Correlator
 from tocsin.journal.alerts import publish_alert, read_alerts
 from tocsin.journal.connection import Journal, connect
@@ -165,12 +162,6 @@ async def correlator_for(
         in_force=(setting.entry, setting.version),
         configure=inforce.configure(Path(node.city), node.layout),
     )
-
-
-def gathered_engine(setting: Setting, desk: Desk, regions: Regions) -> GatheredEngine:
-    """The engine of a correlator whose matching is shared out."""
-    plan = replace(setting.plan, lateness=Horizon(setting.plan, setting.lateness).longest)
-    return GatheredEngine(plan, desk, regions, corrects=setting.corrects)
 
 
 async def behind(journal: Journal, seq: int) -> int | None:

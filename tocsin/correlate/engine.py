@@ -107,6 +107,10 @@ class Engine:
             self._series.kinds(list(self._kinds))
         return code
 
+    def hears(self, _kind: str) -> bool:
+        """Whether it matters to this engine whose events of a kind are. Columns of others may say -1 for their sources."""
+        return True
+
     @property
     def kinds(self) -> Mapping[tuple[str, str | None], int]:
         """Codes of the (kind, dimension) pairs seen so far."""

@@ -16,6 +16,8 @@ from tocsin.correlate.kernels.gathered import GATHERED, gather
 from tocsin.correlate.state import Memory
 from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Absence, Plan
+from tocsin.model.predicate import covers
+from tocsin.model.reading import selectors
 from tocsin.model.time import MINUTE
 
 from .assign import rest
@@ -40,6 +42,10 @@ class GatheredEngine(Engine):
         self._regions = regions
         self._standing: dict[tuple[int, int], tuple[int, int, int]] = {}  # (shard, its number) -> number, slot, until
         self._swept = 0
+        self._prefixes = frozenset(selector.kind for rule in self.plan.rules for selector in selectors(rule))
+
+    def hears(self, _kind: str) -> bool:
+        return any(covers(prefix, _kind) for prefix in self._prefixes)
 
     def push(self, columns: Columns, ingest: int) -> Firings:
         before = self._told(self.desk.deadlines())

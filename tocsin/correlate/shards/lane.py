@@ -17,6 +17,8 @@ from tocsin.correlate.firing import Firings
 from tocsin.correlate.units_columns import coordinates
 from tocsin.model.ids import event_seq
 from tocsin.model.plan import Plan
+from tocsin.model.predicate import covers
+from tocsin.model.reading import selectors
 
 from .assign import Way, halo, part
 from .regions import Regions
@@ -43,16 +45,22 @@ class Lane:
         self.halo = halo(plan)
         self.engine = Engine(own, sizes, corrects) if before is None else before.successor(own, corrects)
         self.codebook = CodeBook(self.engine, own, skews)
-        self._owners: dict[tuple[str, str | None], int] = {}
+        self._owners: dict[str, dict[str | None, int]] = {}
+        self._kinds: dict[str | None, bool] = {}
+        self._prefixes = frozenset(selector.kind for rule in own.rules for selector in selectors(rule))
 
     def wanted(self, batch: pa.RecordBatch) -> NDArray[np.intp]:
-        """Which rows of an entry this lane looks at."""
+        """Which rows of an entry this lane looks at: of the kinds its rules ask for, those that lie near enough or come from its sources."""
         if not self.rules:
             return np.empty(0, np.intp)
+        asked = self._asked(batch)
+        rows = np.arange(batch.num_rows) if asked.all() else np.flatnonzero(asked)
+        if not len(rows) or self.regions.count == 1:
+            return rows
         if self.way == Way.PLACE:
             lon, lat, _ = coordinates(batch.column("lon"), batch.column("lat"))
-            return np.flatnonzero(self.regions.near(self.shard, lon, lat, self.halo))
-        return np.flatnonzero(self._of_source(batch) == self.shard)
+            return rows[self.regions.near(self.shard, lon[rows], lat[rows], self.halo)]
+        return rows[self._of_source(batch, rows) == self.shard]
 
     def columns(self, batch: pa.RecordBatch, rows: NDArray[np.intp], ingest: int, entry: int) -> Columns:
         """These rows of an entry, numbered as in the journal."""
@@ -65,21 +73,38 @@ class Lane:
             return np.ones(len(firings), np.bool_)
         return np.asarray(self.regions.owner(lon) == self.shard)
 
-    def _of_source(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
-        """Per row the shard its source belongs to."""
-        feeds, sources = (_coded(batch.column(name)) for name in ("feed", "source"))
-        pairs = feeds[1] * len(sources[0]) + sources[1]
-        present, where = np.unique(pairs, return_inverse=True)
-        owners = [self._owner(str(feeds[0][at // len(sources[0])]), sources[0][at % len(sources[0])]) for at in present.tolist()]
-        return np.array(owners, np.int64)[where]
+    def _asked(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
+        """Which rows are of a kind that a rule of this lane asks for."""
+        names, codes = _coded(batch.column("kind"))
+        known = self._kinds
+        for name in names:
+            if name not in known:
+                known[name] = name is not None and any(covers(prefix, name) for prefix in self._prefixes)
+        return np.array([known[name] for name in names], np.bool_)[codes]
 
-    def _owner(self, feed: str, source: str | None) -> int:
-        """By a hash that is the same on every machine."""
-        known = self._owners.get((feed, source))
-        if known is None:
-            text = f"{feed}\x1f{source or ''}".encode()
-            known = self._owners[feed, source] = zlib.crc32(text) % self.regions.count
-        return known
+    def _of_source(self, batch: pa.RecordBatch, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Per row the shard its source belongs to, by a hash that is the same on every machine."""
+        feeds, of_feed = _coded(batch.column("feed"))
+        sources, of_source = _coded(batch.column("source"))
+        owners = np.empty(len(rows), np.int64)
+        for at in np.unique(of_feed[rows]).tolist():
+            mine = of_feed[rows] == at
+            owners[mine] = self._owned_by(str(feeds[at]), sources, of_source[rows[mine]])
+        return owners
+
+    def _owned_by(self, feed: str, sources: Sequence[str | None], codes: NDArray[np.intp]) -> NDArray[np.int64]:
+        book = self._owners.setdefault(feed, {})
+        names = sources
+        if len(sources) > 2 * len(codes):
+            present, codes = np.unique(codes, return_inverse=True)
+            names = [sources[at] for at in present.tolist()]
+        known = list(map(book.get, names))
+        if None in known:
+            for name in names:
+                if name not in book:
+                    book[name] = zlib.crc32(f"{feed}\x1f{name or ''}".encode()) % self.regions.count
+            known = list(map(book.get, names))
+        return np.array(known, np.int64)[codes]
 
     def snapshot(self) -> Mapping[str, Any]:
         """As `Engine.snapshot`."""
