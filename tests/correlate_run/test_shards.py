@@ -15,6 +15,18 @@ from hypothesis import strategies as st
 from runkit import LON, Entry, Journal, plan, rule, smoke, told
 from shardkit import FOUR, METRE_EAST, TWO, told_by, wide_rules, wide_storm, wide_worlds, words
 
+from tocsin.correlate.kernels.layout import TOLD
+from tocsin.correlate.setting import Setting
+from tocsin.correlate.shards.assign import HALO_MAX, Way, halo, shares
+from tocsin.correlate.shards.desk import Desk
+from tocsin.correlate.shards.matches import ARRIVED, MATCH, Matches, decode
+from tocsin.correlate.shards.regions import Regions, around
+from tocsin.correlate.sphere import distance
+from tocsin.kernel.fault import Fatal, Skippable
+from tocsin.model.plan import Alerts, AlertsNear, Cluster, Match, Per, Plan
+from tocsin.model.predicate import Selector
+from tocsin.model.time import MINUTE
+
 CORRECTING = [None, frozenset({"calls"}), frozenset()]
 
 

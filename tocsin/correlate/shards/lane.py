@@ -59,8 +59,10 @@ class Lane:
             return rows
         if self.way == Way.PLACE:
             lon, lat, _ = coordinates(batch.column("lon"), batch.column("lat"))
-            return rows[self.regions.near(self.shard, lon[rows], lat[rows], self.halo)]
-        return rows[self._of_source(batch, rows) == self.shard]
+            mine = self.regions.near(self.shard, lon[rows], lat[rows], self.halo)
+        else:
+            mine = self._of_source(batch, rows) == self.shard
+        return np.asarray(rows[mine], np.intp)
 
     def columns(self, batch: pa.RecordBatch, rows: NDArray[np.intp], ingest: int, entry: int) -> Columns:
         """These rows of an entry, numbered as in the journal."""
