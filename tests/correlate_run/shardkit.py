@@ -41,13 +41,13 @@ class Party:
         )
         self.journal, self.regions, self.crash = journal, regions, crash
         self.configure: Configure | None = options.get("configure")
-        self.shards = [self._made(shard) for shard in range(regions.count)]
+        self.shards = [self._made(shard, self.setting) for shard in range(regions.count)]
         self.meeting = Meeting(Desk(), regions.count)
         self.random = random.Random(7)
-        self.saved: list[tuple[bytes, str] | None] = [None] * regions.count
+        self.saved: list[tuple[bytes, str, Setting] | None] = [None] * regions.count
 
-    def _made(self, shard: int) -> Matcher:
-        return Matcher(self.setting, shard, self.regions, self.journal.fetch, self.configure, SMALL)
+    def _made(self, shard: int, setting: Setting) -> Matcher:
+        return Matcher(setting, shard, self.regions, self.journal.fetch, self.configure, SMALL)
 
     async def entries(self) -> AsyncIterator[Entry]:
         async for entry in self.meeting.entries(self._fed()):
@@ -68,14 +68,15 @@ class Party:
             self.meeting.found(shard, decode(matches.encode()))
         self.meeting.passed(shard, entry.seq)
         if self.crash and self.random.random() < 0.3:
-            self.saved[shard] = encode(self.shards[shard].snapshot(), self.shards[shard].version), self.shards[shard].version
+            matcher = self.shards[shard]
+            self.saved[shard] = encode(matcher.snapshot(), matcher.version), matcher.version, matcher.setting
 
     async def _start_again(self, shard: int) -> None:
         """As after a kill: the newest snapshot, then the journal, and everything found is said again."""
         reached, saved = self.shards[shard].seq, self.saved[shard]
-        self.shards[shard] = self._made(shard)
+        self.shards[shard] = self._made(shard, self.setting if saved is None else saved[2])
         if saved is not None:
-            self.shards[shard].restore(open_snapshot(*saved))
+            self.shards[shard].restore(open_snapshot(saved[0], saved[1]))
         for entry in self.journal.entries[self.shards[shard].seq : reached]:
             matches = await self.shards[shard].take(entry)
             if matches is not None and len(matches.rows):

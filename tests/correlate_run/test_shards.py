@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from runkit import LON, Entry, Journal, plan, rule, smoke, told
+from runkit import LAT, LON, Entry, Journal, plan, rule, smoke, told
 from shardkit import FOUR, METRE_EAST, TWO, told_by, wide_rules, wide_storm, wide_worlds, words
 
 from tocsin.correlate.kernels.layout import TOLD
@@ -100,7 +100,7 @@ def test_a_halo_holds_everything_near_and_hardly_more() -> None:
 
 
 def test_every_place_has_one_owner_and_no_place_the_first() -> None:
-    regions = around(LON, 4)
+    regions = around(LON, LAT, 4)
     assert regions.count == 4
     assert regions.owner(np.array([np.nan, -180.0, 180.0, regions.cuts[0], np.nextafter(regions.cuts[0], -200)])).tolist() == [
         0,
@@ -121,7 +121,7 @@ def test_how_rules_are_shared_out_follows_from_the_plan() -> None:
     assert {name for name, share in own.items() if share.way == Way.SOURCE} == {"steady", "steady-own"}
     assert {name for name, share in own.items() if share.way == Way.WHOLE} == {"steady-permitted", "silence"}
     assert (own["chain"].reach, own["near"].reach, halo(wide_rules())) == (700.0, 200.0, 700.0)
-    looked_at = rule("both", Alerts("all", ("near", "crowd"), 10 * MINUTE, 500.0))
+    looked_at = rule("both", Alerts(("near", "crowd"), "all", 500.0, 10 * MINUTE))
     excused = replace(rule("quiet", Match(Selector("call"))), unless=(AlertsNear(("own",), "any", 5 * MINUTE),))
     far = rule("far", Cluster(Selector("call"), 2 * HALO_MAX, MINUTE, 2))
     joined = rule("joined", Match(Selector("call")), per=Per(MINUTE, 100.0, same=("text",)))
@@ -132,7 +132,7 @@ def test_how_rules_are_shared_out_follows_from_the_plan() -> None:
 
 
 async def test_rules_that_look_at_alerts_see_those_of_rules_that_could_be_cut() -> None:
-    both = rule("both", Alerts("all", ("near", "own"), 20 * MINUTE, 500.0), per=Per(20 * MINUTE, 400.0))
+    both = rule("both", Alerts(("near", "own"), "all", 500.0, 20 * MINUTE), per=Per(20 * MINUTE, 400.0))
     rules = plan(*wide_rules().rules, both)
     raised = 0
     for seed in range(2):

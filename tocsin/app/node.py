@@ -172,7 +172,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
 
 def regions_of(options: Options, city: City) -> Regions:
     """How the matching is shared out."""
-    return Regions(options.cuts) if options.cuts else around(city.centre[0], options.shards)
+    return Regions(options.cuts) if options.cuts else around(*city.centre, options.shards)
 
 
 def started_for_correlation(node: NodeFile, start: Callable[[str], Child]) -> list[Child]:

@@ -47,7 +47,7 @@ async def replay(city_path: Path, data: Path, shards: int = 1, cuts: tuple[float
 
         first = await inforce.at_entry(journal, 0, city_path, layout)
         setting, configure = inforce.setting(first), inforce.configure(city_path, layout)
-        regions = Regions(cuts) if cuts else around(first.city.centre[0], shards)
+        regions = Regions(cuts) if cuts else around(*first.city.centre, shards)
         together = Together(setting, regions, again, configure) if regions.count > 1 else None
         correlator = Correlator(
             setting.plan,

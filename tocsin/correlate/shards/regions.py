@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -54,10 +53,11 @@ class Regions:
         return inside
 
 
-def around(centre: float, count: int) -> Regions:
-    """`count` regions about a longitude, narrower in the middle, where a city is densest."""
-    degree = RADIUS * math.pi / 180
-    return Regions(tuple(centre + NormalDist().inv_cdf(k / count) * _SPREAD / degree for k in range(1, count)))
+def around(lon: float, lat: float, count: int) -> Regions:
+    """`count` regions about a city's centre (degrees), narrower in the middle, where a city is densest."""
+    degree = RADIUS * math.pi / 180 * max(math.cos(math.radians(lat)), 0.01)
+    middle = min(max(lon, -170.0), 170.0)  # strips do not go over the antimeridian; those beside it are only less even
+    return Regions(tuple(middle + NormalDist().inv_cdf(k / count) * _SPREAD / degree for k in range(1, count)))
 
 
 def _from_meridian(lon: NDArray[np.float64], lat: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
@@ -65,8 +65,3 @@ def _from_meridian(lon: NDArray[np.float64], lat: NDArray[np.float64], edge: flo
     turn = np.radians(np.abs((lon - edge + 180.0) % 360.0 - 180.0))
     across = np.arcsin(np.clip(np.cos(np.radians(lat)) * np.sin(turn), -1.0, 1.0))
     return np.where(turn <= math.pi / 2, across, math.pi / 2 - np.radians(np.abs(lat)))
-
-
-def parse(cuts: Sequence[float]) -> Regions:
-    """Raises ValueError saying what valid cuts are."""
-    return Regions(tuple(float(cut) for cut in cuts))
