@@ -1,6 +1,6 @@
 """What sharing out the matching costs and brings: CPU of one correlator alone, and of each process when there are shards.
 
-    python -m bench.shards [--events 500000] [--rules 1000] [--shards 1,2,4] [--json]
+    python -m bench.shards [--events 500000] [--job mixed-1000] [--shards 2,4] [--json]
 
 The processes' work is done one after the other in this process, so that each one's CPU time is its own: reading the entries' bytes, matching,
 packing what was found; in the last process gathering, joining and telling. Without the journal and its network. Every rule joins its
@@ -150,7 +150,7 @@ def cuts(stream: Stream, shards: int) -> Regions:
 
 async def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     stream = generate(options.events, options.events / 1389)
-    plan = plan_of(operators(f"mixed-{options.rules}"), 5_000_000)
+    plan = plan_of(operators(options.job), 5_000_000)
     per = Per(10 * MINUTE, options.place or None)
     plan = replace(plan, rules=tuple(replace(rule, alert=replace(rule.alert, per=per)) for rule in plan.rules))
     entries = packed(stream, options.batch)
@@ -177,7 +177,7 @@ async def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.shards", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=500_000)
-    parser.add_argument("--rules", type=int, default=1_000)
+    parser.add_argument("--job", default="mixed-1000", help="a job of bench/jobs.py")
     parser.add_argument("--batch", type=int, default=1_000)
     parser.add_argument("--shards", type=lambda text: [int(word) for word in text.split(",")], default=[2, 4])
     parser.add_argument("--place", type=float, default=500.0, help="metres within which matches join; 0: one alert a rule")
