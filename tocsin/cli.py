@@ -64,12 +64,40 @@ def _run(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222",
     )
+    _shards(parser)
+    parser.add_argument(
+        "--standbys",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that wait to take over from correlate and from each shard (default 0)",
+    )
     _ports(parser)
     _json(parser)
 
 
+def _shards(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shards", type=int, default=1, metavar="N", help="share the matching among N processes, by region and by source")
+    parser.add_argument(
+        "--cuts",
+        type=_longitudes,
+        default=None,
+        metavar="LON,LON",
+        help="longitudes between the regions, one fewer than shards (default: about the city's centre)",
+    )
+
+
+def _longitudes(text: str) -> tuple[float, ...]:
+    """`-122.4,-122.3` -> degrees, ascending."""
+    cuts = tuple(float(word) for word in text.split(","))
+    if any(one >= two for one, two in zip((-180.0, *cuts), (*cuts, 180.0), strict=True)):
+        raise argparse.ArgumentTypeError(f"{text!r} are not ascending longitudes between -180 and 180, as in -122.4,-122.3")
+    return cuts
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     _city(parser)
+    parser.add_argument("--shards", action="store_true", help="also say how each rule would be shared out (docs/shards.md)")
     _json(parser)
 
 
@@ -94,6 +122,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=None, metavar="DIR", help="data directory of the node whose journal is run again (default CITY/var)"
     )
+    _shards(parser)
     _json(parser)
 
 

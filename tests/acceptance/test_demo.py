@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from .node_world import ROOT
+from .node_world import ROOT, last_json, tocsin
 
 
 @pytest.mark.crash
-def test_demo_ends_by_itself_and_says_what_it_came_to() -> None:
+def test_demo_ends_by_itself_and_says_what_it_came_to(tmp_path: Path) -> None:
     argv = [
         sys.executable,
         "-m",
@@ -27,6 +28,8 @@ def test_demo_ends_by_itself_and_says_what_it_came_to() -> None:
         "0",
         "--for",
         "30s",
+        "--keep",
+        str(tmp_path / "kept"),
         "--json",
     ]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -41,6 +44,16 @@ def test_demo_ends_by_itself_and_says_what_it_came_to() -> None:
     assert set(told["feeds"]) == {"sfd.calls", "sfd.calls-august", "usgs.earthquakes", "nws.warnings", "air.pm25"}
     assert told["quarantined"] == 0
     assert "EXERCISE" in done.stderr
+    shared_out(tmp_path / "kept", told["alerts_hash"])
+
+
+def shared_out(data: Path, alerts_hash: str) -> None:
+    """The same alerts when the matching is shared among shards."""
+    for shards in (2, 4):
+        done = tocsin("replay", "examples/seattle", "--data", data, "--shards", str(shards), "--json")
+        assert done.returncode == 0, done.stderr
+        told = last_json(done)
+        assert (told["shards"], told["alerts_hash"]) == (shards, alerts_hash)
 
 
 def test_the_example_city_is_sound() -> None:

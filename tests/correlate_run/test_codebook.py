@@ -34,6 +34,9 @@ class Codes:
     def source_code(self, feed: str, source: str | None) -> int:
         return self.sources.setdefault((feed, source), len(self.sources))
 
+    def hears(self, _kind: str) -> bool:
+        return True
+
 
 def book(*, predicates: tuple[Expr, ...] = (), rules: Plan | None = None, skews: dict[str, int] | None = None) -> tuple[CodeBook, Codes]:
     codes = Codes(predicates)

@@ -18,8 +18,6 @@ from .services import Services
 
 #: Open to whoever may connect, because a supervisor asks them; they show no data.
 OPEN: Final = ("/healthz", "/readyz")
-#: The processes a ready node consists of, beside serve itself.
-PROCESSES: Final = ("ingest", "correlate")
 
 
 def add(app: FastAPI, doors: Doors, hub: LiveHub, meter: Meter) -> None:
@@ -48,7 +46,7 @@ def add(app: FastAPI, doors: Doors, hub: LiveHub, meter: Meter) -> None:
 def waiting_for(services: Services) -> list[str]:
     """What keeps the node from being ready, one sentence each."""
     words = list(services.not_ready())
-    for process in PROCESSES:
+    for process in services.processes:
         age = services.board.age(process)
         if age is None:
             words.append(f"{process} has not reported yet")
@@ -63,7 +61,7 @@ def own_metrics(services: Services, hub: LiveHub) -> str:
     frames = [({"event": event}, float(counters[event])) for event in ("alert", "events", "feeds", "clock")]
     cut_off = [({"reason": reason}, float(counters[reason])) for reason in ("stalled", "closed")]
     ages = [({"process": process}, board.age(process) or 0.0) for process in board.heard]
-    up = [({"process": process}, float(board.fresh(process))) for process in PROCESSES]
+    up = [({"process": process}, float(board.fresh(process))) for process in services.processes]
     alerts = [({"state": state}, float(count)) for state, count in services.alerts.counts().items()]
     families: tuple[tuple[str, str, str, list[tuple[dict[str, str], float]]], ...] = (
         ("events_total", "counter", "Events read from the journal since this process started.", [({}, recent.total)]),

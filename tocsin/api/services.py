@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from tocsin.kernel.clock import Clock
 from tocsin.model.access import Actor, Decision
@@ -17,6 +17,9 @@ from .eventjson import Json
 from .health_board import HealthBoard
 from .live import AlertChanges, Limits
 from .recent import RecentEvents
+
+#: The processes a node consists of, beside serve, where correlation is not shared out.
+PROCESSES: Final = ("ingest", "correlate")
 
 #: (actor, action, resource, purpose) -> decision; `accountability.access.authorize`.
 Authorize = Callable[[Actor, str, str, str], Decision]
@@ -134,7 +137,8 @@ class TileView(Protocol):
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
-    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers and tiles in force; they change together."""
+    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers
+    and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself."""
 
     city: City
     clock: Clock
@@ -155,3 +159,4 @@ class Services:
     explain: Explain | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)
+    processes: tuple[str, ...] = PROCESSES

@@ -9,6 +9,7 @@ import time
 
 from tocsin.config.check import as_json, as_text, read_city
 from tocsin.config.load import Report
+from tocsin.correlate.shards.assign import shares
 from tocsin.kernel.fault import Misconfigured, Problem
 
 
@@ -42,7 +43,12 @@ def examine(report: Report) -> Report:
 
 def main(arguments: argparse.Namespace) -> int:
     report = full_report(arguments)
-    print(json.dumps(as_json(report)) if arguments.json else as_text(report))
+    told, text = as_json(report), as_text(report)
+    if arguments.shards and report.city is not None:
+        ways = [(rule.name, share) for rule, share in zip(report.city.plan.rules, shares(report.city.plan), strict=True)]
+        told["shards"] = [{"rule": name, "way": share.way, "why": share.why, "reach_m": share.reach} for name, share in ways]
+        text += "\n" + "\n".join(f"{name}: {share.way} ({share.why})" for name, share in ways)
+    print(json.dumps(told) if arguments.json else text)
     return 1 if report.problems else 0
 
 

@@ -78,13 +78,31 @@ class NodeFile:
     exercise_speed: float | None = None  # None: not an exercise
     clock: dict[str, Any] | None = None  # set when ingest may start
     console: str = ""
+    cuts: tuple[float, ...] = ()  # longitudes between the regions of shards; none: one process matches everything
+    standbys: int = 0  # processes that wait for each one at work on correlation
+    process: str = ""  # name of the process that reads this; not written
 
     def write(self, layout: Layout) -> None:
         write_private(layout.node_file, json.dumps(asdict(self), indent=1))
 
     @staticmethod
     def read(layout: Layout) -> NodeFile:
-        return NodeFile(**json.loads(layout.node_file.read_text()))
+        found = json.loads(layout.node_file.read_text())
+        return NodeFile(**found | {"cuts": tuple(found.get("cuts", ()))})
+
+    def of(self, process: str) -> NodeFile:
+        """As one of its processes reads it."""
+        return replace(self, process=process)
+
+    @property
+    def shards(self) -> int:
+        """Processes that match, beside the one that tells the alerts; 0 when that one does both."""
+        return len(self.cuts) + 1 if self.cuts else 0
+
+    @property
+    def taken_in_turn(self) -> bool:
+        """Whether several processes may do the same work, so that the server decides which one does."""
+        return bool(self.cuts) or self.standbys > 0
 
     def started(self, clock: Clock) -> NodeFile:
         return replace(self, clock=clock.to_json())

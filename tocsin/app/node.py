@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tocsin.correlate.shards.regions import Regions, around
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.endpoint import Endpoint
 from tocsin.journal.server import EmbeddedServer
@@ -30,12 +31,15 @@ from .layout import Layout, NodeFile, console_dist
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
 FASTEST = 100_000  # times real time: a second of the wall is more than a day, and nothing can be seen any more
+MOST_SHARDS, MOST_STANDBYS = 64, 3
 GIVE_UP = 3  # a process that ends so often before it was ready is broken
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run a node. A port of 0 takes any free one. `speed` replaces the exercise's own."""
+    """How to run a node. A port of 0 takes any free one. `speed` replaces the exercise's own. `shards`: processes that share
+    the matching, 1 for none beside correlate; `cuts`: longitudes between their regions, none for some about the city's centre.
+    `standbys`: processes that wait for each of these and for correlate."""
 
     city: Path
     data: Path
@@ -44,6 +48,9 @@ class Options:
     mqtt_port: int = MQTT_PORT
     journal: str | None = None
     speed: float | None = None
+    shards: int = 1
+    cuts: tuple[float, ...] = ()
+    standbys: int = 0
     say: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
 
 
@@ -150,15 +157,32 @@ async def running(options: Options) -> AsyncIterator[Running]:
                 mqtt_port=mqtt_port,
                 exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
                 console=str(console_dist()),
+                cuts=regions_of(options, city).cuts,
+                standbys=options.standbys,
             )
             node.write(layout)
             health = await listen(journal)
             async with children(layout, options.say) as start:
-                await ready(health, start("correlate"))
+                await ready(health, *started_for_correlation(node, start))
                 node = node.started(exercise_clock(city, options.speed, earlier))
                 node.write(layout)
                 await ready(health, start("serve"), start("ingest"))
                 yield Running(city, node, journal, health, time.monotonic() - began)
+
+
+def regions_of(options: Options, city: City) -> Regions:
+    """How the matching is shared out."""
+    return Regions(options.cuts) if options.cuts else around(*city.centre, options.shards)
+
+
+def started_for_correlation(node: NodeFile, start: Callable[[str], Child]) -> list[Child]:
+    """Starts the shards, correlate and who stands by for them; those whose work must be under way before the node is ready."""
+    works = [*(f"shard-{shard}" for shard in range(node.shards)), "correlate"]
+    children = [start(work) for work in works]
+    for number in range(node.standbys):
+        for work in works:
+            start(f"{work}.{number + 2}")
+    return children
 
 
 async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
@@ -217,6 +241,7 @@ def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options
     speed = getattr(arguments, "speed", None)
     if speed is not None and not 0.01 <= speed <= FASTEST:
         raise Misconfigured([Problem("--speed", 0, f"{speed:g} is no speed; valid is 0.01 to {FASTEST:,}, as in 720")])
+    check_shards(getattr(arguments, "shards", 1), getattr(arguments, "cuts", None) or (), getattr(arguments, "standbys", 0))
     return Options(
         city=city,
         data=data,
@@ -225,7 +250,21 @@ def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options
         mqtt_port=MQTT_PORT if arguments.mqtt_port is None else arguments.mqtt_port,
         journal=getattr(arguments, "journal", None),
         speed=speed,
+        shards=getattr(arguments, "shards", 1),
+        cuts=getattr(arguments, "cuts", None) or (),
+        standbys=getattr(arguments, "standbys", 0),
     )
+
+
+def check_shards(shards: int, cuts: tuple[float, ...], standbys: int) -> None:
+    """Raises Misconfigured."""
+    if not 1 <= shards <= MOST_SHARDS:
+        raise Misconfigured([Problem("--shards", 0, f"{shards} is no number of shards; valid is 1 to {MOST_SHARDS}")])
+    if cuts and len(cuts) != shards - 1:
+        words = f"{shards} shards have {shards - 1} cuts between them, found {len(cuts)}"
+        raise Misconfigured([Problem("--cuts", 0, words)])
+    if not 0 <= standbys <= MOST_STANDBYS:
+        raise Misconfigured([Problem("--standbys", 0, f"{standbys} is no number of standbys; valid is 0 to {MOST_STANDBYS}")])
 
 
 def wall_seconds(text: str | None) -> float | None:

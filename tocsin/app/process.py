@@ -1,4 +1,4 @@
-"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve DATA`."""
+"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve|shard-0 DATA`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .layout import Layout, NodeFile
 
-PROCESSES = ("ingest", "correlate", "serve")
+PROCESSES = ("ingest", "correlate", "serve", "shard")
 
 
 def die_with_parent() -> None:
@@ -39,7 +39,8 @@ async def until_signal(run: Callable[[NodeFile], Awaitable[None]], node: NodeFil
 
 def main() -> int:
     name, data = sys.argv[1], Path(sys.argv[2])
-    if name not in PROCESSES:
+    kind = name.partition("-")[0].partition(".")[0]  # shard-0.2 is the second process for shard 0
+    if kind not in PROCESSES:
         print(f"unknown process {name!r}; known: {', '.join(PROCESSES)}", file=sys.stderr)
         return 2
     die_with_parent()
@@ -47,8 +48,8 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     import uvloop
 
-    run = import_module(f"tocsin.app.{name}").run
-    uvloop.run(until_signal(run, NodeFile.read(Layout(data))))
+    run = import_module(f"tocsin.app.{kind}").run
+    uvloop.run(until_signal(run, NodeFile.read(Layout(data)).of(name)))
     return 0
 
 

@@ -7,9 +7,13 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tocsin.correlate.fingerprint import alerts_hash
+from tocsin.correlate.recent import Entry as Recorded
+from tocsin.correlate.shards.regions import Regions, around
+from tocsin.correlate.shards.together import Together
 from tocsin.correlate.worker import Correlator
 from tocsin.journal.connection import connect
 from tocsin.journal.encode import Entry
@@ -20,12 +24,13 @@ from tocsin.model.alert import Alert
 
 from . import inforce
 from .layout import Layout
+from .node import check_shards
 from .summary import final_alerts
 
 
-async def replay(city_path: Path, data: Path) -> dict[str, object]:
+async def replay(city_path: Path, data: Path, shards: int = 1, cuts: tuple[float, ...] = ()) -> dict[str, object]:
     """Reads the whole journal again, from its first entry, without touching the node's state. The rules are those that the journal puts
-    in force, where it puts them in force."""
+    in force, where it puts them in force. `shards`, `cuts`: as of `tocsin run`; the shards are in this process then."""
     layout = Layout(data)
     if not layout.journal.is_dir():
         raise Fatal(f"{data} holds no journal; name the data directory of a node with --data")
@@ -41,7 +46,9 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
             return await fetch(journal, seq)
 
         first = await inforce.at_entry(journal, 0, city_path, layout)
-        setting = inforce.setting(first)
+        setting, configure = inforce.setting(first), inforce.configure(city_path, layout)
+        regions = Regions(cuts) if cuts else around(*first.city.centre, shards)
+        together = Together(setting, regions, again, configure) if regions.count > 1 else None
         correlator = Correlator(
             setting.plan,
             again,
@@ -51,18 +58,21 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
             lateness=setting.lateness,
             exercise=first.city.exercise is not None,
             in_force=(setting.entry, setting.version),
-            configure=inforce.configure(city_path, layout),
+            configure=configure,
+            engine=None if together is None else together.engine,
         )
         correlator.warm_up()
         began = time.process_time()
         until = await last_seq(journal)
-        await correlator.run(read(journal, 1, until=until), publish)
+        entries: AsyncIterator[Recorded] = read(journal, 1, until=until)
+        await correlator.run(entries if together is None else together.entries(entries), publish)
         seconds = time.process_time() - began
         live = alerts_hash(await final_alerts(journal))
     lock.close()
     again_hash = alerts_hash(told.values())
     return {
         "entries": until,
+        "shards": regions.count,
         "events": correlator.counters.events,
         "alerts": len(told),
         "settings": correlator.counters.settings,
@@ -75,7 +85,10 @@ async def replay(city_path: Path, data: Path) -> dict[str, object]:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    told = asyncio.run(replay(arguments.city.resolve(), (arguments.data or arguments.city / "var").resolve()))
+    check_shards(arguments.shards, arguments.cuts or (), 0)
+    told = asyncio.run(
+        replay(arguments.city.resolve(), (arguments.data or arguments.city / "var").resolve(), arguments.shards, arguments.cuts or ())
+    )
     if arguments.json:
         print(json.dumps(told))
     else:

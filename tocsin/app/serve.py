@@ -124,6 +124,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
         explain=explaining(node),
+        processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
 
 

@@ -34,6 +34,7 @@ class Coder(Protocol):
 
     def kind_code(self, kind: str, dimension: str | None) -> int: ...
     def source_code(self, feed: str, source: str | None) -> int: ...
+    def hears(self, _kind: str) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class CodeBook:
         self._sources: dict[str, dict[str | None, int]] = {}
         self._asked = _prefixes(engine.predicates, plan)
         self._relevant: dict[str, frozenset[int]] = {}
+        self._hears: dict[str | None, bool] = {}
 
     def skew(self, feed: str) -> int:
         """How far ahead of its ingest time an event time of this feed may be, µs."""
@@ -86,7 +88,7 @@ class CodeBook:
             seq=np.arange(event_seq(message_seq, 0), event_seq(message_seq, 0) + rows, dtype=np.int64),
             time=time,
             kind=codes[where],
-            source=self._source_codes(batch, feeds),
+            source=self._source_codes(batch, feeds) if any(map(self._heard, kinds)) else np.full(rows, -1, np.int32),
             lon=lon,
             lat=lat,
             value=values,
@@ -113,6 +115,12 @@ class CodeBook:
         if code is None:
             code = self._kinds[key] = self._engine.kind_code(str(kind), dimension(unit))
         return code
+
+    def _heard(self, kind: str | None) -> bool:
+        known = self._hears.get(kind)
+        if known is None:
+            known = self._hears[kind] = kind is not None and self._engine.hears(kind)
+        return known
 
     def _count_unknown(self, units: Sequence[str | None], codes: NDArray[np.intp]) -> None:
         for i, unit in enumerate(units):

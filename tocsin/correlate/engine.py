@@ -107,6 +107,10 @@ class Engine:
             self._series.kinds(list(self._kinds))
         return code
 
+    def hears(self, _kind: str) -> bool:
+        """Whether it matters to this engine whose events of a kind are. Columns of others may say -1 for their sources."""
+        return True
+
     @property
     def kinds(self) -> Mapping[tuple[str, str | None], int]:
         """Codes of the (kind, dimension) pairs seen so far."""
@@ -250,7 +254,8 @@ class Engine:
 
     def successor(self, plan: Plan, corrects: frozenset[str] | None = frozenset()) -> Engine:
         """An engine for another plan that goes on from this one's state (`adopt.py` says what goes on). This one is not changed."""
-        heir, kin = Engine(plan, self._sizes, corrects), kinship(self.plan, plan)
+        heir = self._heir(plan, corrects)
+        plan, kin = heir.plan, kinship(self.plan, heir.plan)
         carry = Carry(self.snapshot(), Side(self.plan, self._tables), Side(plan, heir._tables), kin)
         heir.restore({**carry.state, "plan": heir._fingerprint(), "series": carried(carry.state["series"], kin.same), **carry.carried()})
         if heir._started:
@@ -259,6 +264,9 @@ class Engine:
             rows = [i for i, (watch, name, _) in enumerate(heir._tables.declared) if (int(rules[watch]), name) in fresh]
             heir._start(heir._declared[rows], carry.clock)
         return heir
+
+    def _heir(self, plan: Plan, corrects: frozenset[str] | None) -> Engine:
+        return Engine(plan, self._sizes, corrects)
 
     def _restore_source(self, feed: str, source: str | None) -> None:
         code = len(self._names)

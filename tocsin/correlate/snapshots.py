@@ -93,11 +93,20 @@ def decode(content: bytes, plan: str) -> Snapshot:
 def setting_of(path: Path) -> int | None:
     """The journal entry that had put in force the rules a snapshot was taken under (0 for none); None when there is no snapshot that
     says so. Whether the snapshot can be used is for `load` to say."""
+    return _said(path, "setting")
+
+
+def seq_of(path: Path) -> int:
+    """The journal entry that a snapshot reaches to; 0 when there is none that says so."""
+    return _said(path, "seq") or 0
+
+
+def _said(path: Path, key: str) -> int | None:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
             header = file.read(int.from_bytes(head[-8:], "little"))
-        return int(json.loads(header)["setting"])
+        return int(json.loads(header)[key])
     except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError):
         return None
 

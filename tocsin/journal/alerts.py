@@ -11,19 +11,28 @@ from tocsin.model.alert import Alert, Transition
 from . import codec, streams
 from .connection import Ack, Journal
 from .encode import MSG_ID
+from .fence import PREFIX, Fence
 from .nats_conf import subject_token
 from .reader import DamagedEntry, Report, last_seq, stored, verified
 
 
 async def publish_alert(
-    journal: Journal, alert: Alert, msg_id: str | None = None, patience: float = 10.0, times: Mapping[str, int] | None = None
+    journal: Journal,
+    alert: Alert,
+    msg_id: str | None = None,
+    patience: float = 10.0,
+    times: Mapping[str, int] | None = None,
+    fence: Fence | None = None,
 ) -> Ack:
     """Journals one revision. `msg_id` defaults to id and revision: the server refuses the same revision twice (for two
     minutes; the view refuses it for ever). `times`: header -> wall clock ns (`encode.WALL`, `READ`, `TOLD`), for latency figures
-    only. Raises as `Journal.append`."""
+    only. `fence`: behind which this process publishes, None where it is the only one. Raises as `Journal.append`, and Fenced."""
     identity = msg_id or f"{alert.id}.{alert.revision}.{alert.status}"
     headers = {MSG_ID: identity} | {name: str(at) for name, at in (times or {}).items()}
-    return await journal.append(f"alert.{subject_token(alert.rule)}", codec.encode(alert), headers, patience)
+    subject, content = f"alert.{subject_token(alert.rule)}", codec.encode(alert)
+    if fence is None:
+        return await journal.append(subject, content, headers, patience)
+    return await fence.append(journal, subject, content, headers, patience)
 
 
 async def publish_transition(journal: Journal, transition: Transition, msg_id: str | None = None, patience: float = 10.0) -> Ack:
@@ -39,6 +48,8 @@ async def read_alerts(
     if not follow and until is None:
         until = await last_seq(journal, streams.ALERTS)
     async for raw in verified(journal, streams.ALERTS, start_seq, until, on_damage):
+        if raw.subject.startswith(PREFIX):  # says who may publish, nothing about alerts
+            continue
         try:
             content = codec.decode_object(raw.data)
         except Skippable as error:

@@ -146,6 +146,11 @@ async def next_of(journal: Journal, subject: str, seq: int) -> Entry | None:
     return await _one(journal, {"seq": seq, "next_by_subj": subject})
 
 
+async def newest_message(journal: Journal, stream: str, subject: str) -> Reply | None:
+    """The newest message of a subject as it is stored; None when there is none. Raises Retriable."""
+    return await _direct(journal, stream, {"last_by_subj": subject})
+
+
 async def _one(journal: Journal, question: dict[str, object]) -> Entry | None:
     reply = await _direct(journal, streams.EVENTS, question)
     if reply is None:

@@ -1,4 +1,4 @@
-"""The three streams of the journal: made when missing, checked when present."""
+"""The streams of the journal: made when missing, checked when present."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from tocsin.kernel.fault import Misconfigured, Problem, Retriable
 from .link import Link
 
 DUPLICATE_WINDOW = 120 * 10**9  # ns
-EVENTS, ALERTS, INBOX = "EVENTS", "ALERTS", "INBOX"
-#: `lost.*` carries the markers that stand for entries the server has lost (`epoch.py`).
+EVENTS, ALERTS, INBOX, MATCHES = "EVENTS", "ALERTS", "INBOX", "MATCHES"
+#: `lost.*` carries the markers that stand for entries the server has lost (`epoch.py`), `fence.*` who may publish (`fence.py`). MATCHES is
+#: there only where the matching is shared out among shards.
 SUBJECTS = {
     EVENTS: ("ev.>", "tick", "config", "learnt", "lost.events"),
-    ALERTS: ("alert.>", "transition.>", "lost.alerts"),
+    ALERTS: ("alert.>", "transition.>", "lost.alerts", "fence.alerts"),
     INBOX: ("in.>",),
+    MATCHES: ("match.*", "fence.match.*"),
 }
 EPOCH_KEY = "tocsin-epoch"
 NO_STREAM = 10059

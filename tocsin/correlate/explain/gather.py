@@ -47,6 +47,10 @@ class Codes:
         """The code of (feed, source)."""
         return self.sources.setdefault((feed, source), len(self.sources))
 
+    def hears(self, _kind: str) -> bool:
+        """Every source has its code."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -94,7 +94,8 @@ class AlertFacts:
         if known is not None:
             return known
         if columns is not None and anchor >= start:
-            return float(columns.lon[anchor - start]), float(columns.lat[anchor - start])
+            at = int(np.searchsorted(columns.seq, anchor))  # rows may be missing: facts that came too late
+            return float(columns.lon[at]), float(columns.lat[at])
         for used, name in ((layout.PENDING_TOP, "pending"), (layout.RUNS_TOP, "runs")):
             table = self._memory.use(used, name)
             for at in np.flatnonzero(table["seq"] == anchor).tolist() if anchor >= 0 else []:

@@ -1,0 +1,33 @@
+"""Matches found by the shards, joined and told as if they had been found here."""
+
+from __future__ import annotations
+
+from .alerts import fire, take_back
+from .cells import locate
+from .layout import DONE, FULL_GROUPS, FULL_OUT, GROUPS_LIVE, RAISE, ROWS, SAID, T_FOUND, T_GROUPS, T_META, T_OUT, T_TOLD, _record
+from .memory import kernel, view
+
+#: `falls`: a source whose events may be taken back, or -1. `number`, `slot`: of its alert, filled in for RAISE, given for RETRACT.
+GATHERED = _record("rule:i8 what:i8 seq:i8 time:i8 source:i8 falls:i8 first:i8 last:i8 number:i8 slot:i8 match:i8 lon:f8 lat:f8")
+
+
+@kernel
+def gather(m, rows, told, row):
+    """Takes the matches from `row` on. Returns (where it stopped, the full table or DONE)."""
+    meta, found = view(m, T_META), view(m, T_FOUND)
+    while row < len(rows):
+        r = rows[row]
+        n = r.last - r.first
+        if meta[ROWS] + 2 > len(view(m, T_OUT)) or meta[SAID] + n + 2 > len(view(m, T_TOLD)):
+            return row, FULL_OUT
+        if meta[GROUPS_LIVE] + 1 >= len(view(m, T_GROUPS)):
+            return row, FULL_GROUPS
+        if r.what == RAISE:
+            for i in range(n):
+                f = found[i]
+                f.seq, f.role, f.source = told[r.first + i].seq, told[r.first + i].role, r.falls
+            r.number, r.slot = fire(m, r.rule, r.seq, r.time, r.source, locate(r.lon, r.lat), n)
+        else:
+            take_back(m, r.rule, r.number, r.slot, r.seq, r.time, r.source, r.match)
+        row += 1
+    return row, DONE

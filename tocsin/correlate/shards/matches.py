@@ -1,0 +1,64 @@
+"""What a shard found in one journal entry, as columns and as bytes."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.correlate.kernels import layout
+from tocsin.kernel.fault import Skippable
+
+#: When within an entry a match came about: a deadline passed, an event was taken back, an event arrived.
+DEADLINE, WITHDRAWN, ARRIVED = range(3)
+
+#: One match. `rule`: index in the plan in force. `number`: the match's own, within the shard. `cause`: the event taken back (WITHDRAWN), else
+#: the anchor. `lon`, `lat`: of the anchor, NaN when unknown. `source`: index into `names`. `falls`: whether an event of the match may be taken
+#: back later. `first`, `last`: its evidence. The rest is as in `firing.Firings`.
+MATCH: Final = np.dtype(
+    [
+        *((name, "<i8") for name in ("number", "anchor", "time", "cause")),
+        *((name, "<f8") for name in ("lon", "lat")),
+        *((name, "<i4") for name in ("rule", "source", "first", "last")),
+        *((name, "<i1") for name in ("phase", "what", "falls", "pad")),
+    ]
+)
+_MAGIC: Final = b"TMATCH1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """`entry`: stream sequence. `rows`: of MATCH, in the order they came about. `told`: (seq, role) of all evidence. `names`: (feed, source)."""
+
+    entry: int
+    rows: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MATCH))
+    told: NDArray[np.void] = field(default_factory=lambda: np.empty(0, layout.TOLD))
+    names: tuple[tuple[str, str | None], ...] = ()
+
+    def encode(self) -> bytes:
+        """The bytes of a journal message."""
+        head = json.dumps([self.entry, len(self.rows), len(self.told), self.names], separators=(",", ":")).encode()
+        body = b"".join((head, b"\n", self.rows.tobytes(), self.told.tobytes()))
+        return b"".join((_MAGIC, zlib.crc32(body).to_bytes(4, "little"), body))
+
+
+def decode(content: bytes) -> Matches:
+    """Raises Skippable for bytes that were damaged, or come from another version."""
+    start = len(_MAGIC) + 4
+    if content[: len(_MAGIC)] != _MAGIC:
+        raise Skippable("this is not what a shard of this version says")
+    if zlib.crc32(memoryview(content)[start:]).to_bytes(4, "little") != content[len(_MAGIC) : start]:
+        raise Skippable("what a shard said was damaged: its checksum does not match")
+    end = content.index(b"\n", start)
+    entry, rows, told, names = json.loads(content[start:end])
+    size = rows * MATCH.itemsize
+    return Matches(
+        entry,
+        np.frombuffer(content, MATCH, rows, end + 1),
+        np.frombuffer(content, layout.TOLD, told, end + 1 + size),
+        tuple((feed, source) for feed, source in names),
+    )
