@@ -206,6 +206,8 @@ def _one_by_one(known: Field, found: list[Any], bad: Mask) -> list[Any]:
     if set(map(type, found)) <= _MEMO_TYPES:
         memo = {value: attempt(value) for value in set(found)}
         made = list(map(memo.__getitem__, found))
+        if _REFUSED not in memo.values():
+            return made
     else:
         made = [attempt(value) for value in found]
     for row, value in enumerate(made):
