@@ -142,7 +142,12 @@ def _bits(present: NDArray[np.int8]) -> Any:
 
 
 def _texts(
-    kernels: ModuleType, body: NDArray[np.uint8], begins: NDArray[np.int32], ends: NDArray[np.int32], present: NDArray[np.int8], missing: Any
+    kernels: ModuleType,
+    body: NDArray[np.uint8],
+    begins: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    present: NDArray[np.int8],
+    missing: Any,
 ) -> pa.Array:
     if missing is not None:
         ends = np.where(present, ends, begins)
