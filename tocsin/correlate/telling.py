@@ -94,7 +94,8 @@ class Teller:
             while True:
                 self._news.clear()
                 while self._size:
-                    await asyncio.sleep(_REST * await self._some())
+                    took = await self._some()
+                    await asyncio.sleep(_REST * took)
                 await self._news.wait()
                 await asyncio.sleep(_GATHER)
         except asyncio.CancelledError:

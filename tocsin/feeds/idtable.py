@@ -126,7 +126,8 @@ class IdTable:
     def _move(self, slots: int) -> None:
         """Moves the next so many slots of the smaller table. A key that was entered anew meanwhile stays as it is."""
         assert self._smaller is not None
-        keys, values = (array[self._moved : self._moved + slots] for array in self._smaller)
+        keys, values = self._smaller
+        keys, values = keys[self._moved : self._moved + slots], values[self._moved : self._moved + slots]
         self._moved += slots
         used = np.flatnonzero(keys)
         keys, values = keys[used], values[used]
