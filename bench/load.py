@@ -19,6 +19,7 @@ import uvloop
 from bench.stream import generate
 
 TIME, BODY = b"1111111111111", b"22222222"
+CONNECTIONS = 64
 
 
 class Template:
@@ -86,9 +87,14 @@ class Sender:
         ]
         self._head = "\r\n".join(lines).encode()
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
         """Status and answer. Raises OSError, EOFError."""
+        async with self._slots:
+            return await self._post(body)
+
+    async def _post(self, body: bytes) -> tuple[int, bytes]:
         reader, writer = self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
         try:
             writer.write(b"%b\r\nContent-Length: %d\r\n\r\n" % (self._head, len(body)))

@@ -155,7 +155,10 @@ COMMANDS: dict[str, Command] = {
         "Say in plain words when a rule fires.", "tocsin explain examples/seattle alarm-then-fire", _explain, "checks:explain"
     ),
     "warm-up": Command(
-        "Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"
+        "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",
+        "tocsin warm-up",
+        _nothing,
+        "checks:warm_up",
     ),
 }
 
