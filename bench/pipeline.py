@@ -20,9 +20,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
+import orjson
 
 from bench import hops, jobs
 from bench.machine import machine, rate, table
@@ -116,20 +117,22 @@ async def watch(address: str, seen: Seen) -> None:
     """The live stream, as a browser reads it."""
     from datetime import datetime
 
-    async with (
-        httpx.AsyncClient(timeout=None) as client,
-        client.stream("GET", f"{address}/api/v1/stream", params={"topics": "alerts"}) as answer,
-    ):
-        seen.ready.set()
-        kind = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("event: "):
-                kind = line[7:]
-            elif line.startswith("data: ") and kind == "alert":
+    parts = urlsplit(address)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 20)
+    writer.write(f"GET /api/v1/stream?topics=alerts HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream\r\n\r\n".encode())
+    status = await reader.readline()
+    if b" 200 " not in status:
+        raise SystemExit(f"the live stream answers {status.decode().strip()}")
+    seen.ready.set()
+    try:
+        while line := await reader.readline():
+            if line.startswith(b"data: ") and b'"probe"' in line:
                 now = time.time()
-                alert = json.loads(line[6:])
-                if alert["rule"] == "probe":
+                alert = orjson.loads(line[6:])
+                if alert.get("rule") == "probe":
                     seen.alerts.setdefault(alert["id"], (datetime.fromisoformat(alert["opened"]).timestamp(), now))
+    finally:
+        writer.close()
 
 
 def pids(node: Running) -> dict[str, int]:

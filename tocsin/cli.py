@@ -217,7 +217,10 @@ COMMANDS: dict[str, Command] = {
         "then:main",
     ),
     "warm-up": Command(
-        "Compile the correlation kernels into the cache, so that the first start is quick.", "tocsin warm-up", _nothing, "checks:warm_up"
+        "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",
+        "tocsin warm-up",
+        _nothing,
+        "checks:warm_up",
     ),
 }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tocsin.alerts.changes import Changes
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.tables import metadata
+from tocsin.alerts.unwritten import Unwritten
 from tocsin.alerts.view import AlertsView
 from tocsin.model.alert import TRANSITIONS
 
@@ -65,6 +66,38 @@ def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(stream, data):
     assert rows(cut) == rows(straight)
     straight.close()
     cut.close()
+
+
+@settings(max_examples=80, deadline=None)
+@given(STREAMS, st.data())
+def test_shown_first_and_written_later_gives_the_same_rows(stream, data):
+    straight, late = new(), new()
+    straight.apply(stream)
+    view, position = AlertsView(late, RULES), 0
+    while position < len(stream):
+        ahead = data.draw(st.integers(position + 1, len(stream)), label="up to")
+        assert late.take(stream[position:ahead]) == ahead
+        position = ahead
+        step = data.draw(st.sampled_from(("wait", "wait", "write", "fail", "read")), label="then")
+        if step == "write":
+            late.write()
+            assert late.unwritten == 0
+        elif step == "fail":  # the disk is full for once
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Unwritten, "write", no_room)
+                with pytest.raises(OSError, match="full"):
+                    late.write()
+        elif step == "read":
+            shown = {item["id"]: (item["state"], item["owner"], item["revision"]) for item in view.find(Wanted(), 100, None)[0]}
+            assert shown == {name: (one.state, one.owner, one.alert["revision"]) for name, one in read_plainly(stream[:position]).items()}
+    late.write()
+    assert rows(late) == rows(straight)
+    straight.close()
+    late.close()
+
+
+def no_room(*_):
+    raise OSError("the disk is full")
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,47 +1,41 @@
-"""Messages of the ALERTS stream folded into rows: reads the alerts concerned once, works in memory, writes once."""
+"""Messages of the ALERTS stream folded into rows: asks once for the alerts concerned, and works in memory."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from .lifecycle import ENGINE, after_engine, allowed, owner_after
-from .tables import ALERTS, HISTORY, REVISIONS
 
 log = logging.getLogger(__name__)
 
 #: (stream sequence, subject, content) as `journal.alerts.read_alerts` gives them.
 Message = tuple[int, str, Mapping[str, Any]]
 Row = dict[str, Any]
-_IN_LIST = 500  # parameters of one query
-# Made once: building a statement costs more than running it.
-_FIND = sa.select(ALERTS).where(ALERTS.c.id.in_(sa.bindparam("wanted", expanding=True)))
-_DROP = sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone"))
-_ADD = {table.name: sa.insert(table) for table in (ALERTS, REVISIONS, HISTORY)}
+#: Alert ids -> those rows of the alerts table that exist.
+Find = Callable[[set[str]], Mapping[str, Row]]
 _INTEGERS = ("revision", "known_at", "updated", "severity")
 _TEXTS = ("id", "rule", "status", "headline")
 
 
 class Fold:
-    """One batch. `position`, `heard`: of the view before; afterwards of the view with the batch. `contents`: the newest revision of
-    each alert that has a new one."""
+    """One batch. `position`, `heard`: of the view before; afterwards of the view with the batch. `known`: the alerts of the batch that
+    existed before. `contents`: the newest revision of each alert that has a new one. `revisions`, `history`: new rows of those tables."""
 
-    def __init__(self, db: Connection, position: int, heard: int) -> None:
-        self.db = db
+    def __init__(self, find: Find, position: int, heard: int) -> None:
         self.position = position
         self.heard = heard
         self.unreadable = 0
+        self.known: frozenset[str] = frozenset()
         self.contents: dict[str, Mapping[str, Any]] = {}
+        self.revisions: list[Row] = []
+        self.history: list[Row] = []
+        self._find = find
         self._alerts: dict[str, Row] = {}
-        self._stored: set[str] = set()
         self._touched: dict[str, None] = {}
-        self._revisions: list[Row] = []
-        self._history: list[Row] = []
 
     def run(self, messages: Sequence[Message]) -> None:
         """Messages in stream order. What cannot be read is counted, named in the log and left out."""
@@ -58,11 +52,8 @@ class Fold:
                 log.error("alerts view: message %d on %s is left out: %s", seq, subject, trouble)
 
     def _load(self, ids: Iterable[str]) -> None:
-        wanted = sorted(ids)
-        for start in range(0, len(wanted), _IN_LIST):
-            for row in self.db.execute(_FIND, {"wanted": wanted[start : start + _IN_LIST]}).mappings():
-                self._alerts[row["id"]] = dict(row)
-        self._stored = set(self._alerts)
+        self._alerts = {name: dict(row) for name, row in self._find(set(ids)).items()}
+        self.known = frozenset(self._alerts)
 
     def _revision(self, seq: int, content: Mapping[str, Any]) -> str:
         alert, known = content["id"], self._alerts.get(content["id"])
@@ -86,7 +77,7 @@ class Fold:
         self.contents[alert] = content
         body = orjson.dumps(content)
         row = {"alert": alert, "revision": content["revision"], "severity": content["severity"], "seq": seq, "heard": self.heard}
-        self._revisions.append(row | {"body": body})
+        self.revisions.append(row | {"body": body})
         if state != before:
             reasons = content.get("reasons") or ()
             note = content["headline"] if known is None else str(reasons[-1]) if reasons else ""
@@ -109,7 +100,7 @@ class Fold:
 
     def _note(self, seq: int, alert: str, at: int, before: str | None, by: str, note: str) -> None:
         now = self._alerts[alert]
-        self._history.append(
+        self.history.append(
             {
                 "seq": seq,
                 "alert": alert,
@@ -127,18 +118,6 @@ class Fold:
     def changed(self) -> dict[str, Row]:
         """The alerts that this batch touched, as rows of their table."""
         return {alert: self._alerts[alert] for alert in self._touched}
-
-    def write(self) -> None:
-        old = [{"gone": alert} for alert in self._touched if alert in self._stored]
-        if old:
-            self.db.execute(_DROP, old)
-        for table, rows in (
-            (ALERTS, [self._alerts[alert] for alert in self._touched]),
-            (REVISIONS, self._revisions),
-            (HISTORY, self._history),
-        ):
-            if rows:
-                self.db.execute(_ADD[table.name], rows)
 
 
 def alert_trouble(content: Mapping[str, Any]) -> str:

@@ -1,30 +1,42 @@
-"""The alerts view on disk: tables that follow the ALERTS stream message by message, with their position in the same transaction."""
+"""The alerts view on disk: tables that follow the ALERTS stream message by message, with their position in the same transaction.
+
+A change is shown from memory as soon as it is taken in, because it is durable in the journal already; the tables are written a
+little later, many changes at a time, and before anybody reads them.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Engine, event
 
 from .changes import Changes
-from .fold import Fold, Message
-from .tables import POSITION, fingerprint, metadata
+from .fold import Fold, Message, Row
+from .tables import ALERTS, POSITION, fingerprint, metadata
+from .unwritten import Unwritten, overlay
 
 log = logging.getLogger(__name__)
 _NAME = "alerts"
 # Made once: building a statement costs more than running it.
 _MOVE = sa.update(POSITION).where(POSITION.c.name == _NAME).values(seq=sa.bindparam("at"), heard=sa.bindparam("then"))
+_FIND = sa.select(ALERTS).where(ALERTS.c.id.in_(sa.bindparam("wanted", expanding=True)))
+_IN_LIST: Final = 500  # parameters of one query
+#: Rows kept in memory, so that the next change of an alert needs no query.
+_KEPT: Final = 4000
 
 
 class AlertStore:
-    """Applies the stream. Idempotent by sequence number; one thread writes, any may read.
+    """Applies the stream. Idempotent by sequence number; one thread takes in, any may write and read.
 
-    `position`: stream sequence applied. `changes`: the newest changes in memory. `unreadable`: messages left out since start because they were not alerts or
-    transitions at all.
+    `position`: stream sequence taken in and shown. `changes`: the newest changes in memory. `unreadable`: messages left out since start
+    because they were not alerts or transitions at all.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,6 +44,11 @@ class AlertStore:
         self.position = 0
         self.heard = 0
         self.unreadable = 0
+        self._lock = Lock()  # held for moments: over what is in memory
+        self._writing = Lock()  # held while the tables are written
+        self._waiting = Unwritten()
+        self._leaving = Unwritten()  # what is being written
+        self._kept: OrderedDict[str, Row] = OrderedDict()
         self._prepare()
         self.changes = Changes(self.position)
 
@@ -64,20 +81,74 @@ class AlertStore:
             else:
                 self.position, self.heard = row.seq, row.heard
 
-    def apply(self, messages: Iterable[Message]) -> int:
-        """One transaction for all of them. Returns the new position."""
-        fresh = [message for message in messages if message[0] > self.position]
-        if not fresh:
-            return self.position
-        with self.engine.begin() as db:
-            fold = Fold(db, self.position, self.heard)
+    @property
+    def unwritten(self) -> int:
+        """Rows that are shown and not yet in the tables."""
+        return len(self._waiting) + len(self._leaving)
+
+    def take(self, messages: Iterable[Message]) -> int:
+        """Takes them in, to be shown and written. Returns the new position."""
+        with self._lock:
+            fresh = [message for message in messages if message[0] > self.position]
+            if not fresh:
+                return self.position
+            fold = Fold(self._rows, self.position, self.heard)
             fold.run(fresh)
-            fold.write()
-            self._save(db, fold.position, fold.heard)
-        self.changes.add(fold.changed, fold.contents)
-        self.position, self.heard = fold.position, fold.heard
-        self.unreadable += fold.unreadable
+            self._waiting.add(fold)
+            self._keep(fold.changed)
+            self.changes.add(fold.changed, fold.contents)
+            self.position, self.heard = fold.position, fold.heard
+            self.unreadable += fold.unreadable
+            return self.position
+
+    def write(self) -> None:
+        """Writes what was taken in, in one transaction. When that fails it is kept for the next time, and the fault is raised."""
+        with self._writing:
+            with self._lock:
+                leaving, self._leaving, self._waiting = self._waiting, self._waiting, Unwritten()
+            try:
+                if leaving.position:
+                    with self.engine.begin() as db:
+                        leaving.write(db)
+                        self._save(db, leaving.position, leaving.heard)
+            except BaseException:
+                with self._lock:
+                    leaving.follow(self._waiting)
+                    self._waiting, self._leaving = leaving, Unwritten()
+                raise
+            with self._lock:
+                self._leaving = Unwritten()
+
+    def apply(self, messages: Iterable[Message]) -> int:
+        """Takes them in and writes them at once. Returns the new position."""
+        self.take(messages)
+        self.write()
         return self.position
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection that sees everything that is shown."""
+        self.write()
+        with self.engine.connect() as db:
+            yield db
+
+    def _rows(self, names: set[str]) -> dict[str, Row]:
+        """Rows of the alerts table by id, as they are or will be."""
+        found = overlay(names, self._waiting.alerts, self._leaving.alerts, self._kept)
+        missing = sorted(names - found.keys())
+        if missing:
+            with self.engine.connect() as db:
+                for start in range(0, len(missing), _IN_LIST):
+                    rows = db.execute(_FIND, {"wanted": missing[start : start + _IN_LIST]}).mappings()
+                    found |= {row["id"]: dict(row) for row in rows}
+        return found
+
+    def _keep(self, rows: dict[str, Row]) -> None:
+        for name, row in rows.items():
+            self._kept[name] = row
+            self._kept.move_to_end(name)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
 
     def start(self, last_seq: int) -> int:
         """The sequence to read the stream from. `last_seq`: the stream's newest; a view that is ahead of it belongs to another
@@ -89,7 +160,9 @@ class AlertStore:
 
     def forget(self) -> None:
         """Empties the view, to read the stream again from its first message."""
-        with self.engine.begin() as db:
+        with self._writing, self._lock, self.engine.begin() as db:
+            self._waiting = Unwritten()
+            self._kept.clear()
             for table in metadata.sorted_tables:
                 if table is not POSITION:
                     db.execute(sa.delete(table))

@@ -61,14 +61,14 @@ class AlertsView:
         if cursor is not None:
             known_at, alert = _cursor(cursor)
             rows = rows.where(sa.tuple_(frame.c.known_at, frame.c.id) < sa.tuple_(sa.literal(known_at), sa.literal(alert)))
-        with self._store.engine.connect() as db:
+        with self._store.reading() as db:
             found = db.execute(rows).all()
         following = f"{found[limit - 1].known_at}.{found[limit - 1].id}" if len(found) > limit else None
         return [self._listed(row) for row in found[:limit]], following
 
     def get(self, alert: str) -> Json | None:
         """The single view with `evidence` and `history`."""
-        with self._store.engine.connect() as db:
+        with self._store.reading() as db:
             row = db.execute(self._now().where(ALERTS.c.id == alert)).first()
             if row is None:
                 return None
@@ -93,11 +93,11 @@ class AlertsView:
         if kept is not None:
             return [(change.changed, self._shown(dict(change.content), change.state, change.owner)) for change in kept]
         query = self._now().where(ALERTS.c.changed > since).order_by(ALERTS.c.changed).limit(limit)
-        with self._store.engine.connect() as db:
+        with self._store.reading() as db:
             return [(row.changed, self._listed(row)) for row in db.execute(query)]
 
     def _count(self, column: sa.Column[str]) -> dict[str, int]:
-        with self._store.engine.connect() as db:
+        with self._store.reading() as db:
             return {str(name): int(count) for name, count in db.execute(sa.select(column, sa.func.count()).group_by(column))}
 
     @staticmethod

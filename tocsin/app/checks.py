@@ -54,12 +54,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 def warm_up(arguments: argparse.Namespace) -> int:
     from tocsin.correlate.engine import Engine
+    from tocsin.feeds import scan
 
     began = time.monotonic()
     Engine.warm_up()
+    scan.load()
     seconds = time.monotonic() - began
     if arguments.json:
         print(json.dumps({"seconds": round(seconds, 2)}))
     else:
-        print(f"The correlation kernels are ready ({seconds:.1f} s).", file=sys.stderr)
+        print(f"The kernels are ready ({seconds:.1f} s).", file=sys.stderr)
     return 0

@@ -47,7 +47,10 @@ from .pauses import shorten
 log = logging.getLogger(__name__)
 
 RECENT_ENTRIES = 50_000  # journal entries read back into the events view at start
-BATCH = 500  # alert messages applied in one transaction
+BATCH = 500  # alert messages taken in at once
+LIVE = 16  # up to so many are taken in without the way through a thread, which costs more than the work
+UNWRITTEN = 5_000  # rows of the alerts view that may wait to be written; beyond, reading the stream waits
+WRITE_SECONDS = 0.1  # between two transactions of the alerts view
 
 
 async def run(node: NodeFile) -> None:
@@ -182,9 +185,9 @@ async def follow_events(journal: Journal, recent: RecentEvents, changed: Callabl
 
 
 async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[], None]) -> None:
-    """Applies the alerts stream, many messages in a transaction while catching up, at once when live."""
+    """Takes in the alerts stream and has it shown at once; the tables follow a little later."""
     pending: asyncio.Queue[tuple[int, str, dict[str, Any]]] = asyncio.Queue(maxsize=4 * BATCH)
-
+    news = asyncio.Event()
     start = store.start(await last_seq(journal, ALERTS))
 
     async def fetch() -> None:
@@ -193,12 +196,28 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
 
     async with asyncio.TaskGroup() as group:
         group.create_task(fetch())
+        group.create_task(write_behind(store, news))
         while True:
             messages = [await pending.get()]
             while len(messages) < BATCH and not pending.empty():
                 messages.append(pending.get_nowait())
-            await asyncio.to_thread(store.apply, messages)
+            if len(messages) <= LIVE:
+                store.take(messages)
+            else:
+                await asyncio.to_thread(store.take, messages)
             changed()
+            news.set()
+            if store.unwritten > UNWRITTEN:
+                await asyncio.to_thread(store.write)
+
+
+async def write_behind(store: AlertStore, news: asyncio.Event) -> None:
+    """Writes the tables of the alerts view, all that has gathered in one transaction."""
+    while True:
+        await news.wait()
+        news.clear()
+        await asyncio.to_thread(store.write)
+        await asyncio.sleep(WRITE_SECONDS)
 
 
 async def report(journal: Journal, services: Services) -> None:

@@ -21,8 +21,11 @@ Lookup = Callable[[Iterable[int]], Awaitable[dict[int, Evidence]]]
 
 #: Amendments that may wait; beyond, the oldest are told before the next entry is taken in.
 WAITING_MAX: Final = 2000
-#: Between two amendments, as a part of the time the first took and in seconds at least: entries go first.
-_REST: Final = (2.0, 0.002)
+#: Seconds that amendments are gathered before some are told together (one write to the journal's socket, one to every screen), the
+#: longest such burst, and the rest after a burst as a part of the time it took: entries go first.
+_GATHER: Final = 0.05
+_BURST: Final = 0.004
+_REST: Final = 2.0
 
 
 class Teller:
@@ -91,15 +94,21 @@ class Teller:
             while True:
                 self._news.clear()
                 while self._size:
-                    began = time.perf_counter()
-                    await self._one()
-                    share, least = _REST
-                    await asyncio.sleep(max(least, share * (time.perf_counter() - began)))
+                    took = await self._some()
+                    await asyncio.sleep(_REST * took)
                 await self._news.wait()
+                await asyncio.sleep(_GATHER)
         except asyncio.CancelledError:
             raise
         except BaseException as fault:
             self._fault = fault
+
+    async def _some(self) -> float:
+        """As many as a burst may take. Returns its seconds."""
+        began = time.perf_counter()
+        while self._size and time.perf_counter() - began < _BURST:
+            await self._one()
+        return time.perf_counter() - began
 
     async def _one(self) -> None:
         """The alert that has waited longest."""

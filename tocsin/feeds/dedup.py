@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from tocsin.model.time import DAY
 
 from .fingerprint import Prints, prints
-from .idtable import IdTable, Values
+from .idtable import IdTable, Keys, Slots, Values
 
 FRESH, DUPLICATE, CONFLICT = 0, 1, 2
+#: In the table in place of a content (those are odd): the id is on its way to the journal.
+_FLYING: Final = np.uint32(2)
 
 #: At least this many of a feed's newest ids are remembered (at most twice as many) ...
 LIMIT: Final = 1_000_000
@@ -34,8 +36,10 @@ class Claim:
 
     prints: Prints
     status: NDArray[np.int8]  # FRESH, DUPLICATE or CONFLICT, one per row
-    known: Values  # content already known, 0 where fresh
     memory: Dedup
+    table: IdTable  # where its fresh rows are entered
+    array: Keys  # of the table, for which `slots` holds
+    slots: Slots  # one per row
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -43,7 +47,7 @@ class Claim:
         return not self.status.any()
 
     def keep(self, now: int) -> None:
-        """The fresh rows are durable; the ids of the known ones were heard again."""
+        """The fresh rows are durable."""
         self.memory.settle(self, now)
 
     def forget(self) -> None:
@@ -67,48 +71,68 @@ class Dedup:
     def remember(self, events: pa.RecordBatch, now: int) -> None:
         """Rebuilds the memory at start: events of this feed that are already in the journal, oldest batch first."""
         found = prints(events)
-        self._learn(found, found.contents, now)
+        slots, known = self._look(found.keys)
+        self._young.enter(found.keys, slots, np.where(known == 0, found.contents, known))
+        self._age(now)
 
     async def claim(self, events: pa.RecordBatch) -> Claim:
         """Sorts the rows into fresh, duplicate and conflict; waits while any of their ids is on its way."""
         found = prints(events)
-        while (earlier := self._on_its_way(found)) is not None:
-            await earlier.settled.wait()  # nothing is held while waiting, so two deliveries can never wait for each other
-        known = self._young.find(found.keys)
-        if self._old.count:
-            known = np.where(known == 0, self._old.find(found.keys), known)
-        if len(found.distinct) < len(found.ids):
+        slots, known = self._look(found.keys)
+        while (flying := known == _FLYING).any():
+            await self._holder(found.keys[flying]).settled.wait()  # nothing is held while waiting: no two can wait for each other
+            slots, known = self._look(found.keys)
+        young = self._young
+        slots, twice = young.enter(found.keys, slots, np.where(known == 0, _FLYING, known))  # what is known was heard again
+        if twice:
             known = _with_earlier_rows(found, known)
         status = np.zeros(known.size, np.int8)
         if known.any():
             status[known != 0] = CONFLICT
             status[known == found.contents] = DUPLICATE
-        claim = Claim(found, status, known, self)
+        claim = Claim(found, status, self, young, young.array, slots)
         self._flying.add(claim)
         return claim
 
-    def _on_its_way(self, found: Prints) -> Claim | None:
-        return next((claim for claim in self._flying if not claim.prints.distinct.isdisjoint(found.distinct)), None)
+    def _look(self, keys: Keys) -> tuple[Slots, Values]:
+        slots, known = self._young.look(keys)
+        if self._old.count:
+            known = np.where(known == 0, self._old.find(keys), known)
+        return slots, known
+
+    def _holder(self, keys: Keys) -> Claim:
+        """A claim that has one of these keys on its way."""
+        return next(claim for claim in self._flying if np.isin(keys, claim.prints.keys).any())
 
     def settle(self, claim: Claim, now: int) -> None:
-        contents = claim.prints.contents if claim.all_fresh else np.where(claim.known == 0, claim.prints.contents, claim.known)
-        self._learn(claim.prints, contents, now)
-        self.release(claim)
+        self._write(claim, claim.prints.contents)
+        self._age(now)
+        self._end(claim)
 
     def release(self, claim: Claim) -> None:
+        self._write(claim, np.zeros(claim.status.size, np.uint32))
+        self._end(claim)
+
+    def _end(self, claim: Claim) -> None:
         self._flying.remove(claim)
         claim.settled.set()
 
-    def _learn(self, found: Prints, contents: Values, now: int) -> None:
+    def _write(self, claim: Claim, contents: Values) -> None:
+        """Sets the values of the claim's fresh rows where they are now."""
+        fresh = np.flatnonzero(claim.status == FRESH)
+        table = claim.table if claim.table in (self._young, self._old) else self._young
+        if table is claim.table and table.array is claim.array:
+            table.write(claim.slots[fresh], contents[fresh])
+        else:
+            table.put(claim.prints.keys[fresh], contents[fresh])
+
+    def _age(self, now: int) -> None:
         if self._born is None:
             self._born = now
-        if self._young.count >= self.limit or (self._young.count and now - self._born >= self.horizon):
-            self._old, self._young, self._born = self._young, IdTable(), now
-        keys = found.keys
-        if len(found.distinct) < keys.size:
-            keys, first = np.unique(keys, return_index=True)
-            contents = contents[first]
-        self._young.put(keys, contents)
+        full = self._young.count >= self.limit
+        if full or (self._young.count and now - self._born >= self.horizon):
+            empty = IdTable.instead(self._old) if full and self._old.count else IdTable()
+            self._old, self._young, self._born = self._young, empty, now
 
 
 def _with_earlier_rows(found: Prints, known: Values) -> Values:

@@ -1,7 +1,8 @@
 """What makes two records the same: a key from the id, and a hash of everything the record says.
 
-Both are computed for a whole batch at once. Python's own string hash is keyed per process (SipHash), so nobody can craft two
-ids that collide; the numbers therefore mean nothing outside this process and are never written down.
+Both are computed for a whole batch at once, from its Arrow columns, without making Python objects of them. Texts are hashed with
+secrets of this process (`texthash.py`), so nobody can craft two ids that collide; the numbers mean nothing outside it and are never
+written down.
 """
 
 from __future__ import annotations
@@ -9,20 +10,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from .idtable import Keys, Values
-
-Words = NDArray[np.uint64]
+from .texthash import Words, mixed, text_words
 
 #: Not part of what a record says: the id is compared on its own, the feed is the same, the ingest time is ours.
 APART: Final = ("id", "feed", "ingest_time")
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-_MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _HALF: Final = np.uint64(32)
 _ONE: Final = np.uint64(1)
 #: By type number, because comparing and hashing Arrow types goes through their names.
@@ -44,19 +42,21 @@ _TEXTS: Final = (pa.string().id, pa.binary().id)
 class Prints:
     """`keys[i]` stands for the id of row i (never 0), `contents[i]` for what the row says (never 0)."""
 
-    ids: list[str]
+    names: pa.Array
     keys: Keys
     contents: Values
-    distinct: frozenset[int]  # the keys as a set
+
+    @property
+    def ids(self) -> list[str]:
+        return cast(list[str], self.names.to_pylist())
 
 
 def prints(events: pa.RecordBatch) -> Prints:
     """Keys and content hashes of a batch of `model.event.event_schema`."""
-    ids = events.column("id").to_pylist()
-    hashes = list(map(hash, ids))
-    keys = np.array(hashes, np.int64).view(np.uint64)
+    names = events.column("id")
+    keys = text_words(names)
     keys[keys == 0] = 1
-    return Prints(ids, keys, _contents(events), frozenset(hashes))
+    return Prints(names, keys, _contents(events))
 
 
 def _contents(events: pa.RecordBatch) -> Values:
@@ -71,12 +71,12 @@ def _contents(events: pa.RecordBatch) -> Values:
         words[place] = _words(column)
     words *= _ODD
     words += np.array([_salt(name) for name, _ in said], np.uint64)[:, None]
-    words = _mixed(words)
+    words = mixed(words)
     for place, (_, column) in enumerate(said):
         if column.null_count:
             words[place, column.is_null().to_numpy(zero_copy_only=False)] = 0
     total: Words = words.sum(axis=0, dtype=np.uint64)
-    return ((_mixed(total) >> _HALF) | _ONE).astype(np.uint32)
+    return ((mixed(total) >> _HALF) | _ONE).astype(np.uint32)
 
 
 def _plain(columns: Iterable[tuple[str, pa.Array]]) -> Iterator[tuple[str, pa.Array]]:
@@ -105,7 +105,7 @@ def _words(column: pa.Array) -> Words:
         words: Words = known[codes.to_numpy(zero_copy_only=False)]
         return words
     if kind in _TEXTS:
-        return np.array(list(map(hash, column.to_pylist())), np.int64).view(np.uint64)
+        return text_words(column)
     if kind not in _RAW:  # booleans, which are bits
         column = column.cast(pa.int8())
     return _fixed(column, _RAW[column.type.id])
@@ -116,11 +116,3 @@ def _fixed(column: pa.Array, dtype: type[np.generic]) -> Words:
     item = np.dtype(dtype).itemsize
     raw = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * item)
     return raw.view(np.uint64) if item == 8 else raw.astype(np.uint64)
-
-
-def _mixed(words: Words) -> Words:
-    """Spreads every bit over the word (one round of SplitMix64's finaliser)."""
-    words = words ^ (words >> _HALF)
-    words *= _MIX
-    words ^= words >> _HALF
-    return words

@@ -71,6 +71,16 @@ def column(values: list[Any], formats: Sequence[str] = ISO, zone: str | None = N
     return None
 
 
+def epoch_column(numbers: pa.Array, formats: Sequence[str]) -> pa.Array | None:
+    """The same for a float64 column without NaN; None when the declared formats do not say what one number means."""
+    if len(formats) != 1 or formats[0] not in EPOCH_SCALE:
+        return None
+    try:
+        return _epoch_column(numbers, EPOCH_SCALE[formats[0]])
+    except OverflowError:
+        return None
+
+
 def problems(formats: Sequence[str], zone: str | None) -> list[str]:
     """What is wrong with declared formats and zone, in words."""
     found = [

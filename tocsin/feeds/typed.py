@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import pyarrow as pa
 
 from . import paths, vectors
 from .columns import Columns
 from .mapping import Field, Recipe
+from .scan import Scanner, scanner_for
 from .shape import SCALAR, Getter, Shape, getter
 from .vectors import Mask
 
@@ -38,6 +40,7 @@ class TypedReader:
     type: type[msgspec.Struct]
     decoder: msgspec.json.Decoder[Any]
     getters: Mapping[paths.Path, Getter]
+    scanner: Scanner | None = None  # a faster way still, for plain NDJSON
 
     def read(self, text: bytes) -> Any:
         """One record, or None when it must go the careful way."""
@@ -61,6 +64,15 @@ class TypedReader:
             return vectors.filled(known, [self.getters[path](rows) for path in known.reads()])
 
         return vectors.build(self.recipe, len(rows), found, ids)
+
+    def scanned(self, count: int, columns: Mapping[paths.Path, pa.Array]) -> tuple[Columns, Mask]:
+        """The same from what `scanner` read."""
+
+        def found(known: Field) -> list[Any] | pa.Array:
+            column = columns[known.path]
+            return column.to_pylist() if known.type in ("time", "until") and pa.types.is_string(column.type) else column
+
+        return vectors.build(self.recipe, count, found)
 
 
 def reader_for(recipe: Recipe) -> TypedReader | None:
@@ -88,4 +100,4 @@ def _make(recipe: Recipe) -> TypedReader | None:
     if not isinstance(struct, type):  # the records are lists
         return None
     getters = {path: getter(root, path) for path, _ in reads}
-    return TypedReader(recipe, struct, msgspec.json.Decoder(struct), getters)
+    return TypedReader(recipe, struct, msgspec.json.Decoder(struct), getters, scanner_for(recipe))

@@ -27,6 +27,8 @@ Found = Callable[[Field], "list[Any] | pa.Array"]
 
 _MEMO_TYPES: Final = frozenset({str, type(None)})
 _REFUSED: Final = object()
+# Made once: making a scalar of a Python value has Arrow look for pandas every time.
+_EMPTY, _NO_TEXT, _ZERO = pa.scalar(""), pa.scalar(None, pa.string()), pa.scalar(0, pa.int32())
 
 
 def build(recipe: Recipe, count: int, found: Found, ids: Sequence[str | None] | None = None) -> tuple[Columns, Mask]:
@@ -145,8 +147,8 @@ def _as_is(known: Field, plain: pa.Array) -> pa.Array:
 
 def _arrow_text(_: Field, plain: pa.Array) -> pa.Array:
     texts = plain.cast(pa.string())
-    empty = pc.equal(texts, "")
-    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
+    lengths = pc.min(pc.binary_length(texts))
+    return texts if lengths != _ZERO else pc.if_else(pc.equal(texts, _EMPTY), _NO_TEXT, texts)
 
 
 def _arrow_kind(known: Field, plain: pa.Array) -> pa.Array | None:
@@ -171,9 +173,17 @@ def _arrow_level(known: Field, plain: pa.Array) -> pa.Array | None:
 
 
 def _arrow_time(known: Field, plain: pa.Array) -> pa.Array | None:
+    if pa.types.is_floating(plain.type):
+        return _arrow_epoch(known, plain)
     if not plain.type.tz or known.zone is not None:
         return None
     return _in_range(known, plain.cast(pa.timestamp("us", plain.type.tz)).cast(pa.int64()))
+
+
+def _arrow_epoch(known: Field, plain: pa.Array) -> pa.Array | None:
+    numbers = _arrow_number(known, plain)
+    column = None if numbers is None else times.epoch_column(numbers, known.formats)
+    return None if column is None else _in_range(known, column)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -184,9 +194,13 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_floating(kind))
+
+
 _ARROW: Final[Mapping[str, Callable[[pa.DataType], bool]]] = {
-    "string": _is_text, "kind": _is_text, "number": _is_number, "integer": pa.types.is_integer, "boolean": pa.types.is_boolean, "time": pa.types.is_timestamp,
-    "until": pa.types.is_timestamp, "severity": pa.types.is_integer, "action": pa.types.is_integer,
+    "string": _is_text, "kind": _is_text, "number": _is_number, "integer": pa.types.is_integer, "boolean": pa.types.is_boolean, "time": _is_time,
+    "until": _is_time, "severity": pa.types.is_integer, "action": pa.types.is_integer,
 }  # fmt: skip
 _ARROW_CHECKS: Final[Mapping[str, Callable[[Field, pa.Array], pa.Array | None]]] = {
     "string": _arrow_text, "kind": _arrow_kind, "number": _arrow_number, "severity": _arrow_level, "action": _arrow_level, "time": _arrow_time,
@@ -206,6 +220,8 @@ def _one_by_one(known: Field, found: list[Any], bad: Mask) -> list[Any]:
     if set(map(type, found)) <= _MEMO_TYPES:
         memo = {value: attempt(value) for value in set(found)}
         made = list(map(memo.__getitem__, found))
+        if _REFUSED not in memo.values():
+            return made
     else:
         made = [attempt(value) for value in found]
     for row, value in enumerate(made):

@@ -1,9 +1,11 @@
 """The flat table against a dict."""
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tocsin.feeds import idtable
 from tocsin.feeds.idtable import IdTable
 
 #: Few distinct keys that share their low bits, so that probing collides all the time.
@@ -11,7 +13,14 @@ KEYS = st.integers(1, 40).map(lambda n: (n % 3 + 1) | n << 32)
 CALLS = st.lists(st.dictionaries(KEYS, st.integers(1, 2**32 - 1), max_size=12), max_size=12)
 
 
-@settings(deadline=None)
+@pytest.fixture(params=[(16_384, 16), (1, 1), (3, 2)], ids=["at once", "slowly", "a little faster"], autouse=True)
+def _pace(request, monkeypatch):
+    """How fast a table that grows is moved: with the small ones most calls find it half moved."""
+    monkeypatch.setattr(idtable, "_LEAST", request.param[0])
+    monkeypatch.setattr(idtable, "_STEP", request.param[1])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CALLS)
 def test_table_answers_like_a_dict(calls):
     table, oracle = IdTable(slots=4), {}
@@ -21,6 +30,34 @@ def test_table_answers_like_a_dict(calls):
         asked = np.array([*oracle, 99 << 40], np.uint64)
         assert table.find(asked).tolist() == [*oracle.values(), 0]
         assert table.count == len(oracle)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(KEYS, min_size=1, max_size=12), max_size=12))
+def test_of_equal_keys_in_one_call_the_first_counts(calls):
+    table, oracle = IdTable(slots=4), {}
+    for number, keys in enumerate(calls):
+        values = np.arange(1, len(keys) + 1, dtype=np.uint32) + 100 * number
+        slots, known = table.look(np.array(keys, np.uint64))
+        assert known.tolist() == [oracle.get(key, 0) for key in keys]
+        slots, twice = table.enter(np.array(keys, np.uint64), slots, np.where(known == 0, values, known))
+        assert twice == (len(set(keys)) < len(keys))
+        oracle |= {key: int(value) for key, value in reversed(list(zip(keys, values, strict=True))) if key not in oracle}
+        assert table.find(np.array(keys, np.uint64)).tolist() == [oracle[key] for key in keys]
+        table.write(slots, table.find(np.array(keys, np.uint64)))
+        assert table.count == len(oracle)
+        assert table.find(np.array(list(oracle), np.uint64)).tolist() == list(oracle.values())
+
+
+def test_an_empty_table_in_used_memory_knows_nothing():
+    used, keys = IdTable(slots=64), np.arange(1, 30, dtype=np.uint64)
+    used.put(keys, np.full(29, 7, np.uint32))
+    table = IdTable.instead(used)
+    assert table.array.size == used.array.size
+    assert table.count == 0
+    assert not table.find(keys).any()
+    table.put(keys, np.full(29, 9, np.uint32))
+    assert table.count == 29
 
 
 def test_a_million_keys_stay_known_and_small():

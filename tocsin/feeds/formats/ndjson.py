@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
-from tocsin.feeds import mapping, records
+from tocsin.feeds import mapping, paths, records
 from tocsin.feeds.contract import Decoded
 from tocsin.feeds.json_text import load
 from tocsin.feeds.options import Option
@@ -39,6 +40,12 @@ def decode(body: bytes, spec: FeedSpec) -> Decoded:
     reader = reader_for(recipe) if len(body) > SMALL else None
     if reader is None:
         return records.decode(recipe, found)
+    scanned = found.scan(reader)
+    if scanned is not None:
+        count, columns = scanned
+        records.bounded(count)
+        made, bad = reader.scanned(count, columns)
+        return records.decode_columns(recipe, found, made, np.flatnonzero(~bad), np.arange(count), count)
     return records.decode_typed(recipe, reader, found, found.read(reader))
 
 
@@ -82,6 +89,12 @@ class Lines:
             raise Skippable("a record must be an object")
         return record
 
+    def scan(self, reader: TypedReader) -> tuple[int, Mapping[paths.Path, pa.Array]] | None:
+        """How many lines there are and their columns, by the compiled reader; None when they must be read the ordinary way."""
+        if reader.scanner is None or len(self._body) > self._longest or not _utf8(self._body):
+            return None
+        return reader.scanner.read(self._body)
+
     def read(self, reader: TypedReader) -> list[Any]:
         """Every line through the typed decoder at once, or else one by one; None for a line that it refuses."""
         count = _plain(self._body, self._longest)
@@ -107,8 +120,11 @@ def _plain(body: bytes, longest: int) -> int:
         return 0
     if len(body) > longest and np.diff(ends, prepend=-1, append=size).max() - 1 > longest:
         return 0
+    return len(ends) + 1 if _utf8(body) else 0
+
+
+def _utf8(body: bytes) -> bool:
     try:
-        body.isascii() or body.decode()
+        return body.isascii() or bool(body.decode())
     except UnicodeDecodeError:
-        return 0
-    return len(ends) + 1
+        return False
