@@ -21,6 +21,7 @@ from .firing import Firings, joined
 from .kernels import layout
 from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
+from .parts.needs import for_kernels
 from .series.alerted import AlertFacts
 from .series.build import build
 from .series.outlet import KernelOutlet, Said
@@ -77,7 +78,7 @@ class Engine:
         self.plan = plan
         self._sizes = sizes
         self._corrects = corrects
-        self._tables = compile_plan(plan)
+        self._tables = compile_plan(for_kernels(plan))
         self.predicates = self._tables.predicates
         self.words = self._tables.words
         self._memory = Memory(
@@ -314,9 +315,10 @@ class Engine:
         self._series.move(before, clock, delay, self._step)
         if self._alerts.listening:
             self._step(clock - delay)
-            self._alerts.spread(None)
+        self._alerts.spread(None)
         said = [self._memory.said()] if meta[layout.ROWS] else []
         self._said.causes.clear()
+        self._alerts.begin()
         return said
 
     def _step(self, deadline: int) -> None:
@@ -354,8 +356,10 @@ class Engine:
         memory = self._memory
         if not self._series:
             return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
+        besides = self._alerts.finish()
         if memory.meta[layout.ROWS]:
             before = [*before, memory.said()]
+        before = [*before, *besides]
         labels = dict(self._said.labels)
         self._said.clear()
         return joined(before, labels) if before else _NOTHING

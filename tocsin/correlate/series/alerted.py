@@ -13,6 +13,8 @@ import numpy as np
 
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.kernels import layout
+from tocsin.correlate.parts.needs import apart
+from tocsin.correlate.parts.rows import Part, Regroup
 from tocsin.correlate.state import Memory
 from tocsin.model.plan import Alerts, Plan
 
@@ -20,7 +22,7 @@ from .compound import AlertsRule
 from .guards import Guarded
 from .notes import Notes
 from .outlet import Said
-from .runner import Series
+from .runner import Series, grouped
 from .sample import NEVER, Sample
 
 
@@ -43,19 +45,35 @@ class AlertFacts:
                         self._listeners.setdefault(places[name], []).append((member, 1 << flag))
         self.listening = bool(self._listeners)
         self._seen = 0  # rows of the output handed on
+        members = {index: series.member(grouped(index)) for index, rule in enumerate(plan.rules) if apart(rule)}
+        self._regroup = Regroup(plan, members, memory, notes, self._place) if members else None  # type: ignore[arg-type]
 
     def begin(self) -> None:
         """An output begins."""
         self._seen = 0
+        if self._regroup is not None:
+            self._regroup.begin()
 
     def spread(self, columns: Columns | None) -> None:
         """What was said since the last call; `columns`: the batch that was pushed."""
         n = int(self._memory.meta[layout.ROWS])
+        start = int(columns.seq[0]) if columns is not None and len(columns.seq) else NEVER
+        self._settle(start, columns)
         if not self.listening or n <= self._seen:
             return
-        start = int(columns.seq[0]) if columns is not None and len(columns.seq) else NEVER
         self._hand_on(self._memory["out"][self._seen : n].copy(), self._seen, start, columns, None)
         self._seen = int(self._memory.meta[layout.ROWS])
+
+    def finish(self) -> list[Part]:
+        """The output was seen to its end: what it says besides. `begin` before the next."""
+        if self._regroup is None:
+            return []
+        self._settle(NEVER, None)
+        return self._regroup.finish(int(self._memory.meta[layout.WATERMARK]))
+
+    def _settle(self, start: int, columns: Columns | None) -> None:
+        if self._regroup is not None:
+            self._regroup.settle(self._cause, start, columns)
 
     def _hand_on(self, rows: Any, first: int, start: int, columns: Columns | None, of: int | None) -> None:
         """Rows of the output from number `first` on. `of`: the cause they all have."""
@@ -69,6 +87,7 @@ class AlertFacts:
             self._tell(rows[i], rule, cause, start, columns)
             after = int(self._memory.meta[layout.ROWS])
             if after > before:
+                self._settle(start, columns)
                 self._hand_on(self._memory["out"][before:after].copy(), before, start, columns, cause)
 
     def _cause(self, row: Any, number: int, start: int) -> int:
@@ -94,7 +113,9 @@ class AlertFacts:
         if known is not None:
             return known
         if columns is not None and anchor >= start:
-            return float(columns.lon[anchor - start]), float(columns.lat[anchor - start])
+            at = int(np.searchsorted(columns.seq, anchor))
+            if at < len(columns.seq) and columns.seq[at] == anchor:
+                return float(columns.lon[at]), float(columns.lat[at])
         for used, name in ((layout.PENDING_TOP, "pending"), (layout.RUNS_TOP, "runs")):
             table = self._memory.use(used, name)
             for at in np.flatnonzero(table["seq"] == anchor).tolist() if anchor >= 0 else []:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from tocsin.correlate.parts.grouping import Grouped
+from tocsin.correlate.parts.needs import apart, fields, has_state, noted
 from tocsin.model.links import BY_SOURCE
 from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Match, Plan, Rate, RulePlan, Timer, ZoneEvent, Zones
 from tocsin.model.plan import Sequence as Steps
@@ -16,6 +18,7 @@ from .change import ChangeMachine
 from .compound import AlertsPattern, AlertsRule
 from .gather import GatherRule
 from .guards import Guarded, Guards
+from .holding import Holding
 from .inside import InsideRule
 from .keyed import Keyed
 from .keys import Keyer, SourceName
@@ -24,7 +27,7 @@ from .notes import Notes
 from .outlet import KernelOutlet
 from .picker import Ask
 from .rate import RateMachine, WeekHours
-from .runner import Member, Series
+from .runner import Member, Series, grouped
 from .single import SingleMachine
 from .steps import StepsPattern
 from .timer import TimerRule
@@ -47,24 +50,46 @@ def build(plan: Plan, predicates: Sequence[Expr], names: SourceName, outlet: Cal
             members.append((index, member, own))
             inner = member.member if isinstance(member, Guarded) else member
             notes.running += [inner.running] if isinstance(inner, TimerRule) else []
+    found = {index: member for index, member, _ in members}
+    for index, rule in enumerate(plan.rules):
+        if apart(rule):
+            groups = Grouped(rule, plan, names)
+            members.append((grouped(index), groups, groups.asks))
+            _listen(found.get(index), groups, rule, outlet(index))
     return Series(members, predicates, plan.lateness), notes
+
+
+def _listen(member: Member | None, groups: Grouped, rule: RulePlan, outlet: KernelOutlet) -> None:
+    """Lets the histories of a rule say when it stops holding, if its alerts close then."""
+    inner = member.member if isinstance(member, Guarded) else member
+    if has_state(rule) and isinstance(inner, Keyed):
+        inner.holding = Holding(groups, outlet)
 
 
 def _notes(plan: Plan) -> tuple[Notes, tuple[Ask, ...]]:
     """Fields of events that alerts are linked by, of the rules whose anchors need them."""
-    fields: dict[str, None] = {}
+    names: dict[str, None] = {}
     selectors: dict[Selector, None] = {}
     keep = 0
     rules = {rule.name: rule for rule in plan.rules}
     for rule in plan.rules:
         linked = [name for guard in (*rule.unless, *rule.only) for name in getattr(guard, "same", ())]
-        others = [rules[name] for name in rule.when.rules if name in rules] if isinstance(rule.when, Alerts) else []
+        linked += fields(rule)
+        others = [rules[name] for name in sorted(_under(rule, rules))]
         linked += [*rule.when.same, *rule.when.differs] if isinstance(rule.when, Alerts) else []
-        for one in (rule, *others) if linked else ():
-            fields |= dict.fromkeys(linked)
+        for one in (rule, *others) if linked or noted(rule) else ():
+            names |= dict.fromkeys(linked)
             selectors |= dict.fromkeys(map(_heard, selectors_in(one.when)))  # an anchor need not pass
             keep = max(keep, reach(one))
-    return Notes(tuple(fields), keep + plan.lateness + plan.delay), tuple(map(Ask, selectors))
+    return Notes(tuple(names), keep + plan.lateness + plan.delay), tuple(map(Ask, selectors))
+
+
+def _under(rule: RulePlan, rules: Mapping[str, RulePlan]) -> set[str]:
+    """The rules whose alerts a rule looks at, directly or through others."""
+    if not isinstance(rule.when, Alerts):
+        return set()
+    direct = {name for name in rule.when.rules if name in rules}
+    return direct.union(*(_under(rules[name], rules) for name in direct))
 
 
 def _guarded(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet: KernelOutlet) -> Made:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.model.plan import Plan
 
+from .holding import Holding
 from .keys import Keyer, KeyValue
 from .sample import NEVER, Found, Sample
 from .saving import Packer, Unpacker, tuples
@@ -35,6 +36,7 @@ class Keyed:
         self._tracks: dict[KeyValue, Track] = {}
         self._wakes: list[tuple[int, Any, KeyValue]] = []  # heap
         self._dirty: dict[KeyValue, None] = {}
+        self.holding: Holding | None = None  # who is told when the rule stops holding
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -59,12 +61,21 @@ class Keyed:
         if found is None:
             self._refolded(key, track, clock, sample.seq)
             return
+        outlet = self._to(key)
         for one in found:
             if not one.deadline:
-                track.give(self._outlet, one, sample.seq)
+                track.give(outlet, one, sample.seq)
+        self._told(track)
         if len(track.samples) % _PRUNE_AT == 0:
             track.prune(clock - self._keep)
         self._schedule(key, track)
+
+    def _to(self, key: KeyValue) -> Outlet:
+        return self._outlet if self.holding is None else self.holding.marked(self._outlet, key)
+
+    def _told(self, track: Track) -> None:
+        if self.holding is not None:
+            self.holding.look(track)
 
     def _new(self, key: KeyValue) -> Track:
         machine = self._machine(self._keyer.text(key))
@@ -73,7 +84,9 @@ class Keyed:
     def _refolded(self, key: KeyValue, track: Track, clock: int, cause: int) -> None:
         """The history has changed behind its end: matches at samples are compared now, those of deadlines when the clock moves on."""
         self.folded += 1
-        track.compare(self._outlet, lambda found: not found.deadline, clock - self._lateness, cause)
+        track.compare(self._to(key), lambda found: not found.deadline, clock - self._lateness, cause)
+        track.off = -1
+        self._told(track)
         self._dirty[key] = None
         self._schedule(key, track)
 
@@ -99,7 +112,8 @@ class Keyed:
         for key in sorted(self._dirty, key=lambda key: self._tracks[key].rank):
             track = self._tracks[key]
             self._expire(track, watermark)
-            track.compare(self._outlet, lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
+            track.compare(self._to(key), lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
+            self._told(track)
             self._schedule(key, track)
         self._dirty.clear()
 
@@ -120,9 +134,11 @@ class Keyed:
             track = self._tracks[key]
             track.wake = NEVER
             self._expire(track, at)
+            outlet = self._to(key)
             for found in track.found:
                 if found.deadline and found.time <= at and track.waits(found):
-                    track.give(self._outlet, found, NEVER)
+                    track.give(outlet, found, NEVER)
+            self._told(track)
             self._schedule(key, track)
 
     def _stale(self, wake: int, _rank: Any, key: KeyValue) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ class Notes:
         """Values of fields of an event; None for those it lacks, and for an event never noted."""
         noted = self._noted.get(seq)
         return tuple(None if noted is None else noted.more[self.fields.index(name)] for name in fields)
+
+    def place(self, seq: int) -> tuple[float, float]:
+        """Where an event was, degrees; NaN when it has no place or was never noted."""
+        noted = self._noted.get(seq)
+        return (math.nan, math.nan) if noted is None else (noted.lon, noted.lat)
 
     def take(self, samples: Sequence[Sample], _clock: int) -> None:
         """Events that some rule may choose as its anchor."""

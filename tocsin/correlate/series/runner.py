@@ -128,10 +128,20 @@ class Series:
 
 
 def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]:
-    """What `save` gave, for another plan: histories of rules that are the `same` go on (index in the old plan -> in the new one)."""
-    moved = {str(same[int(rule)]): saved for rule, saved in state["members"].items() if int(rule) in same}
-    notes = {rule: saved for rule, saved in state["members"].items() if int(rule) < 0}
-    return {**state, "members": {**moved, **notes}}
+    """What `save` gave, for another plan: histories and groups of rules that are the `same` go on (index in the old plan -> in the new one)."""
+    moved = {"-1": saved for rule, saved in state["members"].items() if rule == "-1"}
+    for rule, saved in state["members"].items():
+        old = int(rule)
+        if old in same:
+            moved[str(same[old])] = saved
+        elif grouped(old) in same:
+            moved[str(grouped(same[grouped(old)]))] = saved
+    return {**state, "members": moved}
+
+
+def grouped(rule: int) -> int:
+    """The number under which a rule's groups are a member, and back; -1 are the notes."""
+    return -2 - rule
 
 
 def samples_of(columns: Columns, rows: Rows, flags: Rows, fields: tuple[str, ...]) -> list[Sample]:
