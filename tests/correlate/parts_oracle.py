@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from correlate_harness import link
-from history_oracle import HistoryOracle
+from history_oracle import HistoryOracle, Told
+from history_truth import Match as Found
 from oracle import NEVER, TIE, Fact, Group, Said, near, passes, square
 
 from tocsin.model.plan import Match, RulePlan, Silence
@@ -61,6 +62,12 @@ class PartsOracle(HistoryOracle):
         self.joined.setdefault(group.order, []).append((anchor, time))
         self.out.append(Said(what, index, anchor.seq, time, anchor.code, group.count, group.name, evidence))
         return group
+
+    def more(self, index: int, entry: Told, match: Found) -> None:
+        """An alert says how many matches it has, whatever joined them."""
+        super().more(index, entry, match)
+        if entry.group is not None and self.plan.rules[index].alert.per is None:
+            self.out[-1].count = entry.group.count
 
     def closing(self, rule: RulePlan, group: Group) -> int:
         resolve = rule.alert.resolve

@@ -31,7 +31,7 @@ class Firings:
     alert with this firing, anchor first; `role`: int64 beside it, 0 anchor, 1 member, 10 + i for step i of a sequence,
     30 the `after` of an absence. Of events that may be withdrawn later everything is told, beyond EVIDENCE_MAX too, and a match that
     comes back tells its anchor again. A RETRACT tells the late event and the anchor of the match it took back; its `count` is what is left. CLOSE and REOPEN tell
-    no evidence and come last.
+    no evidence and come last; `count` of a CLOSE says how (`parts.groups`), `anchor` which event did it, -1 for none.
 
     All are columns of two record arrays, `rows` and `told`, as the kernels wrote them. `labels`: group -> what tells the alert from
     another one of the same rule and anchor (a zone, an early warning), for groups raised here that have such.

@@ -20,7 +20,6 @@ from . import geometry
 from .kernels import layout
 from .kernels.match import NO_UNTIL
 from .parts.needs import beside
-from .parts.needs import beside
 from .series.which import guarded, in_kernels, outside
 
 Table = NDArray[Any]

@@ -24,13 +24,6 @@ NOT_YET: Final = frozenset(
         "guards of kernels",  # `while` and new exceptions for operators that run in the kernels
         "unless.all",
         "unless.any",
-        "alert.per.same",
-        "alert.severity.steps.active",
-        "alert.dedup",
-        "alert.resolve",
-        "alert.fold",
-        "alert.budget",
-        "alert.context",
         "kind alert",  # conditions about other rules' alerts, `alert.<rule>`
     }
 )

@@ -19,7 +19,7 @@ from tocsin.correlate.series.saving import tuples
 from tocsin.model.plan import Absence, Plan, RulePlan
 
 from . import needs
-from .groups import Group, Groups, Held
+from .groups import OPEN, Closing, Group, Groups, Held
 
 JOIN, RAISE, RETRACT = int(layout.JOIN), int(layout.RAISE), int(layout.RETRACT)
 _UNTIL: Final = 1
@@ -36,12 +36,11 @@ class Turn(NamedTuple):
 
 
 class Said(NamedTuple):
-    """An alert closed by itself at `time`, or is open again (`NEVER`)."""
+    """An alert closed by itself, or is open again (its time is `NEVER`)."""
 
     number: int
-    time: int
     source: int
-    anchor: int
+    closing: Closing
 
 
 class Grouped:
@@ -61,7 +60,7 @@ class Grouped:
         self._keyer = Keyer(needs.key_of(rule), names)
         self._hears = needs.closes_when_heard(rule)
         if self._hears:
-            self.asks += (Ask(rule.when.of),)  # type: ignore[union-attr]
+            self.asks = (*self.asks, Ask(rule.when.of))  # type: ignore[union-attr]
             self.fields += self._keyer.fields
         named = needs.fields(rule)
         self._own = [named.index(name) for name in self._keyer.fields]
@@ -158,7 +157,7 @@ class Grouped:
         self._owners.clear()
         changed, self._dirty = self._dirty, {}
         for group in changed.values():
-            at = self.groups.closing(group)
+            at = self.groups.closing(group).time
             if at != NEVER:
                 heapq.heappush(self._due, (at, group.number))
         while self._due and self._due[0][0] <= watermark:
@@ -168,11 +167,11 @@ class Grouped:
         said = []
         for number in sorted(changed):
             group = changed[number]
-            at = self.groups.closing(group)
-            closed = at <= watermark
+            closing = self.groups.closing(group)
+            closed = closing.time <= watermark
             if group.live > 0 and closed != group.told:
                 group.told = closed
-                said.append(Said(number, at if closed else int(NEVER), group.source, group.anchor.seq))
+                said.append(Said(number, group.source, closing if closed else OPEN))
         return said
 
     # ---- as a member
@@ -238,7 +237,7 @@ class Grouped:
             self._alert_of.update(dict.fromkeys(group.matches, group))
             for key in group.keys:
                 self._holders.setdefault(key, {})[group.number] = group
-            at = self.groups.closing(group)
+            at = self.groups.closing(group).time
             if at != NEVER and not group.told:
                 heapq.heappush(self._due, (at, group.number))
 
@@ -252,7 +251,19 @@ def _saved(group: Group) -> list[Any]:
 
 def _loaded(saved: Any) -> Group:
     number, source, anchor, opened, newest, matches, count, live, ends, keys, told = saved
-    made = Group(number, source, Sample(*tuples(anchor)), opened, newest, {one[0]: (one[1], one[2]) for one in matches}, count, live, list(tuples(ends)), {}, told)
+    made = Group(
+        number,
+        source,
+        Sample(*tuples(anchor)),
+        opened,
+        newest,
+        {one[0]: (one[1], one[2]) for one in matches},
+        count,
+        live,
+        list(tuples(ends)),
+        {},
+        told,
+    )
     made.keys = {tuples(key): Held(since, off, list(tuples(heard))) for key, since, off, heard in keys}
     return made
 
@@ -260,4 +271,3 @@ def _loaded(saved: Any) -> Group:
 def blank(seq: int, time: int, source: int, width: int) -> Sample:
     """An anchor of which nothing is known."""
     return Sample(time, seq, source, float("nan"), float("nan"), float("nan"), 0, (None,) * width)
-

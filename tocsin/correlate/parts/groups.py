@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tocsin.correlate.series.links import equal
 from tocsin.correlate.series.places import chord
@@ -22,6 +22,21 @@ from .nearby import Nearby
 #: Squared chords that differ by less are one distance, as in the kernels.
 TIE: Final = 1e-18
 Key = Any
+
+
+#: What closed an alert.
+AFTER, BELOW, UNTIL = range(3)
+
+
+class Closing(NamedTuple):
+    """`time`: when, `NEVER` while nothing closes it; `seq`: the event that did, -1 for none."""
+
+    time: int
+    way: int
+    seq: int = -1
+
+
+OPEN: Final = Closing(NEVER, AFTER)
 
 
 @dataclass(slots=True)
@@ -109,26 +124,27 @@ class Groups:
         if group.live <= 0:
             group.newest = LONG_AGO
 
-    def closing(self, group: Group) -> int:
-        """When the alert closes by what is known, µs; `NEVER`: nothing closes it yet."""
+    def closing(self, group: Group) -> Closing:
+        """When and how the alert closes by what is known."""
         resolve = self._resolve
         if resolve is None or group.live <= 0:
-            return NEVER
-        ways = [NEVER]
+            return OPEN
+        ways = [OPEN]
         if resolve.after >= 0:
-            ways.append(group.newest + resolve.after)
+            ways.append(Closing(group.newest + resolve.after, AFTER))
         if resolve.below_for >= 0:
             off = max((held.ends() for held in group.keys.values()), default=group.newest) if self._stateful else group.newest
-            ways.append(NEVER if off == NEVER else off + resolve.below_for)
+            ways += [] if off == NEVER else [Closing(off + resolve.below_for, BELOW)]
         at = bisect_left(group.ends, (group.newest, LONG_AGO))
         if at < len(group.ends):
             own = {anchor for _, anchor in group.matches.values()}  # an event does not close the alert it raises
-            ways += [time for time, seq in group.ends[at:] if seq not in own][:1]
+            ways += [Closing(time, UNTIL, seq) for time, seq in group.ends[at:] if seq not in own][:1]
         return min(ways)
 
     def end(self, sample: Sample) -> list[Group]:
         """An event that closes alerts, also one that is still to be raised; `more`: the fields of `resolve.same`. Which it concerns now."""
-        assert self._closable is not None and self._closers is not None
+        assert self._closable is not None
+        assert self._closers is not None
         self._closers.add(sample.seq, sample)
         return [group for _, _, group in self._closable.around(sample) if self._ends(group, sample)]
 
@@ -156,7 +172,7 @@ class Groups:
             self._closers.add(sample.seq, sample)
 
     def _open(self, group: Group, time: int, hold: int) -> bool:
-        return time - group.newest <= hold and time <= self.closing(group)
+        return time - group.newest <= hold and time <= self.closing(group).time
 
     def _open_alike(self, anchor: Sample, time: int) -> Group | None:
         key = _key(anchor, self._by)
@@ -205,7 +221,7 @@ class Groups:
             self._closable.remove(group.number)
         for chains in (self._alike, self._unplaced, self._placed):
             for key in [key for key, chain in chains.items() if not len(chain)] if len(chains) > 2 * len(self.by_number) + 8 else ():
-                del chains[key]  # type: ignore[attr-defined]
+                del chains[key]
 
     def _chains(self, group: Group) -> list[dict[int, Group]]:
         found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tocsin.correlate.geometry import RADIUS, chord_limit
 from tocsin.correlate.series.places import Placed, chord, vector
@@ -18,18 +18,18 @@ Cell = tuple[int, int, int]
 
 
 class Nearby(Generic[T]):
-    """Things by a number. `within`: metres, edge included; infinite: everything is near, also what has no place."""
+    """Things by a number or a name. `within`: metres, edge included; infinite: everything is near, also what has no place."""
 
     def __init__(self, within: float) -> None:
         self.limit = chord_limit(within) if math.isfinite(within) else math.inf
         self._size = 0.0 if within > _WIDEST else max(within, 1.0) / RADIUS * (1 + 1e-9)
-        self._cells: dict[Cell, dict[int, T]] = {}
-        self._where: dict[int, Cell] = {}
+        self._cells: dict[Cell, dict[Any, T]] = {}
+        self._where: dict[Any, Cell] = {}
 
     def __len__(self) -> int:
         return len(self._where)
 
-    def add(self, number: int, thing: T) -> None:
+    def add(self, number: Any, thing: T) -> None:
         """Adds a thing, or moves it."""
         self.remove(number)
         cell = self._cell(thing)
@@ -37,7 +37,7 @@ class Nearby(Generic[T]):
             self._cells.setdefault(cell, {})[number] = thing
             self._where[number] = cell
 
-    def remove(self, number: int) -> None:
+    def remove(self, number: Any) -> None:
         """Takes a thing away, if it is there."""
         cell = self._where.pop(number, None)
         if cell is not None:
@@ -55,7 +55,7 @@ class Nearby(Generic[T]):
         for number in [number for things in self._cells.values() for number, thing in things.items() if gone(thing)]:
             self.remove(number)
 
-    def around(self, spot: Placed) -> Iterator[tuple[float, int, T]]:
+    def around(self, spot: Placed) -> Iterator[tuple[float, Any, T]]:
         """(squared chord, number, thing) of everything near a place, in no order that matters; the chord is 0 where no distance is asked for."""
         if self.limit == math.inf:
             for things in self._cells.values():

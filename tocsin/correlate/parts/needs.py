@@ -6,14 +6,14 @@ import math
 from dataclasses import replace
 from typing import Final
 
+from tocsin.correlate import ledger
 from tocsin.correlate.series.which import outside
 from tocsin.model.plan import Accumulate, Change, Key, Match, Plan, Rate, RulePlan, Silence, Timer, ZoneEvent
 from tocsin.model.predicate import Selector
 from tocsin.model.reading import reach
-from tocsin.model.time import DAY
 
 #: How long after its newest match an alert that nothing has closed is still waited for; then it is left to people.
-WAIT: Final = 31 * DAY
+WAIT: Final = ledger.WAIT
 
 
 def apart(rule: RulePlan) -> bool:
@@ -35,7 +35,11 @@ def for_kernels(plan: Plan) -> Plan:
 def fields(rule: RulePlan) -> tuple[str, ...]:
     """Fields of the anchor that decide what joins or closes: those of `per.same`, `dedup.by`, `resolve.same`, without repetition."""
     alert = rule.alert
-    named = [*(alert.per.same if alert.per else ()), *(alert.dedup.by if alert.dedup else ()), *(alert.resolve.same if alert.resolve else ())]
+    named = [
+        *(alert.per.same if alert.per else ()),
+        *(alert.dedup.by if alert.dedup else ()),
+        *(alert.resolve.same if alert.resolve else ()),
+    ]
     return tuple(dict.fromkeys([*named, *key_of(rule).fields]))
 
 
@@ -82,11 +86,26 @@ def beside(rule: RulePlan) -> tuple[Selector, ...]:
     return (*closing, *(step.active.of for step in _steps(rule) if step.active), *(one.of for one in alert.context))
 
 
+def lives(rule: RulePlan) -> int:
+    """How long after its newest match something may still join an alert of the rule, close it, fold it or be shown with it, µs."""
+    alert = rule.alert
+    resolve = max(alert.resolve.after, alert.resolve.below_for) if alert.resolve else 0
+    return max(_hold(rule), resolve, alert.fold.during if alert.fold else 0, *(one.after for one in alert.context), 0)
+
+
+def closing(plan: Plan) -> frozenset[int]:
+    """Rules whose alerts close by themselves."""
+    return frozenset(index for index, rule in enumerate(plan.rules) if rule.alert.resolve is not None)
+
+
+def _hold(rule: RulePlan) -> int:
+    alert = rule.alert
+    return max(alert.per.hold if alert.per else 0, alert.dedup.hold if alert.dedup else 0)
+
+
 def standing(rule: RulePlan) -> int:
     """How long after its newest match an alert of the rule may still be joined, or be waited for, µs."""
-    alert = rule.alert
-    holds = [0, alert.per.hold if alert.per else 0, alert.dedup.hold if alert.dedup else 0]
-    return WAIT if alert.resolve is not None else max(holds)
+    return WAIT if rule.alert.resolve is not None else _hold(rule)
 
 
 def retractable(rule: RulePlan, plan: Plan) -> int:

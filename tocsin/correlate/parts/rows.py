@@ -70,9 +70,9 @@ class Regroup:
             return []
         rows = np.zeros(len(said), layout.OUT)
         for row, (rule, one) in zip(rows, said, strict=True):
-            what = What.CLOSE if one.time != NEVER else What.REOPEN
-            row["rule"], row["what"], row["group"], row["time"] = rule, what, one.number, one.time
-            row["anchor"], row["source"] = one.anchor, one.source
+            what = What.CLOSE if one.closing.time != NEVER else What.REOPEN
+            row["rule"], row["what"], row["group"], row["source"] = rule, what, one.number, one.source
+            row["time"], row["count"], row["anchor"] = one.closing
         return [(rows, np.empty(0, layout.TOLD))]
 
     def _anchor(self, row: Any, rule: int, start: int, columns: Columns | None) -> Sample:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tocsin.correlate.kernels import layout
-
 from .outlet import KernelOutlet
 from .sample import LONG_AGO, NEVER, Found
 from .track import Outlet, State, Ticket, Track

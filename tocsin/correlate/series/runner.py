@@ -129,10 +129,12 @@ class Series:
 
 def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]:
     """What `save` gave, for another plan: histories and groups of rules that are the `same` go on (index in the old plan -> in the new one)."""
-    moved = {"-1": saved for rule, saved in state["members"].items() if rule == "-1"}
+    moved = {}
     for rule, saved in state["members"].items():
         old = int(rule)
-        if old in same:
+        if old == -1:
+            moved[rule] = saved
+        elif old in same:
             moved[str(same[old])] = saved
         elif grouped(old) in same:
             moved[str(grouped(same[grouped(old)]))] = saved
