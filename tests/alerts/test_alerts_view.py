@@ -96,7 +96,11 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
 def test_an_alert_that_its_rule_closes_is_resolved_by_the_rule(store, view):
     store.apply(messages(alert(), move("a", "acknowledged", 1), alert(revision=2, status="amended", at=2, closed=START + 2)))
     assert states(view) == {"a": "resolved"}
-    assert [(step["to"], step["by"]) for step in view.get("a")["history"]] == [("open", "engine"), ("acknowledged", "ann"), ("resolved", "rule")]
+    assert [(step["to"], step["by"]) for step in view.get("a")["history"]] == [
+        ("open", "engine"),
+        ("acknowledged", "ann"),
+        ("resolved", "rule"),
+    ]
     assert view.get("a")["closed"] == to_iso(START + 2)
 
 

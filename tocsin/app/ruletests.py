@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -158,7 +159,7 @@ def _describe(alert: Alert) -> str:
     return f"at {format_span(alert.opened - START)}: {alert.headline} ({alert.sources} sources, count {alert.count}, {alert.status})"
 
 
-def compare(test: RuleTest, alerts: Sequence[Alert], parents: Mapping[str, str]) -> Iterator[str]:
+def compare(test: RuleTest, alerts: Sequence[Alert], parents: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
     """What differs between what was expected and what was raised; alerts that were retracted count only when a status asks for it. `parents`:
     alert -> rule of the one it is shown under."""
     asks = any(wanted.status for wanted in test.fires)

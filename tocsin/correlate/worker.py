@@ -33,6 +33,7 @@ from .horizon import Horizon, rows
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
 from .parts.beside import Beside
+from .parts.told import part_samples
 from .recent import Entry, Fetch, Recent
 from .reconcile.late import LateFacts, Mask
 from .reconcile.learnt import SUBJECT as LEARNT
@@ -212,6 +213,7 @@ class Correlator:
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
         counted += self.late.samples()
+        counted += part_samples(self._assembler.parts, self._assembler.ledger.cases.values())
         for name, value in self._engine.counters().items():
             kind = "gauge" if name in _LEVELS else "counter"
             counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))

@@ -15,6 +15,7 @@ from tocsin.correlate.corrections import Corrections, longest_window
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.extras import Joined
 from tocsin.correlate.horizon import Horizon, of_kinds, rows
+from tocsin.correlate.parts.needs import lives
 from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
 from tocsin.model.plan import Plan, RulePlan
@@ -49,8 +50,7 @@ def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
 def reach(rules: Iterable[RulePlan], delay: int) -> int:
     """How far before and after a fact another one may lie that it makes a difference to, µs."""
     known = tuple(rules)
-    holds = [rule.alert.per.hold for rule in known if rule.alert.per is not None]
-    return longest_window(known) + max(holds, default=0) + delay
+    return longest_window(known) + max(map(lives, known), default=0) + delay
 
 
 class Window:
