@@ -7,7 +7,6 @@ function of all alerts there are, so it does not depend on which of them was kno
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tocsin.model.plan import Fold
@@ -37,10 +36,10 @@ class Folding:
         self._parents: Nearby[Standing] = Nearby(fold.within)
         self._children: Nearby[Standing] = Nearby(fold.within)
 
-    def parent_is(self, one: Standing) -> Iterator[str]:
+    def parent_is(self, one: Standing) -> list[str]:
         """A possible parent is new or has changed. Whose parent it may be, now or before."""
         self._parents.add(one.id, one)
-        yield from (other.id for _, _, other in self._children.around(one) if abs(other.opened - one.opened) <= self._during)
+        return [other.id for _, _, other in self._children.around(one) if abs(other.opened - one.opened) <= self._during]
 
     def child_is(self, one: Standing) -> None:
         """A child is new or has changed."""

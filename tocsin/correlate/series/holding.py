@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from .outlet import KernelOutlet
-from .sample import LONG_AGO, NEVER, Found
+from .sample import LONG_AGO, Found
 from .track import Outlet, State, Ticket, Track
 
 
@@ -23,9 +23,9 @@ class Holding:
         self._groups = groups
         self._rows = outlet
 
-    def marked(self, outlet: Outlet, key: Any) -> Outlet:
+    def marked(self, outlet: Outlet, track: Track) -> Outlet:
         """The outlet for the matches of one key."""
-        return _Marked(outlet, self._groups, key)
+        return _Marked(outlet, self._groups, track)
 
     def look(self, track: Track) -> None:
         """After something happened to a history."""
@@ -39,15 +39,16 @@ class Holding:
 
 
 class _Marked:
-    def __init__(self, inner: Outlet, groups: Groups, key: Any) -> None:
+    def __init__(self, inner: Outlet, groups: Groups, track: Track) -> None:
         self._inner = inner
         self._groups = groups
-        self._key = key
+        self._track = track
 
     def fire(self, found: Found, label: str, cause: int) -> tuple[int, int]:
         """A new match of the key."""
         number, slot = self._inner.fire(found, label, cause)
-        self._groups.own(number, self._key)
+        self._groups.own(number, self._track.key)
+        self._track.off = -1  # to be said again: the alert may be a new one
         return number, slot
 
     def amend(self, ticket: Ticket, found: Found, cause: int) -> None:
@@ -61,17 +62,27 @@ class _Marked:
 
 def stopped(track: Track) -> int:
     """When the condition of a history last stopped holding, µs; `NEVER` while it holds, a time to come when it will stop by then."""
-    machine, samples, states = track.machine, track.samples, track.states
-    if machine.holds(track.tail):
-        return machine.falls(track.tail, samples, len(samples))
-    last = next((i for i in reversed(range(len(states))) if machine.holds(states[i])), -1)
-    if last < 0 and not machine.holds(track.base):
-        return samples[0].time if samples else LONG_AGO
-    state: State = states[last] if last >= 0 else track.base
-    end = samples[last + 1].time if last + 1 < len(samples) else NEVER
-    end = min(end, machine.falls(state, samples, last + 1))
+    samples = track.samples
+    if track.machine.holds(track.tail):
+        return track.machine.falls(track.tail, samples, len(samples))
+    for i in range(len(samples) - 1, -2, -1):
+        off = _stopped_after(track, i)
+        if off is not None:
+            return off
+    return samples[0].time if samples else LONG_AGO
+
+
+def _stopped_after(track: Track, i: int) -> int | None:
+    """When it last stopped holding between samples[i] and the next one, that one included; it does not hold after it."""
+    machine, samples = track.machine, track.samples
+    last = i + 1 == len(samples)
+    end = track.passed + 1 if last else samples[i + 1].time
+    state: State = track.states[i] if i >= 0 else track.base
+    off: int | None = None
+    holds = machine.holds(state)
     while (due := machine.due(state)) < end:
-        state = machine.expire(state, due, samples, last + 1, [])
-        if not machine.holds(state):
-            return due
-    return end
+        state = machine.expire(state, due, samples, i + 1, [])
+        if holds and not machine.holds(state):
+            off = due
+        holds = machine.holds(state)
+    return min(end, machine.falls(state, samples, i + 1)) if holds and not last else off

@@ -61,7 +61,7 @@ class Keyed:
         if found is None:
             self._refolded(key, track, clock, sample.seq)
             return
-        outlet = self._to(key)
+        outlet = self._to(track)
         for one in found:
             if not one.deadline:
                 track.give(outlet, one, sample.seq)
@@ -70,8 +70,8 @@ class Keyed:
             track.prune(clock - self._keep)
         self._schedule(key, track)
 
-    def _to(self, key: KeyValue) -> Outlet:
-        return self._outlet if self.holding is None else self.holding.marked(self._outlet, key)
+    def _to(self, track: Track) -> Outlet:
+        return self._outlet if self.holding is None else self.holding.marked(self._outlet, track)
 
     def _told(self, track: Track) -> None:
         if self.holding is not None:
@@ -84,7 +84,7 @@ class Keyed:
     def _refolded(self, key: KeyValue, track: Track, clock: int, cause: int) -> None:
         """The history has changed behind its end: matches at samples are compared now, those of deadlines when the clock moves on."""
         self.folded += 1
-        track.compare(self._to(key), lambda found: not found.deadline, clock - self._lateness, cause)
+        track.compare(self._to(track), lambda found: not found.deadline, clock - self._lateness, cause)
         track.off = -1
         self._told(track)
         self._dirty[key] = None
@@ -112,7 +112,7 @@ class Keyed:
         for key in sorted(self._dirty, key=lambda key: self._tracks[key].rank):
             track = self._tracks[key]
             self._expire(track, watermark)
-            track.compare(self._to(key), lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
+            track.compare(self._to(track), lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
             self._told(track)
             self._schedule(key, track)
         self._dirty.clear()
@@ -134,7 +134,7 @@ class Keyed:
             track = self._tracks[key]
             track.wake = NEVER
             self._expire(track, at)
-            outlet = self._to(key)
+            outlet = self._to(track)
             for found in track.found:
                 if found.deadline and found.time <= at and track.waits(found):
                     track.give(outlet, found, NEVER)
