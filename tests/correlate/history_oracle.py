@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from correlate_harness import link
 from history_truth import Match, chain, company, lasts, linked, over, truth
-from oracle import NEVER, Fact, Group, Oracle, Said, near, passes
+from oracle import NEVER, Decided, Fact, Group, Oracle, Said, near, passes
 
 from tocsin.correlate.series.which import outside
-from tocsin.model.plan import Alerts, Inside, Plan, RulePlan, Sequence, Within
+from tocsin.model.plan import Absence, Alerts, Cluster, Inside, Plan, RulePlan, Sequence, Silence, Within
 from tocsin.model.predicate import Selector
 
 
@@ -36,6 +37,7 @@ class HistoryOracle(Oracle):
         self.serial = 0
         self.events: dict[int, Fact] = {}  # alert -> its anchor
         self.shown: dict[int, list[int]] = {}  # id of a group -> evidence told
+        self.begun: int | None = None  # the first clock
 
     # ---- calls
     def arrive(self, index: int, rule: RulePlan, fact: Fact) -> None:
@@ -44,7 +46,16 @@ class HistoryOracle(Oracle):
             return
         if isinstance(rule.when, Sequence):
             self.complete(index, rule, fact, list(self.known), lambda a, k: chain(rule.when, a, k))
-        elif not isinstance(rule.when, Alerts):
+        elif isinstance(rule.when, Cluster):
+            if passes(rule.when.of, fact) and fact.placed and self.cluster(rule.when, fact):
+                match = Match(fact, fact.time, False, (), 0)
+                self.gathered[index].append((fact, (), Told(match, self.fire(index, rule, fact, fact.time, None))))
+        elif isinstance(rule.when, Absence):
+            if passes(rule.when.expected, fact) and (fact.placed or rule.when.within == math.inf):
+                self.late_b(index, rule.when, fact)
+            if passes(rule.when.after, fact) and (fact.placed or rule.when.within == math.inf):
+                self.rules[index].pending.append((fact.time + rule.when.during, fact))
+        elif not isinstance(rule.when, Alerts | Silence):
             self.compare(index, rule, [*self.known, fact], lambda match: not match.deadline)
 
     def push(self, facts: list[Fact], ingest: int) -> list[Said]:
@@ -62,6 +73,40 @@ class HistoryOracle(Oracle):
             self.known.append(fact)
         self.out = out + self.out
         return self.out
+
+    # ---- operators that the kernels run as well
+    def cluster(self, when: Cluster, anchor: Fact) -> bool:
+        whole, self.known = self.known, [fact for fact in self.known if fact.seq == anchor.seq or linked(when.same, (), anchor, fact)]
+        try:
+            return not (when.same and not linked(when.same, (), anchor, anchor)) and super().cluster(when, anchor)
+        finally:
+            self.known = whole
+
+    def voice(self, when: Cluster, fact: Fact) -> Any:
+        return fact.code if when.distinct == "source" else link(fact, when.distinct)
+
+    def answers(self, when: Absence, a: Fact, b: Fact) -> bool:
+        close = when.within == math.inf or near(a, b, when.within)
+        return a.time < b.time <= a.time + when.during and close and linked(when.same, (), a, b)
+
+    def correct(self, index: int, when: Absence, one: Decided, fact: Fact) -> None:
+        if not outside(self.plan.rules[index]):
+            super().correct(index, when, one, fact)
+            return
+        self.take_back(index, one.group, replace(one.a, time=one.a.time + when.during), one.a.seq)
+
+    def stop(self, index: int, seqs: list[int]) -> None:
+        when = self.plan.rules[index].when
+        if not outside(self.plan.rules[index]) or not isinstance(when, Absence):
+            super().stop(index, seqs)
+            return
+        for one in sorted(self.rules[index].decided, key=lambda one: one.a.seq):
+            if one.group is not None and one.a.seq in seqs:
+                self.correct(index, when, one, one.a)
+
+    def decide_silences(self, index: int, rule: RulePlan, when: Silence, watermark: int) -> None:
+        if not outside(rule):
+            super().decide_silences(index, rule, when, watermark)
 
     # ---- facts that belong together
     def complete(self, index, rule, anchor, known, search) -> None:  # type: ignore[no-untyped-def]
@@ -129,6 +174,8 @@ class HistoryOracle(Oracle):
         group = super().fire(index, replace(rule, unless=()), anchor, time, evidence)
         if group is not None:
             self.note(group)
+            if outside(rule) and isinstance(rule.when, Absence):
+                self.out[-1].evidence = self.fresh(group, evidence)
         return group
 
     def note(self, group: Group) -> None:
@@ -156,18 +203,25 @@ class HistoryOracle(Oracle):
     def withdraw(self, seqs: list[int], until: int) -> list[Said]:
         super().withdraw(seqs, until)
         for index, rule in enumerate(self.plan.rules):
-            if isinstance(rule.when, Sequence) and outside(rule):
+            if isinstance(rule.when, Cluster) and outside(rule):
+                for entry in list(self.gathered[index]):
+                    if entry[0].seq in seqs or not self.cluster(rule.when, entry[0]):
+                        self.gathered[index].remove(entry)
+                        self.back(index, entry[2])
+            elif isinstance(rule.when, Sequence) and outside(rule):
                 self.lose(index, rule, set(seqs), self.known, lambda a, k, when=rule.when: chain(when, a, k))
-            elif outside(rule) and not isinstance(rule.when, Alerts):
+            elif outside(rule) and not isinstance(rule.when, Alerts | Absence | Silence):
                 self.compare(index, rule, self.known, lambda match: not match.deadline)
         self.spread(lambda said: said.time)
         return self.out
 
     def move(self, clock: int) -> None:
         moved, old = clock > self.clock, self.clock - self.plan.delay
+        if self.begun is None:
+            self.begun = clock
         if moved:
             for index, rule in enumerate(self.plan.rules):
-                if outside(rule) and not isinstance(rule.when, Sequence | Alerts):
+                if outside(rule) and not isinstance(rule.when, Sequence | Alerts | Cluster | Absence):
                     self.settle(index, rule, old, clock - self.plan.delay)
         super().move(clock)
         if moved:

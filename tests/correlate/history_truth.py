@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from correlate_harness import link
 from oracle import NEVER, Fact, distance, in_channel, near, passes
 from shapely import from_wkb
 
-from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Timer, WarnedArea, ZoneEvent, Zones
+from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Silence, Timer, WarnedArea, ZoneEvent, Zones
 from tocsin.model.plan import Match as MatchRule
 from tocsin.model.time import format_span
 
@@ -132,7 +132,28 @@ def runs(own: list[Fact], good: Any, max_gap: int) -> list[list[Fact]]:
     return made
 
 
+def silence(when: Silence, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    """Real gaps: nothing is heard for longer than `during`. What was heard stays heard, withdrawn or not."""
+    (index,) = (i for i, rule in enumerate(oracle.plan.rules) if rule.when is when)
+    heard: dict[int, list[Fact]] = {code: [Fact(-1, oracle.begun, "", code)] for code in oracle.declared.get(index, ())}
+    for fact in [*facts, *(fact for fact, _ in oracle.ended)]:
+        if passes(when.of, fact) and fact.source is not None:
+            code = oracle.feeds[fact.source[0]] if when.by == "feed" else fact.code if fact.source[1] is not None else None
+            if code is not None:
+                heard.setdefault(code, []).append(replace(fact, code=code))
+    for code, own in heard.items():
+        times = sorted({fact.time for fact in own})
+        for start, after in itertools.zip_longest(times, times[1:]):
+            if after is None or after - start > when.during:
+                at = [fact for fact in own if fact.time == start]
+                anchor = min(at, key=lambda f: (f.seq < 0, f.seq))
+                yield Match(anchor, start + when.during, True, (anchor.seq,) if anchor.seq >= 0 else (), code)
+
+
 def lasting(when: Any, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    if when.lasting == 0 and when.samples <= 1 and when.until is None:
+        yield from (Match(f, f.time, False, (f.seq,), f.code) for f in facts if passes(when.of, f))
+        return
     asked = (when.of,) if when.until is None else (when.of, when.until)
     for rank, label, own in histories(Key(), samples_of(asked, facts), oracle):
         left = own
@@ -528,4 +549,5 @@ _TRUTHS: dict[type, Any] = {
     ZoneEvent: zone_event,
     Rate: rate,
     Accumulate: accumulate,
+    Silence: silence,
 }

@@ -227,7 +227,7 @@ class Assembler:
         self.ledger.fold(case)
         rule = self._rules[case.rule]
         if outside(rule):  # for as long as late facts count, histories look for themselves
-            return case.left > 0 and (isinstance(rule.when, Alerts) or _anchored(case))
+            return case.left > 0 and (isinstance(rule.when, Alerts | Silence) or _anchored(case))
         if case.joined > case.seen and case.left > 0:
             return True
         pieces = [Piece(facts[seq], role, self._time(facts[seq])) for seq, role in zip(case.evidence, case.roles, strict=True)]
@@ -269,7 +269,7 @@ class Assembler:
 
 def _anchored(case: Case) -> bool:
     """Whether anything is left that completed a match."""
-    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role < AFTER for role in case.roles)
+    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role <= AFTER for role in case.roles)
 
 
 def _note(case: Case, words: str, clock: int) -> None:

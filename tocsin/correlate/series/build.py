@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tocsin.model.links import BY_SOURCE
-from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Match, Plan, Rate, RulePlan, Timer, ZoneEvent, Zones
+from tocsin.model.plan import (
+    Absence,
+    Accumulate,
+    Alerts,
+    Change,
+    Cluster,
+    Inside,
+    Match,
+    Plan,
+    Rate,
+    RulePlan,
+    Silence,
+    Timer,
+    ZoneEvent,
+    Zones,
+)
 from tocsin.model.plan import Sequence as Steps
 from tocsin.model.predicate import Expr, Selector
 from tocsin.model.reading import reach, selectors_in
 
+from .absence import AbsenceRule
 from .accumulate import AccumulateMachine
 from .areas import areas_of
 from .change import ChangeMachine
+from .cluster import ClusterRule
 from .compound import AlertsPattern, AlertsRule
 from .gather import GatherRule
 from .guards import Guarded, Guards
@@ -25,6 +42,7 @@ from .outlet import KernelOutlet
 from .picker import Ask
 from .rate import RateMachine, WeekHours
 from .runner import Member, Series
+from .silence import SilenceRule
 from .single import SingleMachine
 from .steps import StepsPattern
 from .timer import TimerRule
@@ -93,7 +111,8 @@ class _Builder:
             machine = ChangeMachine(when)
             return Keyed(lambda _key: machine, Keyer(when.key, self._names), self._outlet, self._plan), (Ask(when.of, valued=True),)
         if isinstance(when, Match):
-            return self._lasting(when) if when.lasting else (self._by_source(SingleMachine()), (Ask(when.of),))
+            plain = not when.lasting and when.samples <= 1 and when.until is None
+            return (self._by_source(SingleMachine()), (Ask(when.of),)) if plain else self._lasting(when)
         if isinstance(when, Timer):
             asks = (Ask(when.of),) if when.until is None else (Ask(when.of), Ask(when.until))
             return TimerRule(when, Keyer(when.key, self._names), self._outlet, self._plan), asks
@@ -109,6 +128,12 @@ class _Builder:
             return GatherRule(StepsPattern(when), self._outlet, self._plan), tuple(map(Ask, selectors))
         if isinstance(when, Alerts):
             return AlertsRule(AlertsPattern(when), self._outlet, self._plan), ()
+        if isinstance(when, Cluster):
+            return ClusterRule(when, self._outlet, self._plan), (Ask(when.of),)
+        if isinstance(when, Absence):
+            return AbsenceRule(when, self._outlet, self._plan), (Ask(when.after), Ask(when.expected))
+        if isinstance(when, Silence):
+            return SilenceRule(when, self._names, self._outlet, self._plan), (Ask(when.of),)
         assert isinstance(when, Accumulate)
         return self._accumulate(when)
 

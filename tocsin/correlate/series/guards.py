@@ -135,6 +135,16 @@ class Guarded:
         """The member."""
         return self._member
 
+    def declare(self, code: Any) -> None:
+        """As the member does, if it does."""
+        if (tell := getattr(self._member, "declare", None)) is not None:
+            tell(code)
+
+    def begin(self, clock: int, first: bool) -> None:
+        """As the member does, if it does."""
+        if (tell := getattr(self._member, "begin", None)) is not None:
+            tell(clock, first)
+
     def take(self, samples: Sequence[Sample], clock: int) -> None:
         """Events in journal order: first the rule's, then the guards'."""
         own = (1 << self._asks) - 1

@@ -55,6 +55,18 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self._order)
 
+    def declare(self, code: Callable[[str, bool], int]) -> None:
+        """Tells the codes of sources and feeds that rules know beforehand: (name, whether it is a feed) -> code."""
+        for member in self._order:
+            if (tell := getattr(member, "declare", None)) is not None:
+                tell(code)
+
+    def begin(self, clock: int, first: bool) -> None:
+        """The clock has its first time (`first`), or other rules came into force: members that were not told so before start now."""
+        for member in self._order:
+            if (tell := getattr(member, "begin", None)) is not None:
+                tell(clock, first)
+
     def kinds(self, kinds: Sequence[tuple[str, str | None]]) -> None:
         """Codes of (kind, dimension) given so far."""
         self._picker.kinds(kinds)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 
-from tocsin.model.plan import Accumulate, Active, Alerts, Change, Guard, Inside, Match, Rate, RulePlan, Sequence, Timer, ZoneEvent
+from tocsin.model.plan import Absence, Active, Cluster, Guard, Match, RulePlan, Sequence, Silence
 
 
 def outside(rule: RulePlan) -> bool:
     """Whether a rule's matches are found outside the kernels."""
     when = rule.when
+    if guarded(rule):
+        return True
     if isinstance(when, Sequence):
         linked = when.any_order or bool(when.same or when.differs or when.during)
-        return linked or guarded(rule) or any(math.isinf(step.within) for step in when.then)
+        return linked or any(math.isinf(step.within) for step in when.then)
     if isinstance(when, Match):
-        return when.lasting > 0 or (guarded(rule) and when.samples <= 1 and when.until is None)
-    return isinstance(when, Change | Timer | ZoneEvent | Rate | Accumulate | Inside | Alerts)
+        return when.lasting > 0
+    if isinstance(when, Cluster):
+        return bool(when.same) or when.distinct != "source"
+    if isinstance(when, Absence):
+        return bool(when.same) or math.isinf(when.within)
+    return not isinstance(when, Silence) or when.area is not None
 
 
 def in_kernels(guard: Guard) -> bool:
