@@ -38,6 +38,7 @@ class HistoryOracle(Oracle):
         self.events: dict[int, Fact] = {}  # alert -> its anchor
         self.shown: dict[int, list[int]] = {}  # id of a group -> evidence told
         self.begun: int | None = None  # the first clock
+        self.upto = NEVER  # gaps of later deadlines are not looked at for outages
 
     # ---- calls
     def arrive(self, index: int, rule: RulePlan, fact: Fact) -> None:
@@ -229,6 +230,16 @@ class HistoryOracle(Oracle):
 
     def settle(self, index: int, rule: RulePlan, old: int, watermark: int) -> None:
         """What deadlines gave is put right, then new deadlines come in order."""
+        self.upto = old
+        if isinstance(rule.when, Silence) and rule.when.area is not None:
+            self.compare(index, rule, self.known, lambda match: match.time <= old)
+            matches = list(truth(rule.when, self.known, self))
+            for at in sorted({m.time for m in matches if not m.label and old < m.time <= watermark}):
+                for match in sorted((m for m in matches if m.time == at and not m.label), key=lambda m: m.rank):
+                    self.give(index, rule, match)
+                self.upto = at
+                self.compare(index, rule, self.known, lambda match: bool(match.label))
+            return
         self.compare(index, rule, self.known, lambda match: match.deadline and match.time <= old)
         due = [
             m

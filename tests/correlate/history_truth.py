@@ -141,13 +141,39 @@ def silence(when: Silence, facts: list[Fact], oracle: Any) -> Iterator[Match]:
             code = oracle.feeds[fact.source[0]] if when.by == "feed" else fact.code if fact.source[1] is not None else None
             if code is not None:
                 heard.setdefault(code, []).append(replace(fact, code=code))
+    gaps = []
     for code, own in heard.items():
         times = sorted({fact.time for fact in own})
         for start, after in itertools.zip_longest(times, times[1:]):
             if after is None or after - start > when.during:
                 at = [fact for fact in own if fact.time == start]
                 anchor = min(at, key=lambda f: (f.seq < 0, f.seq))
-                yield Match(anchor, start + when.during, True, (anchor.seq,) if anchor.seq >= 0 else (), code)
+                gaps.append((start + when.during, code, anchor))
+                yield Match(anchor, start + when.during, True, (anchor.seq,) if anchor.seq >= 0 else (), (0, code))
+    if when.area is not None:
+        turned = sorted(gap for gap in gaps if gap[0] <= oracle.upto)
+        yield from outages(when, turned, heard)
+
+
+def outages(when: Silence, gaps: list[tuple[int, int, Fact]], heard: dict[int, list[Fact]]) -> Iterator[Match]:
+    """Gaps in order, each with those who are silent round it; groups that share one are one."""
+    made: list[tuple[int, Fact, dict[tuple[int, int], int]]] = []
+    for at, code, anchor in gaps:
+        newest = {c: max((f for f in own if f.time <= at), key=lambda f: (f.time, f.seq), default=None) for c, own in heard.items()}
+        group = {c: f for c, f in newest.items() if f is not None and near(anchor, f, when.area.within)}
+        silent = [(f.time + when.during, c) for c, f in group.items()]
+        silent = sorted(one for one in silent if at - when.area.together <= one[0] and one <= (at, code))
+        if len(group) < when.area.least or Fraction(len(silent)) < Fraction(when.area.share).limit_denominator(100) * len(group):
+            continue
+        outage = next((members for _, _, members in made if any(one in members for one in silent)), None)
+        if outage is None:
+            outage = {}
+            made.append((at, anchor, outage))
+        for one in sorted(silent, key=lambda one: one[1]):
+            outage.setdefault(one, group[one[1]].seq)
+    for at, anchor, members in made:
+        others = dict.fromkeys(seq for seq in members.values() if seq >= 0 and seq != anchor.seq)
+        yield Match(anchor, at, True, (anchor.seq, *others), (1, 0), "area")
 
 
 def lasting(when: Any, facts: list[Fact], oracle: Any) -> Iterator[Match]:

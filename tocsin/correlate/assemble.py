@@ -99,7 +99,7 @@ class Assembler:
                 self._take_back(case, seqs[0], seqs[1:], clock)
             else:
                 anchor = int(firings.anchor[i])
-                case.matches[group] = int(firings.count[i])
+                case.matches[group] = max(case.matches.get(group, 0), int(firings.count[i]))  # a closed group does not know any more
                 case.seen += bool(seqs)
                 case.down = [seq for seq in case.down if seq != anchor]
                 self.ledger.add_evidence(case, seqs, parts)

@@ -38,6 +38,7 @@ from .keyed import Keyed
 from .keys import Keyer, SourceName
 from .lasting import LastingMachine
 from .notes import Notes
+from .outage import AreaSilenceRule
 from .outlet import KernelOutlet
 from .picker import Ask
 from .rate import RateMachine, WeekHours
@@ -133,6 +134,8 @@ class _Builder:
         if isinstance(when, Absence):
             return AbsenceRule(when, self._outlet, self._plan), (Ask(when.after), Ask(when.expected))
         if isinstance(when, Silence):
+            if when.area is not None:
+                return AreaSilenceRule(when, when.area, self._names, self._outlet, self._plan), (Ask(when.of),)
             return SilenceRule(when, self._names, self._outlet, self._plan), (Ask(when.of),)
         assert isinstance(when, Accumulate)
         return self._accumulate(when)

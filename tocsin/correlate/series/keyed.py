@@ -32,6 +32,7 @@ class Keyed:
         self._more = more
         self._lateness = plan.lateness
         self._keep = max(plan.lateness, plan.delay)
+        self._linger = 0  # µs that a history in which nothing goes on is still known
         self._tracks: dict[KeyValue, Track] = {}
         self._wakes: list[tuple[int, Any, KeyValue]] = []  # heap
         self._dirty: dict[KeyValue, None] = {}
@@ -139,7 +140,7 @@ class Keyed:
         horizon = clock - self._keep
         for key, track in list(self._tracks.items()):
             track.prune(horizon)
-            idle = not track.samples or track.samples[-1].time < horizon - track.machine.reach
+            idle = not track.samples or track.samples[-1].time < horizon - max(track.machine.reach, self._linger)
             if idle and not track.found and track.tail == track.machine.blank and key not in self._dirty:
                 del self._tracks[key]
 

@@ -23,6 +23,32 @@ _STEPS: Final = tuple((i, j, k) for i in (0, -1, 1) for j in (0, -1, 1) for k in
 _ANYWHERE: Final = ((0, 0, 0),)
 
 
+def cube(spot: tuple[float, float, float], edge: float) -> tuple[int, int, int]:
+    """The cube of space a place on the unit sphere lies in."""
+    return math.floor(spot[0] / edge), math.floor(spot[1] / edge), math.floor(spot[2] / edge)
+
+
+class Cubes:
+    """Which keys may lie near a place: all that were put within `within` metres of it, and some more."""
+
+    def __init__(self, within: float) -> None:
+        self._edge = (within + _SLACK) / RADIUS
+        self._keys: dict[tuple[int, int, int], dict[int, None]] = {}
+
+    def put(self, key: int, sample: Sample) -> None:
+        """A key is at the place of a sample, which must have one."""
+        self._keys.setdefault(cube(vector(sample.lon, sample.lat), self._edge), {})[key] = None
+
+    def around(self, sample: Sample) -> list[int]:
+        """Keys ascending."""
+        x, y, z = cube(vector(sample.lon, sample.lat), self._edge)
+        return sorted({key for i, j, k in _STEPS for key in self._keys.get((x + i, y + j, z + k), ())})
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._keys.clear()
+
+
 class Fact(NamedTuple):
     """A sample with its place on the unit sphere. Ordered by event time, then journal order."""
 
@@ -126,7 +152,7 @@ class Near:
     def _cube(self, spot: tuple[float, float, float]) -> tuple[int, int, int]:
         if self._anywhere:
             return 0, 0, 0
-        return math.floor(spot[0] / self._edge), math.floor(spot[1] / self._edge), math.floor(spot[2] / self._edge)
+        return cube(spot, self._edge)
 
     def save(self) -> Any:
         """Plain values and arrays; the order of voices in a bucket is kept."""
