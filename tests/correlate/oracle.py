@@ -286,9 +286,13 @@ class Oracle:
             self.fire(index, rule, fact, fact.time, (fact.seq,))
 
     def cluster(self, when: Cluster, anchor: Fact) -> bool:
-        around = [f for f in self.known if f.seq != anchor.seq and passes(when.of, f) and near(anchor, f, when.within)]
+        around = [f for f in self.around(when, anchor) if f.seq != anchor.seq and passes(when.of, f) and near(anchor, f, when.within)]
         ends = {anchor.time} | {f.time for f in around if anchor.time < f.time <= anchor.time + when.during}
         return any(self.window(when, anchor, [f for f in around if end - when.during <= f.time <= end]) for end in ends)
+
+    def around(self, when: Cluster, anchor: Fact) -> list[Fact]:
+        """What may belong to an anchor."""
+        return self.known
 
     def window(self, when: Cluster, anchor: Fact, others: list[Fact]) -> bool:
         voices = {f.seq: self.voice(when, f) for f in (anchor, *others)}

@@ -320,25 +320,24 @@ class Engine:
         self._alerts.begin()
         if self._alerts.listening and self._started:
             self._run_due()
-        self._series.move(before, clock, delay, self._step)
-        if self._alerts.listening:
-            self._step(clock - delay)
-            self._alerts.spread(None)
+        self._series.move(before, clock, delay, self._step, self._alerts.listening)
+        self._alerts.spread(None)
         said = [self._memory.said()] if meta[layout.ROWS] else []
         self._said.causes.clear()
         return said
 
-    def _step(self, deadline: int) -> None:
+    def _step(self, deadline: int) -> bool:
         """Moves the kernels' clock so far that the watermark is at a deadline of a history, as ticks would have. When rules look at
-        alerts, these are handed on deadline by deadline."""
-        if deadline <= self._memory.meta[layout.WATERMARK]:
-            return
+        alerts: only as far as the next alert that is handed on, and says so."""
         if self._alerts.listening:
-            self._alerts.spread(None)
-            while (own := self._memory.next_deadline()) < deadline:
-                self._to(own)
-                self._alerts.spread(None)
-        self._to(deadline)
+            if self._alerts.spread(None):
+                return True
+            if (own := self._memory.next_deadline()) < deadline:
+                self._to(max(own, int(self._memory.meta[layout.WATERMARK])))
+                return True
+        if deadline > self._memory.meta[layout.WATERMARK]:
+            self._to(deadline)
+        return False
 
     def _to(self, watermark: int) -> None:
         meta = self._memory.meta

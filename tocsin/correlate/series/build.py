@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Final
 
+from tocsin.kernel.fault import Fatal
 from tocsin.model.links import BY_SOURCE
 from tocsin.model.plan import (
     Absence,
@@ -23,7 +25,7 @@ from tocsin.model.plan import (
 )
 from tocsin.model.plan import Sequence as Steps
 from tocsin.model.predicate import Expr, Selector
-from tocsin.model.reading import reach, selectors_in
+from tocsin.model.reading import alert_of, alerts_read, behind, reach
 
 from .absence import AbsenceRule
 from .accumulate import AccumulateMachine
@@ -32,7 +34,7 @@ from .change import ChangeMachine
 from .cluster import ClusterRule
 from .compound import AlertsPattern, AlertsRule
 from .gather import GatherRule
-from .guards import Guarded, Guards
+from .guards import AlertWatch, Guarded, Guards
 from .inside import InsideRule
 from .keyed import Keyed
 from .keys import Keyer, SourceName
@@ -42,6 +44,7 @@ from .outage import AreaSilenceRule
 from .outlet import KernelOutlet
 from .picker import Ask
 from .rate import RateMachine, WeekHours
+from .reader import AlertReader, Aliases, Reading, passed
 from .runner import Member, Series
 from .silence import SilenceRule
 from .single import SingleMachine
@@ -49,9 +52,11 @@ from .steps import StepsPattern
 from .timer import TimerRule
 from .track import Machine, Outlet
 from .whereabouts import BorderMachine, DwellMachine, StayMachine
-from .which import guarded, outside
+from .which import deferred, guarded, outside
 from .zones import ZoneIndex
 
+#: Bits of a sample's flags.
+_FLAGS: Final = 62
 Made = tuple[Member, tuple[Ask, ...]]
 
 
@@ -62,11 +67,18 @@ def build(plan: Plan, predicates: Sequence[Expr], names: SourceName, outlet: Cal
     members: list[tuple[int, Member, Sequence[Ask]]] = [(-1, notes, asks)] if asks else []
     for index, rule in enumerate(plan.rules):
         if outside(rule):
-            member, own = _guarded(rule, plan, names, notes, outlet(index))
+            way = _reading if deferred(rule) else _guarded
+            member, own = way(rule, plan, names, notes, outlet(index))
             members.append((index, member, own))
-            inner = member.member if isinstance(member, Guarded) else member
+            inner = innermost(member)
             notes.running += [inner.running] if isinstance(inner, TimerRule) else []
     return Series(members, predicates, plan.lateness), notes
+
+
+def innermost(member: Any) -> Any:
+    """A member without its guards, and without what reads alerts for it."""
+    member = member.inner if isinstance(member, AlertReader) else member
+    return member.member if isinstance(member, Guarded) else member
 
 
 def _notes(plan: Plan) -> tuple[Notes, tuple[Ask, ...]]:
@@ -77,13 +89,19 @@ def _notes(plan: Plan) -> tuple[Notes, tuple[Ask, ...]]:
     rules = {rule.name: rule for rule in plan.rules}
     for rule in plan.rules:
         linked = [name for guard in (*rule.unless, *rule.only) for name in getattr(guard, "same", ())]
-        others = [rules[name] for name in rule.when.rules if name in rules] if isinstance(rule.when, Alerts) else []
         linked += [*rule.when.same, *rule.when.differs] if isinstance(rule.when, Alerts) else []
-        for one in (rule, *others) if linked else ():
+        if linked:
             fields |= dict.fromkeys(linked)
-            selectors |= dict.fromkeys(map(_heard, selectors_in(one.when)))  # an anchor need not pass
-            keep = max(keep, reach(one))
+            for name in (rule.name, *alerts_read(rule)):
+                selectors |= dict.fromkeys(map(_heard, behind(rules, name)))  # an anchor need not pass
+            keep = max(keep, _span(plan, rule))
     return Notes(tuple(fields), keep + plan.lateness + plan.delay), tuple(map(Ask, selectors))
+
+
+def _span(plan: Plan, rule: RulePlan) -> int:
+    """How far back a rule reaches with all the rules it builds on, µs."""
+    rules = {one.name: one for one in plan.rules}
+    return reach(rule) + sum(_span(plan, rules[name]) for name in alerts_read(rule) if name in rules and name != rule.name)
 
 
 def _guarded(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet: KernelOutlet) -> Made:
@@ -91,10 +109,45 @@ def _guarded(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet
     if not guarded(rule):
         return _Builder(plan, names, outlet).member(rule)
     guards = Guards(rule, notes, names, outlet)
-    member, asks = _Builder(plan, names, guards).member(rule)
+    return _behind(rule, plan, names, guards, guards)
+
+
+def _behind(rule: RulePlan, plan: Plan, names: SourceName, guards: Guards, outlet: Outlet) -> Made:
+    member, asks = _Builder(plan, names, outlet).member(rule)
     watched = tuple(Ask(selector) for watch in guards.watches for selector in watch.asks)
     keep = max(plan.lateness, plan.delay) + reach(rule)  # so old may the anchor of a match be, but for timers that repeat
     return Guarded(member, len(asks), guards, keep), (*asks, *watched)
+
+
+def _reading(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet: KernelOutlet) -> Made:
+    """A member that sees alerts besides events."""
+    guards = Guards(rule, notes, names, outlet) if guarded(rule) else None
+    aliases = Aliases(guards or outlet)
+    member, asks = _behind(rule, plan, names, guards, aliases) if guards else _Builder(plan, names, aliases).member(rule)
+    noted, heard = _hearing(plan, asks)
+    if len(asks) + len(noted) > _FLAGS:
+        raise Fatal(f"rule {rule.name!r} asks {len(asks) + len(noted)} things of events and alerts; at most {_FLAGS} are possible")
+    flags = {name: 1 << i for i, name in enumerate(rule.when.rules)} if isinstance(rule.when, Alerts) else {}
+    watches = tuple(watch for watch in guards.watches if isinstance(watch, AlertWatch)) if guards else ()
+    keep = 2 * _span(plan, rule) + plan.lateness + plan.delay
+    return AlertReader(member, Reading(len(asks), heard, flags, watches, keep), aliases), (*asks, *noted)
+
+
+def _hearing(plan: Plan, asks: Sequence[Ask]) -> tuple[dict[Ask, int], dict[str, tuple[tuple[int, int], ...]]]:
+    """What must be asked of events that may become anchors of alerts: ask -> its bit; and `Reading.heard`."""
+    rules = {one.name: one for one in plan.rules}
+    noted: dict[Ask, int] = {}
+    heard: dict[str, tuple[tuple[int, int], ...]] = {}
+    for number, ask in enumerate(asks):
+        name = alert_of(ask.of.kind)
+        if name is not None:
+            bits = 0
+            for selector in behind(rules, name):
+                noted.setdefault(Ask(_heard(selector)), 1 << len(noted))
+                bits |= noted.setdefault(Ask(passed(ask.of, selector), ask.valued), 1 << len(noted))
+            plain = ask.of.at_least is None and ask.of.dimension is None and ask.of.where is None and not ask.valued
+            heard[name] = (*heard.get(name, ()), (number, 0 if plain else bits))
+    return noted, heard
 
 
 class _Builder:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from tocsin.model.plan import Absence, Active, Cluster, Guard, Match, RulePlan, Sequence, Silence
+from tocsin.model.plan import Absence, Active, Alerts, Cluster, Guard, Match, RulePlan, Sequence, Silence
+from tocsin.model.reading import alert_of, alerts_read
 
 
 def outside(rule: RulePlan) -> bool:
     """Whether a rule's matches are found outside the kernels."""
     when = rule.when
-    if guarded(rule):
+    if guarded(rule) or deferred(rule):
         return True
     if isinstance(when, Sequence):
         linked = when.any_order or bool(when.same or when.differs or when.during)
@@ -24,9 +25,14 @@ def outside(rule: RulePlan) -> bool:
     return not isinstance(when, Silence) or when.area is not None
 
 
+def deferred(rule: RulePlan) -> bool:
+    """Whether a rule must see events and alerts of other rules in the order of what caused them."""
+    return bool(alerts_read(rule)) and not (isinstance(rule.when, Alerts) and not guarded(rule))
+
+
 def in_kernels(guard: Guard) -> bool:
     """Whether the kernels look at this exception themselves."""
-    return isinstance(guard, Active) and not guard.same and math.isfinite(guard.within)
+    return isinstance(guard, Active) and not guard.same and math.isfinite(guard.within) and alert_of(guard.of.kind) is None
 
 
 def guarded(rule: RulePlan) -> bool:
