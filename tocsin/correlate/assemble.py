@@ -107,7 +107,7 @@ class Assembler:
                 self._take_back(case, seqs[0], seqs[1:], clock)
             else:
                 anchor = int(firings.anchor[i])
-                case.matches[group] = int(firings.count[i])
+                case.matches[group] = max(case.matches.get(group, 0), int(firings.count[i]))  # a closed group does not know any more
                 case.seen += bool(seqs)
                 case.newest = max(case.newest, int(firings.time[i]))
                 case.down = [seq for seq in case.down if seq != anchor]
@@ -257,7 +257,7 @@ class Assembler:
         self.ledger.fold(case)
         rule = self._rules[case.rule]
         if outside(rule):  # for as long as late facts count, histories look for themselves
-            return case.left > 0 and (isinstance(rule.when, Alerts) or _anchored(case))
+            return case.left > 0 and (isinstance(rule.when, Alerts | Silence) or _anchored(case))
         if case.joined > case.seen and case.left > 0:
             return True
         pieces = [Piece(facts[seq], role, self._time(facts[seq])) for seq, role in zip(case.evidence, case.roles, strict=True)]
@@ -304,7 +304,7 @@ class Assembler:
 
 def _anchored(case: Case) -> bool:
     """Whether anything is left that completed a match."""
-    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role < AFTER for role in case.roles)
+    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role <= AFTER for role in case.roles)
 
 
 def _note(case: Case, words: str, clock: int) -> None:

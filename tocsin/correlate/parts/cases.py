@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tocsin.correlate import ledger as book
+from tocsin.correlate.series.outage import LABEL as AREA
 from tocsin.model.alert import Evidence
-from tocsin.model.plan import Active, Plan, RulePlan
+from tocsin.model.plan import Active, Fold, Plan, RulePlan, Silence
 
 from . import beside
 from .budget import Purse
@@ -51,8 +52,9 @@ class CaseParts:
             fold = plan.rules[index].alert.fold
             if fold is not None and fold.under in at:
                 self._under.setdefault(at[fold.under], []).append(index)
+        self._outages = {i: Folding(fold) for i, rule in enumerate(plan.rules) if (fold := _outage(rule)) is not None}
         self._purses = {i: Purse(rule.alert.budget) for i, rule in enumerate(plan.rules) if rule.alert.budget is not None}
-        self._concerned = {*self._folds, *self._under, *self._purses, *(index for index, _ in events.parts)}
+        self._concerned = {*self._folds, *self._under, *self._outages, *self._purses, *(index for index, _ in events.parts)}
         self._fields = {i: _fields(rule) for i, rule in enumerate(plan.rules) if i in self._concerned}
 
     def __bool__(self) -> bool:
@@ -100,7 +102,7 @@ class CaseParts:
             fact = facts.get(case.anchor)
             lon, lat = (fact.lon, fact.lat) if fact is not None else (None, None)
             place = (math.nan, math.nan) if lon is None or lat is None else (lon, lat)
-            standing = Standing(case.id, case.rule, case.anchor, case.opened, *place)
+            standing = Standing(case.id, case.rule, case.anchor, case.opened, *place, label=case.label)
             known = Known(standing, links.get(case.anchor, {}), parent=parent)
         now = replace(known.standing, opened=case.opened, stands=case.status != "retracted", closed=case.closed)
         before = self._known.get(case.id)
@@ -108,25 +110,32 @@ class CaseParts:
         if before is None or before != known:
             self._place(known)
             if before is None or before.standing != now:
-                for child in self._under.get(case.rule, ()):
-                    yield from self._folds[child].parent_is(now)
+                for folding in self._parent_in(now):
+                    yield from folding.parent_is(now)
 
     def _place(self, known: Known) -> None:
         standing = known.standing
-        if standing.rule in self._folds:
-            self._folds[standing.rule].child_is(standing)
-        for child in self._under.get(standing.rule, ()):
-            self._folds[child].parent_is(standing)
+        for folding in self._child_in(standing):
+            folding.child_is(standing)
+        for folding in self._parent_in(standing):
+            folding.parent_is(standing)
         for _, part in self.beside.of(standing.rule):
             part.cases.add(standing.id, _seen(known, frozenset()))
+
+    def _child_in(self, one: Standing) -> list[Folding]:
+        """An explicit `fold` first; then the outage of an area, for silences of single sources."""
+        found = [self._folds[one.rule]] if one.rule in self._folds else []
+        return [*found, self._outages[one.rule]] if one.rule in self._outages and one.label != AREA else found
+
+    def _parent_in(self, one: Standing) -> list[Folding]:
+        found = [self._folds[child] for child in self._under.get(one.rule, ())]
+        return [*found, self._outages[one.rule]] if one.rule in self._outages and one.label == AREA else found
 
     def _decide(self, case: book.Case) -> bool:
         """What the parts say about a case; whether that is new."""
         known = self._known[case.id]
-        parent, folded = "", ""
-        if case.rule in self._folds:
-            parent = self._folds[case.rule].parent(known.standing)
-            folded = FOLDED if parent else ""
+        parent = next((found for folding in self._child_in(known.standing) if (found := folding.parent(known.standing))), "")
+        folded = FOLDED if parent else ""
         budget = self._rules[case.rule].alert.budget
         if not parent and known.parent and budget is not None and budget.above == "fold":
             parent, folded = known.parent, HELD_BACK
@@ -150,7 +159,7 @@ class CaseParts:
 
     def _forget(self, name: str) -> None:
         del self._known[name]
-        for folding in self._folds.values():
+        for folding in (*self._folds.values(), *self._outages.values()):
             folding.forget(name)
         self.beside.forget(name)
 
@@ -205,6 +214,12 @@ class CaseParts:
 def _seen(known: Known, evidence: frozenset[int]) -> beside.Case:
     one = known.standing
     return beside.Case(one.id, one.lon, one.lat, one.opened, max(known.newest, one.opened), evidence, known.fields)
+
+
+def _outage(rule: RulePlan) -> Fold | None:
+    """Silences of single sources are shown under the outage of their area (SEMANTICS 12)."""
+    area = rule.when.area if isinstance(rule.when, Silence) else None
+    return None if area is None or rule.alert.never_fold else Fold(rule.name, area.within, area.together)
 
 
 def _fields(rule: RulePlan) -> tuple[str, ...]:

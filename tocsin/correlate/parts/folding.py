@@ -26,6 +26,7 @@ class Standing:
     lat: float = math.nan
     stands: bool = True
     closed: int = -1
+    label: str = ""
 
 
 class Folding:

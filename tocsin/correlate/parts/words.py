@@ -35,8 +35,8 @@ def besides(told: Decided, closer: Evidence | None) -> Iterator[str]:
     for i, step in enumerate(alert.severity_rule.steps if alert.severity_rule is not None else ()):
         if step.active is not None and told.steps >> i & 1:
             yield f"{step.active.of.text or step.active.of.kind} is active near it: {step.severity.name.lower()}"
-    if told.folded == "fold" and alert.fold is not None:
-        yield f"shown under an alert of {alert.fold.under}"
+    if told.folded == "fold":
+        yield "shown under the outage of its area" if alert.fold is None else f"shown under an alert of {alert.fold.under}"
     if told.over and alert.budget is not None:
         what = {"fold": "shown under the newest within it", "minor": "so it is minor", "tell": "told all the same"}[alert.budget.above]
         number = "the first" if told.over == 1 else f"number {told.over}"

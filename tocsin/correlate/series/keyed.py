@@ -33,6 +33,7 @@ class Keyed:
         self._more = more
         self._lateness = plan.lateness
         self._keep = max(plan.lateness, plan.delay)
+        self._linger = 0  # µs that a history in which nothing goes on is still known
         self._tracks: dict[KeyValue, Track] = {}
         self._wakes: list[tuple[int, Any, KeyValue]] = []  # heap
         self._dirty: dict[KeyValue, None] = {}
@@ -65,7 +66,7 @@ class Keyed:
         for one in found:
             if not one.deadline:
                 track.give(outlet, one, sample.seq)
-        self._told(track)
+        self._held(track)
         if len(track.samples) % _PRUNE_AT == 0:
             track.prune(clock - self._keep)
         self._schedule(key, track)
@@ -73,7 +74,7 @@ class Keyed:
     def _to(self, track: Track) -> Outlet:
         return self._outlet if self.holding is None else self.holding.marked(self._outlet, track)
 
-    def _told(self, track: Track) -> None:
+    def _held(self, track: Track) -> None:
         if self.holding is not None:
             self.holding.look(track)
 
@@ -86,7 +87,7 @@ class Keyed:
         self.folded += 1
         track.compare(self._to(track), lambda found: not found.deadline, clock - self._lateness, cause)
         track.off = -1
-        self._told(track)
+        self._held(track)
         self._dirty[key] = None
         self._schedule(key, track)
 
@@ -113,7 +114,7 @@ class Keyed:
             track = self._tracks[key]
             self._expire(track, watermark)
             track.compare(self._to(track), lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
-            self._told(track)
+            self._held(track)
             self._schedule(key, track)
         self._dirty.clear()
 
@@ -138,7 +139,7 @@ class Keyed:
             for found in track.found:
                 if found.deadline and found.time <= at and track.waits(found):
                     track.give(outlet, found, NEVER)
-            self._told(track)
+            self._held(track)
             self._schedule(key, track)
 
     def _stale(self, wake: int, _rank: Any, key: KeyValue) -> bool:
@@ -155,7 +156,7 @@ class Keyed:
         horizon = clock - self._keep
         for key, track in list(self._tracks.items()):
             track.prune(horizon)
-            idle = not track.samples or track.samples[-1].time < horizon - track.machine.reach
+            idle = not track.samples or track.samples[-1].time < horizon - max(track.machine.reach, self._linger)
             if idle and not track.found and track.tail == track.machine.blank and key not in self._dirty:
                 del self._tracks[key]
 

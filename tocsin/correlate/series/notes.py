@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .sample import NEVER, Sample
+from .quiet import Quiet
+from .sample import Sample
 from .saving import load_samples, save_samples
 
 
-class Notes:
+class Notes(Quiet):
     """A member that finds nothing. `keep`: µs an event may wait until it becomes an anchor."""
 
     def __init__(self, fields: tuple[str, ...], keep: int) -> None:
@@ -56,17 +57,3 @@ class Notes:
 
     def withdraw(self, _seqs: frozenset[int], _clock: int, _at: int) -> None:
         """What it said, it said."""
-
-    def settle(self, _clock: int, _watermark: int) -> None:
-        """Nothing waits for the clock."""
-
-    def stirs(self, _watermark: int) -> bool:
-        """Nothing waits for the clock."""
-        return False
-
-    def next(self) -> int:
-        """There are no deadlines."""
-        return NEVER
-
-    def wake(self, _at: int) -> None:
-        """There are no deadlines."""
