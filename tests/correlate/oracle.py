@@ -383,21 +383,8 @@ class Oracle:
     def fire(self, index: int, rule: RulePlan, anchor: Fact, time: int, evidence: tuple[int, ...] | None) -> Group | None:
         if rule.unless and self.suppressed(rule, anchor, time):
             return None
-        per, state = rule.alert.per, self.rules[index]
-        group = None
-        if per is not None:
-            spatial = per.place is not None and anchor.placed
-            joinable = [
-                g
-                for g in state.groups
-                if time - g.newest <= per.hold
-                and (not per.by_source or g.code == anchor.code)
-                and (per.place is None or g.spot.placed == anchor.placed)
-                and (not spatial or near(g.spot, anchor, per.place or 0.0))
-            ]
-            away = [square(g.spot, anchor) if spatial else 0.0 for g in joinable]
-            nearest = [g for g, d in zip(joinable, away, strict=True) if d <= min(away) + TIE]
-            group = max(nearest, key=lambda g: g.order, default=None)
+        state = self.rules[index]
+        group = self.joined_by(rule, state.groups, anchor, time)
         what = "JOIN"
         if group is None:
             what = "RAISE"
@@ -409,6 +396,24 @@ class Oracle:
         group.live += 1
         self.out.append(Said(what, index, anchor.seq, time, anchor.code, group.count, group.name, evidence))
         return group
+
+    def joined_by(self, rule: RulePlan, groups: list[Group], anchor: Fact, time: int) -> Group | None:
+        """The alert that a match joins."""
+        per = rule.alert.per
+        if per is None:
+            return None
+        spatial = per.place is not None and anchor.placed
+        joinable = [
+            g
+            for g in groups
+            if time - g.newest <= per.hold
+            and (not per.by_source or g.code == anchor.code)
+            and (per.place is None or g.spot.placed == anchor.placed)
+            and (not spatial or near(g.spot, anchor, per.place or 0.0))
+        ]
+        away = [square(g.spot, anchor) if spatial else 0.0 for g in joinable]
+        nearest = [g for g, d in zip(joinable, away, strict=True) if d <= min(away) + TIE]
+        return max(nearest, key=lambda g: g.order, default=None)
 
     def take_back(self, index: int, group: Group, by: Fact, match: int) -> None:
         group.live -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from correlate_harness import link
 from history_oracle import HistoryOracle, Told
 from history_truth import Match as Found
-from oracle import NEVER, TIE, Fact, Group, Said, near, passes, square
+from oracle import NEVER, Fact, Group, near, passes
 
 from tocsin.model.plan import Match, RulePlan, Silence
 
@@ -27,40 +27,24 @@ class PartsOracle(HistoryOracle):
         self.joined: dict[int, list[tuple[Fact, int]]] = {}  # order of a group -> anchors and times
         self.every: list[tuple[int, RulePlan, Group]] = []
 
-    def fire(self, index: int, rule: RulePlan, anchor: Fact, time: int, evidence: tuple[int, ...] | None) -> Group | None:
-        if rule.unless and self.suppressed(rule, anchor, time):
-            return None
-        state, per, dedup = self.rules[index], rule.alert.per, rule.alert.dedup
-        standing = [g for g in state.groups if time <= self.closing(rule, g)]
-        group = None
+    def joined_by(self, rule: RulePlan, groups: list[Group], anchor: Fact, time: int) -> Group | None:
+        per, dedup = rule.alert.per, rule.alert.dedup
+        standing = [g for g in groups if time <= self.closing(rule, g)]
         if dedup is not None:
             alike = [g for g in standing if time - g.newest <= dedup.hold and agree(g.spot, anchor, dedup.by)]
-            group = max(alike, key=lambda g: g.order, default=None)
-        if group is None and per is not None:
-            spatial = per.place is not None and anchor.placed
-            near_by = [
-                g
-                for g in standing
-                if time - g.newest <= per.hold
-                and (not per.by_source or g.code == anchor.code)
-                and agree(g.spot, anchor, per.same)
-                and (per.place is None or g.spot.placed == anchor.placed)
-                and (not spatial or near(g.spot, anchor, per.place or 0.0))
-            ]
-            away = [square(g.spot, anchor) if spatial else 0.0 for g in near_by]
-            group = max((g for g, d in zip(near_by, away, strict=True) if d <= min(away) + TIE), key=lambda g: g.order, default=None)
-        what = "JOIN" if group else "RAISE"
-        if group is None:
-            group = Group((index, anchor.seq, time), anchor, anchor.code, time, self.raised)
-            self.raised += 1
-            self.opened[group.order] = time
-            state.groups.append(group)
-            self.every.append((index, rule, group))
-        group.newest = max(group.newest, time)
-        group.count += 1
-        group.live += 1
-        self.joined.setdefault(group.order, []).append((anchor, time))
-        self.out.append(Said(what, index, anchor.seq, time, anchor.code, group.count, group.name, evidence))
+            if alike:
+                return max(alike, key=lambda g: g.order)
+        alike = [g for g in standing if per is not None and agree(g.spot, anchor, per.same)]
+        return super().joined_by(rule, alike, anchor, time)
+
+    def fire(self, index: int, rule: RulePlan, anchor: Fact, time: int, evidence: tuple[int, ...] | None) -> Group | None:
+        group = super().fire(index, rule, anchor, time, evidence)
+        if group is not None:
+            anchor = self.real(anchor)
+            self.joined.setdefault(group.order, []).append((anchor, time))
+            if group.count == 1:
+                self.opened[group.order] = time
+                self.every.append((index, rule, group))
         return group
 
     def more(self, index: int, entry: Told, match: Found) -> None:

@@ -16,6 +16,7 @@ from tocsin.correlate.series.keys import Keyer, SourceName
 from tocsin.correlate.series.picker import Ask
 from tocsin.correlate.series.sample import NEVER, Sample
 from tocsin.correlate.series.saving import tuples
+from tocsin.correlate.series.which import outside
 from tocsin.model.plan import Absence, Plan, RulePlan
 
 from . import needs
@@ -65,7 +66,7 @@ class Grouped:
         named = needs.fields(rule)
         self._own = [named.index(name) for name in self._keyer.fields]
         self._stateful = needs.has_state(rule)
-        self._waited = isinstance(rule.when, Absence)
+        self._waited = isinstance(rule.when, Absence) and not outside(rule)
         self._keep = needs.retractable(rule, plan)
         self._stands = needs.standing(rule)
         self._alert_of: dict[int, Group] = {}  # match -> its alert
