@@ -23,7 +23,7 @@ from tocsin.model.plan import AlertSpec, Dedup, Match, Operator, Per, Resolve, R
 quick = settings(max_examples=15, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 #: All but the outage of an area, whose alert has the anchor and time of a single one: the oracle cannot name them apart.
 NAMES = sorted({*PLAIN, *HISTORY} - {"outage"})
-FIELDS = ("attrs.n", "attrs.m", "source")
+FIELDS = ("attrs.x", "attrs.m", "source")
 
 
 class PartsPair(HistoryPair):
@@ -65,7 +65,7 @@ class TaggedWorld(World):
 
     def fact(self, random: Random, clock: int, seq: int) -> Fact:
         fact = super().fact(random, clock, seq)
-        tags = [("n", random.choice((1, 2, "1"))), ("m", random.choice(("x", "y")))]
+        tags = [("x", random.choice((1.0, "p", "q"))), ("to", float(random.randint(0, 360))), ("m", random.choice(("x", "y")))]
         return replace(fact, attrs=(*fact.attrs, *(tag for tag in tags if random.random() < 0.85)))
 
 

@@ -112,6 +112,7 @@ class Groups:
             for _, _, closer in self._closers.around(anchor) if self._closers is not None else ():
                 self._ends(group, closer)
         group.matches[number] = time, anchor.seq
+        group.ends = [end for end in group.ends if end[1] != anchor.seq]  # an event does not close the alert it completes
         group.count += 1
         group.live += 1
         group.newest = max(group.newest, time)
@@ -137,8 +138,7 @@ class Groups:
             ways += [] if off == NEVER else [Closing(off + resolve.below_for, BELOW)]
         at = bisect_left(group.ends, (group.newest, LONG_AGO))
         if at < len(group.ends):
-            own = {anchor for _, anchor in group.matches.values()}  # an event does not close the alert it raises
-            ways += [Closing(time, UNTIL, seq) for time, seq in group.ends[at:] if seq not in own][:1]
+            ways.append(Closing(group.ends[at][0], UNTIL, group.ends[at][1]))
         return min(ways)
 
     def end(self, sample: Sample) -> list[Group]:
@@ -155,7 +155,8 @@ class Groups:
 
     def _ends(self, group: Group, sample: Sample) -> bool:
         own = [group.anchor.more[i] for i in self._linked]
-        ends = sample.time >= group.opened and all(map(equal, own, sample.more))
+        mine = {group.anchor.seq, *(anchor for _, anchor in group.matches.values())}
+        ends = sample.time >= group.opened and sample.seq not in mine and all(map(equal, own, sample.more))
         if ends:
             insort(group.ends, (sample.time, sample.seq))
         return ends
