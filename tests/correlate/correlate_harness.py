@@ -15,7 +15,7 @@ from tocsin.correlate.firing import EVIDENCE_MAX, Firings, What
 from tocsin.model.plan import AlertSpec, Operator, Per, Plan, RulePlan, Silence
 from tocsin.model.predicate import Selector
 
-TINY = Sizes(ring=3, heads=1, sources=2, pending=2)
+TINY = Sizes(ring=3, heads=1, sources=2, pending=2, candidates=1)
 SECOND = 1_000_000
 
 

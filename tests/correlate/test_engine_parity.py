@@ -14,7 +14,7 @@ from tocsin.correlate.engine import Sizes
 from tocsin.model.plan import RulePlan
 
 quick = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-SIZES = (TINY, Sizes(ring=4, heads=3, sources=3, pending=3), Sizes(10, 9, 8, 8))
+SIZES = (TINY, Sizes(ring=4, heads=3, sources=3, pending=3, candidates=0), Sizes(10, 9, 8, 8))
 
 
 def play(rules: list[RulePlan], world: World, sizes: Sizes, seed: int) -> int:

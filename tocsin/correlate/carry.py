@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.model.plan import Absence, Active, Plan, Silence
+from tocsin.model.plan import Active, Plan, Silence
 
 from .adopt import Kinship, meaning
 from .kernels import layout
@@ -40,17 +40,12 @@ class Side:
         return self.tables.arrays[name]
 
     def lanes(self) -> dict[Any, int]:
-        """(channel, level, whether it coalesces) -> lane; fired absences by the index of their rule."""
-        rows = self["lanes"]
-        known: dict[Any, int] = {
+        """(channel, level, whether it coalesces) -> lane."""
+        return {
             (self.tables.channels[row["channel"]], int(row["level"]), int(row["coalesce"])): number
-            for number, row in enumerate(rows)
-            if row["rank_end"] > row["rank"] and row["channel"] >= 0
+            for number, row in enumerate(self["lanes"])
+            if row["rank_end"] > row["rank"]
         }
-        for index, rule in enumerate(self.plan.rules):
-            if isinstance(rule.when, Absence) and not outside(rule):
-                known[index] = int(self["searches"][self["rules"][index]["fired"]]["lane"])
-        return known
 
     def series(self) -> dict[Any, int]:
         """(channel, channel of `until`) -> series."""
@@ -101,7 +96,7 @@ class Carry:
         meta[[layout.WIDEST, layout.TALK, layout.WORDS]] = 0, tables.talk, tables.words
         meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
         meta[[layout.ROWS, layout.SAID]] = 0
-        made = self.groups() | self.recent() | self.tracks() | self.pending() | self.runs() | self.facts()
+        made = self.groups() | self.recent() | self.verdicts() | self.tracks() | self.pending() | self.runs() | self.facts()
         return made | {"heap": self.heap(made["pending"], made["runs"]), "meta": meta, "since": self.since()}
 
     def since(self) -> Table:
@@ -129,28 +124,35 @@ class Carry:
         old_lane = hot["key"] >> CELL_BITS
         lane = self._lane_numbers()[old_lane]
         rank = self._ranks()[self.before["lanes"]["rank"][old_lane] + hot["rank"]]
-        oldest = min(self.clock, int(self.meta[layout.WATERMARK]) + self.before.plan.lateness)
-        keep = (hot["state"] != layout.DEAD) & (lane >= 0) & (rank >= 0) & (more["expires"] >= oldest)
+        keep = (hot["state"] != layout.DEAD) & (lane >= 0) & (rank >= 0) & (more["expires"] >= self._oldest())
         bits = self._bits(self.state["kept_bits"], len(hot))
         bits[self.before["lanes"]["asks"][old_lane] == 0] = 0  # nobody asked: what stands there is of other entries
         place = _places(keep)
         hot, more, lane = hot[keep].copy(), more[keep].copy(), lane[keep]
         hot["key"], hot["rank"] = lane << CELL_BITS | hot["key"] & _CELL_MASK, rank[keep]
         more["expires"] = hot["time"] + self.after["lanes"]["keep"][lane] + self.after.plan.lateness
-        answered = (more["group"] < 0) & (more["slot"] >= 0)  # an absence with its answer: there the slot is the rule
-        of_rule = self.same[np.where(answered, more["slot"], -1)]
-        more["over"], more["slot"] = place[more["over"]], np.where(answered, of_rule, self.slots[np.where(answered, -1, more["slot"])])
-        self.meta[[layout.STORED, layout.FIRED, layout.ANSWERED]] = (
-            len(hot),
-            np.count_nonzero(more["group"] >= 0),
-            np.count_nonzero(answered),
-        )
+        more["over"] = place[more["over"]]
+        self.meta[layout.STORED] = len(hot)
         return {"hot": hot, "more": more, "kept_bits": bits[keep].reshape(-1)}
+
+    def verdicts(self) -> dict[str, Table]:
+        """What became of absences of rules that are the same, but for what nothing can change any more."""
+        verdicts, before = self.state["verdicts"], self.before
+        rule = verdicts["key"] >> CELL_BITS
+        settled = verdicts["time"] + before["rules"]["window"][rule] + before.plan.lateness < self._oldest()
+        keep = (verdicts["alive"] != 0) & (self.same[rule] >= 0) & ~settled
+        kept = verdicts[keep].copy()
+        kept["key"] = self.same[rule[keep]] << CELL_BITS | kept["key"] & _CELL_MASK
+        kept["slot"] = self.slots[kept["slot"]]
+        return {"verdicts": kept}
+
+    def _oldest(self) -> int:
+        """What was over before this is forgotten."""
+        return min(self.clock, int(self.meta[layout.WATERMARK]) + self.before.plan.lateness)
 
     def _lane_numbers(self) -> NDArray[np.int64]:
         new = self.after.lanes()
-        keys = {lane: self.kin.same.get(key) if isinstance(key, int) else key for key, lane in self.before.lanes().items()}
-        return _mapping({lane: new[key] for lane, key in keys.items() if key in new}, len(self.before["lanes"]))
+        return _mapping({lane: new[key] for key, lane in self.before.lanes().items() if key in new}, len(self.before["lanes"]))
 
     def _ranks(self) -> NDArray[np.int64]:
         """Beside every threshold of the old lanes: the rank in the new lane of a value that is known to reach it, -1 for none."""

@@ -21,6 +21,7 @@ from .firing import Firings, joined
 from .kernels import layout
 from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
+from .kernels.verdicts import withdraw_verdicts
 from .parts.needs import for_kernels
 from .series.alerted import AlertFacts
 from .series.build import build
@@ -52,7 +53,7 @@ class Sizes:
     """Table sizes as powers of two: tests use tiny ones. Tables grow or report; nothing is lost silently.
 
     `ring`: recent events kept, grown up to `ring_max`. `heads`: chains of the hashed grid. `sources`: sources with a state.
-    `pending`: absences waiting, open alerts.
+    `pending`: absences waiting, open alerts. `candidates`: events near an event that are looked at together.
     """
 
     ring: int = 17
@@ -60,6 +61,7 @@ class Sizes:
     sources: int = 14
     pending: int = 12
     ring_max: int = 22
+    candidates: int = 9
 
 
 class Engine:
@@ -82,7 +84,7 @@ class Engine:
         self.predicates = self._tables.predicates
         self.words = self._tables.words
         self._memory = Memory(
-            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay
+            self._tables, sizes.ring, sizes.heads, sizes.sources, sizes.pending, sizes.ring_max, plan.lateness, plan.delay, sizes.candidates
         )
         self._memory.meta[layout.CORRECTS] = layout.ALL if corrects is None else layout.SOME if corrects else layout.NOBODY
         self._kinds: dict[tuple[str, str | None], int] = {}
@@ -196,12 +198,13 @@ class Engine:
 
     def withdraw(self, seqs: Iterable[int], until: int = int(layout.LONG_AGO)) -> Firings:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of them
-        started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the event time of what took it
-        back. What was heard stays heard. Alerts that rest on the events are the caller's."""
+        started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the
+        event time of what took it back. What was heard stays heard. Alerts that rest on the events are the caller's."""
         gone = np.array(sorted(set(seqs)), _INT64)
         memory = self._memory
         enter_none(memory.m, int(memory.meta[layout.CLOCK]))
         bury(memory.m, gone)
+        withdraw_verdicts(memory.m, gone)
         pending = memory.use(layout.PENDING_TOP, "pending")
         pending["alive"][np.isin(pending["seq"], gone)] = 0
         facts = memory.use(layout.STANDING, "facts")

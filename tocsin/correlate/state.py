@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from .kernels import layout
 from .kernels.alerts import rehang
+from .kernels.candidates import SCANS_MAX
 from .kernels.match import refill
 from .kernels.recent import compact, relink
+from .kernels.verdicts import forget
+from .kernels.verdicts import rehang as rehang_verdicts
 from .tables import Tables
 
 Table = NDArray[Any]
@@ -34,6 +37,7 @@ _KEPT: dict[str, int | None] = {
     "facts": layout.STANDING,
 }
 _DTYPES = dict(layout.TABLES)
+_LARGE = 1 << 20  # entries of the recent store: 100 MB and more
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
 
@@ -53,7 +57,9 @@ def _bytes(table: Table) -> NDArray[np.uint8]:
 class Memory:
     """Owns the arrays of one engine. `m` is the address of the directory: address and length of every table."""
 
-    def __init__(self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int) -> None:
+    def __init__(
+        self, tables: Tables, ring: int, heads: int, sources: int, pending: int, ring_max: int, lateness: int, delay: int, candidates: int
+    ) -> None:
         self.tables = tables
         self.ring_max = 1 << max(ring_max, ring)
         self._directory: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
@@ -76,12 +82,19 @@ class Memory:
         self._make({"track_states": 2 * half, "track_words": half})
         self._make({"heap": 4 * waiting, "pending": waiting, "pending_bits": waiting})
         self._make({"watched": 2 * half, "runs": half})
+        self._make({"verdicts": waiting, "verdict_heads": waiting})
         self._make({"facts": 256, "fact_heads": tables.lists, "sources": 1})
         self._make({"out": 4096, "told": 4096})
         self._make(
-            {"cells": len(self._arrays["circles"]) * layout.CELLS_MAX, "cursor": 6, "found": tables.found + 2, "path": tables.found + 2}
+            {
+                "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
+                "near": (1 + SCANS_MAX) * layout.CELLS_MAX,
+                "candidates": SCANS_MAX << candidates,
+                "found": tables.found + 2,
+                "path": tables.found + 2,
+            }
         )
-        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads"):
+        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads", "verdict_heads"):
             self._wipe(name)
         relink(self.m)
 
@@ -138,23 +151,32 @@ class Memory:
             layout.FULL_PENDING: self._grow_pending,
             layout.FULL_TRACKS: self._grow_tracks,
             layout.FULL_RUNS: self._grow_runs,
+            layout.FULL_VERDICTS: self._grow_verdicts,
             layout.FULL_STANDING: self._grow_standing,
         }[full]()
 
     def _grow_recent(self) -> None:
-        """Forgets what no window reaches; doubles the store when that leaves it more than half full. At the largest size the
-        oldest quarter goes, which is counted: answers may be incomplete from then on."""
-        size = len(self._arrays["hot"])
+        """Forgets what no window reaches; makes the store larger when that leaves it more than half full - a small one, which is
+        soon full again, when a quarter full. At the largest size the oldest quarter goes, which is counted: answers may be
+        incomplete from then on."""
+        size, widest = len(self._arrays["hot"]), int(self.meta[layout.WIDEST])
         moved = np.empty(size, np.int32)
         left = compact(self.m, moved, 0)
+        needed = (4 if size < _LARGE else 2) * (left + widest)
+        if needed > size and (size < self.ring_max or size < 8 * widest):
+            while size < needed and (size < self.ring_max or size < 8 * widest):
+                size *= 2
+            self._resize_recent(size)
+            return
+        if left + widest > size - size // 8:
+            compact(self.m, moved, left // 4 + 1)
+        self._relink()
+
+    def _relink(self) -> None:
+        """Builds the chains of the store; makes the table of newest entries larger when it should be, which takes a second time."""
+        relink(self.m)
         if self._room_for_newest():
             relink(self.m)
-        if not self._tight(layout.STORED, "hot"):
-            return
-        if size < self.ring_max or size < 8 * int(self.meta[layout.WIDEST]):
-            self._resize_recent(2 * size)
-        elif left + int(self.meta[layout.WIDEST]) > size - size // 8:
-            compact(self.m, moved, left // 4 + 1)
 
     def _room_for_newest(self) -> bool:
         """Makes the table of newest entries larger when it should be; the chains must then be built again."""
@@ -168,7 +190,7 @@ class Memory:
     def _resize_recent(self, size: int) -> None:
         self._lengthen(("hot", "more", "kept_bits"), size)
         self._make({"heads": max(len(self._arrays["heads"]), size), "dead": size})
-        relink(self.m)
+        self._relink()
 
     def _grow_out(self) -> None:
         batch = 64 * int(self.meta[layout.WIDEST])
@@ -210,6 +232,26 @@ class Memory:
         if self._tight(layout.WATCHED, "watched", 4):
             self.rekey("watched", 2 * len(self._arrays["watched"]))
 
+    def _grow_verdicts(self) -> None:
+        """Forgets what is settled; doubles the ring when that leaves it more than half full."""
+        forget(self.m)
+        kept, size = self.verdicts(), len(self._arrays["verdicts"])
+        if 2 * (len(kept) + int(self.meta[layout.WIDEST])) > size:
+            self._put_verdicts(kept, 2 * size)
+
+    def verdicts(self) -> Table:
+        """A copy of the verdicts on absences, in the order they were given."""
+        ring, (first, end) = self._arrays["verdicts"], self.meta[layout.VERDICTS_FROM : layout.VERDICTS_TO + 1].tolist()
+        kept: Table = ring[np.arange(first, end) & len(ring) - 1]
+        return kept
+
+    def _put_verdicts(self, kept: Table, size: int) -> None:
+        """Makes these all verdicts, in a ring of this size."""
+        self._make({"verdicts": size, "verdict_heads": size})
+        self._arrays["verdicts"][: len(kept)] = kept
+        self.meta[[layout.VERDICTS_FROM, layout.VERDICTS_TO]] = 0, len(kept)
+        rehang_verdicts(self.m)
+
     def reserve_runs(self, n: int) -> None:
         """Makes room for n more runs with their states and timers."""
         self._lengthen(("runs",), len(self._arrays["runs"]) + n)
@@ -241,7 +283,7 @@ class Memory:
     def save(self) -> dict[str, Table]:
         """Copies of what is in use, by table name."""
         kept = {name: self._arrays[name] if used is None else self.use(used, name) for name, used in _KEPT.items()}
-        return {"meta": self.meta.copy(), **{name: array.copy() for name, array in kept.items()}}
+        return {"meta": self.meta.copy(), "verdicts": self.verdicts(), **{name: array.copy() for name, array in kept.items()}}
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Puts saved tables in place of these. Their sizes may differ: each table grows to what it must hold."""
@@ -258,6 +300,8 @@ class Memory:
                 size = len(array)
             self._make({name: size})
             self._arrays[name][: len(array)] = array
+        verdicts = np.asarray(saved["verdicts"], layout.VERDICT)
+        self._put_verdicts(verdicts, max(len(self._arrays["verdicts"]), 2 << len(verdicts).bit_length()))
         self._even_out()
 
     def _even_out(self) -> None:

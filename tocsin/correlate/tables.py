@@ -47,6 +47,17 @@ class _Search:
 
 
 @dataclass(slots=True)
+class _Scan:
+    """What the `cluster` rules of a lane look up together."""
+
+    lane: int
+    place: int
+    threshold: float
+    radius: float = 0.0
+    span: int = 0
+
+
+@dataclass(slots=True)
 class _Role:
     threshold: float
     what: int
@@ -64,6 +75,7 @@ class Builder:
     predicates: list[Expr] = field(default_factory=list)
     lanes: list[_Lane] = field(default_factory=list)
     searches: list[_Search] = field(default_factory=list)
+    scans: list[_Scan] = field(default_factory=list)
     circles: list[float] = field(default_factory=list)
     roles: dict[int, list[_Role]] = field(default_factory=dict)
     series: dict[tuple[int, int], list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -109,11 +121,16 @@ class Builder:
         self.searches.append(_Search(at, threshold(selector), self.predicate(selector), radius))
         return len(self.searches) - 1
 
-    def fired(self, radius: float, keep: int) -> int:
-        """A search for the fired absences of one rule, which have a lane of their own."""
-        self.lanes.append(_Lane(-1, geometry.level_of(radius), False, keep, {NO_THRESHOLD}, {-1}))
-        self.searches.append(_Search(len(self.lanes) - 1, NO_THRESHOLD, -1, radius))
-        return len(self.searches) - 1
+    def scan(self, search: int, when: Cluster) -> int:
+        """The scan of the search's lane, made so wide that it serves this rule as well."""
+        of = self.searches[search]
+        scan = next((scan for scan in self.scans if scan.lane == of.lane), None)
+        if scan is None:
+            channel = self.lanes[of.lane].channel
+            scan = _Scan(of.lane, sum(self.lanes[other.lane].channel == channel for other in self.scans), of.threshold)
+            self.scans.append(scan)
+        scan.threshold, scan.radius, scan.span = min(scan.threshold, of.threshold), max(scan.radius, of.radius), max(scan.span, when.during)
+        return self.scans.index(scan)
 
     def role(self, selector: Selector, what: int, rule: int, detail: int = 0, near: bool = True) -> None:
         role = _Role(threshold(selector), what, rule, self.predicate(selector), detail, near)
@@ -140,6 +157,7 @@ class Builder:
                 plain = when.min_gap <= 0 and when.events <= when.sources
                 row.update(window=when.during, min_gap=when.min_gap, sources=max(when.sources, 1), events=max(when.events, 1))
                 row["search"] = self.search(when.of, when.within, when.during, plain)
+                row["scan"] = self.scan(row["search"], when)
                 self.role(when.of, layout.CLUSTER, index)
             case Sequence():
                 self._sequence(index, row, when)
@@ -197,7 +215,6 @@ class Builder:
 
     def _absence(self, index: int, row: dict[str, Any], when: Absence) -> None:
         row.update(window=when.during, search=self.search(when.expected, when.within, when.during, False))
-        row["fired"] = self.fired(when.within, when.during)
         self.sets.setdefault((self.channel(when.after), when.during), []).append((threshold(when.after), index, self.predicate(when.after)))
         self.role(when.expected, layout.EXPECTED, index)
 
@@ -277,7 +294,7 @@ def compile_plan(plan: Plan) -> Tables:
 
 def _freeze(b: Builder) -> Tables:
     words = max(1, math.ceil(len(b.predicates) / 64))
-    order = sorted(range(len(b.lanes)), key=lambda i: b.lanes[i].channel if b.lanes[i].channel >= 0 else len(b.channels))
+    order = sorted(range(len(b.lanes)), key=lambda i: b.lanes[i].channel)
     lanes, ranks, lane_bits = _lanes(b, order, words)
     place = {old: new for new, old in enumerate(order)}
     grid = geometry.make_grid()
@@ -295,6 +312,7 @@ def _freeze(b: Builder) -> Tables:
         "lane_bits": lane_bits.reshape(-1),
         "ranks": ranks,
         "searches": _searches(b, place),
+        "scans": _scans(b, place),
         "circles": _circles(b),
         "rules": _rules(b),
         "links": table(layout.LINK, b.links),
@@ -358,6 +376,14 @@ def _searches(b: Builder, place: dict[int, int]) -> Table:
     return table(layout.SEARCH, rows)
 
 
+def _scans(b: Builder, place: dict[int, int]) -> Table:
+    rows = []
+    for s in b.scans:
+        rank = sorted(b.lanes[s.lane].thresholds).index(s.threshold)
+        rows.append((geometry.chord_limit(s.radius), place[s.lane], rank, b.circle(s.radius), s.span, s.place, -1, 0, 0, 0, 0, 0, 0, 0))
+    return table(layout.SCAN, rows)
+
+
 def _circles(b: Builder) -> Table:
     """The circles of all searches and places, around nothing yet."""
     return table(layout.CIRCLE, [(*geometry.search_angle(r), geometry.level_of(r), 0, math.nan, math.nan, math.nan) for r in b.circles])
@@ -402,15 +428,30 @@ def _channels(
     b: Builder, lanes: Table, hears: list[tuple[int, int, bool]], actives: list[tuple[int, float, int, int, int]]
 ) -> tuple[Table, Table]:
     rows = []
-    roles: list[tuple[float, int, int, int, int]] = []
+    roles: list[tuple[float, int, int, int, int, int]] = []
     of_lane = [int(c) for c in lanes["channel"]] if b.lanes else []
     for c in range(len(b.channels)):
         first = len(roles)
         mine = sorted(b.roles.get(c, []), key=lambda r: (r.threshold, r.rule, r.what, r.detail))
-        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail) for r in mine]
+        scanned: set[int] = set()
+        roles += [(r.threshold, r.what, r.rule, r.predicate, r.detail, _first_search(b, r, scanned)) for r in mine]
         spans = (_span([h[0] for h in hears], c), _span(of_lane, c), _span([a[0] for a in actives], c))
         rows.append((first, len(roles), *spans[0], *spans[1], *spans[2]))
     return table(layout.CHANNEL, rows), table(layout.ROLE, roles)
+
+
+def _first_search(b: Builder, role: _Role, scanned: set[int]) -> int:
+    """The search that a role begins with, -1 when it makes none, or seldom, or a role before it has made it (`scanned`)."""
+    if role.what == layout.CLUSTER:
+        scan = int(b.rules[role.rule]["scan"])
+        if scan in scanned:
+            return -1
+        scanned.add(scan)
+        return int(b.rules[role.rule]["search"])
+    if role.what == layout.STEP:
+        first = int(b.rules[role.rule]["step"])
+        return b.links[first + role.detail - 1][2] if role.detail > 0 else b.links[first][3]
+    return -1
 
 
 def _span(keys: list[int], key: int) -> tuple[int, int]:
@@ -436,8 +477,7 @@ def _extent(
         for role in roles:
             extend(channel, role.threshold, role.near)
     for lane in lanes if b.lanes else []:
-        if lane["channel"] >= 0:
-            extend(lane["channel"], ranks[lane["rank"]], True)
+        extend(lane["channel"], ranks[lane["rank"]], True)
     for channel, value, *_ in actives:
         extend(channel, value, True)
     rest = low.copy()

@@ -2,10 +2,9 @@
 
 One pending entry stands for all rules of a channel with the same T. It is decided by one look at the recent store at the
 deadline, so a B may come before or after A, and a withdrawn B counts as never seen. An A whose deadline has already passed when
-it arrives is decided as soon as the clock moves on: entries of one ingest time are known together. A fired absence is kept
-in a lane of its own until no B can be late enough to matter; a B that arrives after all takes the alert back. An absence that
-was answered only by Bs which may be cancelled is kept there as well, as answered: when they are withdrawn, it fires after all.
-In the lane a fired entry has `group` (its alert) and `slot`; an answered one has no group, and its rule in `slot`.
+it arrives is decided as soon as the clock moves on: entries of one ingest time are known together. What was decided is
+remembered (`verdicts.py`): a B that arrives late after all takes the alert back, and an absence that was answered only by Bs which
+may be cancelled fires when they are withdrawn.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from .alerts import correctable, fire, take_back
-from .cells import spot_at
+from .cells import CELL_BITS, apart, cover, mix, spot_at
 from .layout import (
     AFTER_ROLE,
-    ANSWERED,
-    CLOCK,
-    DEAD,
     FIRED,
     NONE,
     ONE,
@@ -26,25 +22,30 @@ from .layout import (
     PENDING_LIVE,
     PENDING_TOP,
     T_BITS,
+    T_CELLS,
     T_FOUND,
     T_HOT,
     T_META,
-    T_MORE,
+    T_NEAR,
     T_PENDING,
     T_PENDING_BITS,
     T_RULES,
     T_SEARCHES,
     T_SET_RULES,
     T_SETS,
+    T_VERDICT_HEADS,
+    VERDICTS_FROM,
+    VISITED,
     WATERMARK,
     WORDS,
     ZERO,
     Event,
 )  # fmt: skip
 from .memory import kernel, part, view
-from .recent import holds, store, unlink
-from .search import barren, begin, seek
+from .recent import SECOND, holds, nothing_newer
+from .search import accepts, barren, cells_near, fetch_heads
 from .timers import set_timer
+from .verdicts import drop, give, reopen, settled, verdict_at
 
 MISSING, OPEN, FINAL = range(3)  # what is known of the B of an A: `answered`
 
@@ -95,6 +96,8 @@ def decide(m, at):
             r = view(m, T_SET_RULES)[i]
             if event.value < r.threshold:
                 break
+            if i + 1 < s.last:
+                fetch_heads(m, view(m, T_RULES)[view(m, T_SET_RULES)[i + 1].rule].search, event.spot)
             if p.time >= view(m, T_RULES)[r.rule].since and holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
                 decide_rule(m, r.rule, event)
     p.alive = 0
@@ -106,36 +109,40 @@ def decide(m, at):
 @part
 def decide_rule(m, rule, event):
     """One rule at its deadline."""
-    r, meta = view(m, T_RULES)[rule], view(m, T_META)
     answer = answered(m, rule, event.time, event.spot)
     if answer == FINAL:
         return
-    number, slot = NONE, np.int64(rule)
+    number, slot = NONE, NONE
     if answer == MISSING:
         number, slot = missed(m, rule, event)
         if number < 0:
             return
-    kept = store(m, view(m, T_SEARCHES)[r.fired].lane, event, ZERO, view(m, T_PENDING_BITS))
-    view(m, T_MORE)[kept].group = number
-    view(m, T_MORE)[kept].slot = slot
-    meta[FIRED if answer == MISSING else ANSWERED] += 1
+    give(m, rule, event, number, slot)
 
 
 @kernel
 def answered(m, rule, time, spot):
     """Whether a B is known for an A of this time and place: none (MISSING), only such as may be cancelled (OPEN), or one that stays (FINAL)."""
-    r, hot = view(m, T_RULES)[rule], view(m, T_HOT)
-    answer = MISSING
-    if barren(m, r.search, time + 1):
+    search = view(m, T_RULES)[rule].search
+    lo, hi, answer, visited = time + 1, time + view(m, T_RULES)[rule].window, MISSING, ZERO
+    if barren(m, search, lo):
         return answer
-    begin(m, r.search, spot)
-    while True:
-        at = seek(m, r.search, time + 1, time + r.window, spot)
-        if at < 0:
-            return answer
-        if not correctable(m, np.int64(hot[at].source)):
-            return FINAL
-        answer = OPEN
+    hot, near, s = view(m, T_HOT), view(m, T_NEAR), view(m, T_SEARCHES)[search]
+    for cell in range(cells_near(m, s.lane, s.circle, spot, 0)):
+        if near[cell].newest < lo // SECOND:
+            continue
+        at, key = near[cell].main, near[cell].key
+        while at >= 0 and answer != FINAL:
+            e = hot[at]
+            visited += 1
+            if e.time < lo:
+                if nothing_newer(e, lo):
+                    break
+            elif e.time <= hi and e.key == key and accepts(m, s, at, e, spot):
+                answer = OPEN if correctable(m, np.int64(e.source)) else FINAL
+            at = np.int64(e.older)
+    view(m, T_META)[VISITED] += visited
+    return answer
 
 
 @kernel
@@ -156,44 +163,48 @@ def arrived(m, rule, event):
 @kernel
 def arrived_late(m, rule, event):
     """Takes back the fired absences that a late B belongs to."""
-    r = view(m, T_RULES)[rule]
-    begin(m, r.fired, event.spot)
-    while True:
-        at = seek(m, r.fired, event.time - r.window, event.time - 1, event.spot)
-        if at < 0:
-            return
-        more, meta = view(m, T_MORE)[at], view(m, T_META)
-        if more.group < 0:
-            continue
-        meta[FIRED] -= 1
-        take_back(m, rule, more.group, more.slot, event.seq, event.time, event.source, more.seq)
-        if correctable(m, event.source):
-            more.group, more.slot = -1, rule
-            meta[ANSWERED] += 1
-        else:
-            unlink(m, at)
-            view(m, T_HOT)[at].state = DEAD
+    r, meta, cells, heads = view(m, T_RULES)[rule], view(m, T_META), view(m, T_CELLS), view(m, T_VERDICT_HEADS)
+    search = view(m, T_SEARCHES)[r.search]
+    first, count = cover(m, search.circle, event.spot)
+    for cell in range(first, first + count):
+        key = np.int64(rule) << CELL_BITS | cells[cell]
+        position = heads[mix(key, len(heads) - 1)]
+        while position >= meta[VERDICTS_FROM]:
+            verdict = verdict_at(m, position)
+            if verdict.given < event.time:
+                break
+            if verdict.key == key and belongs(verdict, r.window, search.limit, event):
+                take_back(m, rule, verdict.group, verdict.slot, event.seq, event.time, event.source, verdict.seq)
+                if correctable(m, event.source):
+                    reopen(m, verdict)
+                else:
+                    drop(m, verdict)
+            position = verdict.older
+
+
+@part
+def belongs(verdict, window, limit, event):
+    """Whether a B answers the A of a fired absence."""
+    fired = verdict.alive != 0 and verdict.group >= 0
+    return fired and event.time - window <= verdict.time < event.time and apart(verdict, event.spot) <= limit
 
 
 @kernel
-def restore(m, at):
+def restore(m, position):
     """An answered absence whose Bs may have been withdrawn: fires if none is left. The caller has seen to the room."""
-    e, more, meta = view(m, T_HOT)[at], view(m, T_MORE)[at], view(m, T_META)
-    rule, spot = more.slot, spot_at(e.x, e.y, e.z)
-    if more.expires < meta[CLOCK] or answered(m, rule, e.time, spot) != MISSING:
+    verdict = verdict_at(m, position)
+    rule, spot = verdict.key >> CELL_BITS, spot_at(verdict.x, verdict.y, verdict.z)
+    if settled(m, verdict) or answered(m, rule, verdict.time, spot) != MISSING:
         return
-    number, slot = missed(m, rule, Event(more.seq, e.time, np.int64(e.source), -np.inf, spot, 0))
-    meta[ANSWERED] -= 1
-    if number < 0:
-        unlink(m, at)
-        e.state = DEAD
-        return
-    more.group, more.slot = number, slot
-    meta[FIRED] += 1
+    number, slot = missed(m, rule, Event(verdict.seq, verdict.time, verdict.source, -np.inf, spot, 0))
+    drop(m, verdict)
+    if number >= 0:
+        verdict.group, verdict.slot, verdict.alive = number, slot, 1
+        view(m, T_META)[FIRED] += 1
 
 
 @kernel
-def waits(m, at):
-    """Whether an entry of the recent store is an answered absence."""
-    more = view(m, T_MORE)[at]
-    return more.group < 0 and more.slot >= 0 and view(m, T_HOT)[at].state != DEAD
+def waits(m, position):
+    """Whether a verdict is an absence answered only by Bs that may be cancelled."""
+    verdict = verdict_at(m, position)
+    return verdict.alive != 0 and verdict.group < 0

@@ -11,20 +11,21 @@ from __future__ import annotations
 import numpy as np
 
 from .alerts import fire
-from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CURSOR, T_FOUND, T_HOT, T_META, T_MORE, T_PATH, T_RULES
+from .candidates import counts, following, scan
+from .layout import GIVEN_UP, MEMBER, NEVER, NONE, ONE, T_CANDIDATES, T_FOUND, T_META, T_MORE, T_PATH, T_RULES, T_SEARCHES, ZERO
 from .match import found_anchor
-from .memory import kernel, part, view
-from .search import LATER, again, begin, next_time, seek
+from .memory import kernel, part, prefetch, view
 
 #: Searches one anchor may cost a `min_gap` rule before it is given up and counted.
 PATIENCE = 20_000
 
 
 @kernel
-def add(m, n, at, source):
+def add(m, n, at, time, source):
     """Appends an entry of the recent store to the found evidence."""
     f = view(m, T_FOUND)[n]
-    f.at, f.source, f.role = at, source, MEMBER
+    f.at, f.time, f.source, f.role = at, time, source, MEMBER
+    prefetch(view(m, T_MORE), at)
 
 
 @kernel
@@ -37,58 +38,71 @@ def has_source(m, n, source):
 
 
 @kernel
-def gather(m, search, lo, hi, spot, sources, events):
-    """Collects what lies in the window until there are `sources` sources and `events` events, both including the anchor.
-    Returns how many were found, 0 when it is not enough."""
-    hot = view(m, T_HOT)
-    counting = events > sources
-    n, distinct, total = ONE, ONE, ONE
-    again(m)
-    while distinct < sources or total < events:
-        at = seek(m, search, lo, hi, spot)
-        if at < 0:
-            return 0
-        source = np.int64(hot[at].source)
+def gather(m, r, lo, hi, event):
+    """Collects what lies in the window until there are enough sources and events, both including the anchor.
+    Returns how many were found, 0 when it is not enough; then as the second value, whether that and what lies up to a window after
+    it could be enough (negative when it could not)."""
+    candidates, search = view(m, T_CANDIDATES), view(m, T_SEARCHES)[r.search]
+    counting = r.events > r.sources
+    n, distinct, total, later = ONE, ONE, ONE, ZERO
+    i = scan(m, r.scan, event)
+    while distinct < r.sources or total < r.events:
+        i = following(m, r.scan, event, i)
+        if i < 0:
+            return 0, min(distinct + later - r.sources, total + later - r.events)
+        c = candidates[i]
+        if not counts(m, search, c, lo, hi):
+            if hi < c.time <= hi + r.window and c.square <= search.limit:
+                later += 1
+            continue
         total += 1
+        source = np.int64(c.source)
         fresh = not has_source(m, n, source)
         if fresh:
             distinct += 1
-        if fresh or (counting and total <= events):
-            add(m, n, at, source)
+        if fresh or (counting and total <= r.events):
+            add(m, n, np.int64(c.at), c.time, source)
             n += 1
-    return n
+    return n, ZERO
 
 
 @part
-def latest_other(m, search, lo, hi, anchor, gap, spot, n, before_time, before_at):
-    """The newest entry in [lo, hi] of a source not found yet, `gap` away from the anchor and older than the bound."""
-    best, best_time = NONE, lo - 1
-    again(m)
+def latest_other(m, r, lo, hi, event, n, before_time, before_at):
+    """The newest candidate in [lo, hi] of a source not found yet, `min_gap` away from the anchor and older than the bound, as (position
+    in the recent store or -1, its time, its source)."""
+    candidates, search = view(m, T_CANDIDATES), view(m, T_SEARCHES)[r.search]
+    best, best_time, best_source = NONE, lo - 1, NONE
+    i = scan(m, r.scan, event)
     while True:
-        at = seek(m, search, lo, hi, spot)
-        if at < 0:
-            return best
-        time = view(m, T_HOT)[at].time
-        if time < best_time or (time == best_time and at < best) or abs(time - anchor) < gap:
+        i = following(m, r.scan, event, i)
+        if i < 0:
+            return best, best_time, best_source
+        c = candidates[i]
+        at, source = np.int64(c.at), np.int64(c.source)
+        if c.time < best_time or (c.time == best_time and at < best) or abs(c.time - event.time) < r.min_gap:
             continue
-        if (time < before_time or (time == before_time and at < before_at)) and not has_source(m, n, np.int64(view(m, T_HOT)[at].source)):
-            best, best_time = at, time
+        if (
+            (c.time < before_time or (c.time == before_time and at < before_at))
+            and counts(m, search, c, lo, hi)
+            and not has_source(m, n, source)
+        ):
+            best, best_time, best_source = at, c.time, source
 
 
 @kernel
-def spaced(m, search, lo, hi, anchor, spot, sources, gap):
-    """Looks for `sources` distinct sources in the window whose events are pairwise `gap` apart, trying the newest first and
+def spaced(m, r, lo, hi, event):
+    """Looks for enough distinct sources in the window whose events are pairwise `min_gap` apart, trying the newest first and
     going back where that fails. Returns how many were found, 0 when there is no such set."""
-    hot, path = view(m, T_HOT), view(m, T_PATH)
+    path, found = view(m, T_PATH), view(m, T_FOUND)
     n, patience = ONE, PATIENCE
     path[1].time, path[1].at = NEVER, 0
-    while 0 < n < sources:
+    while 0 < n < r.sources:
         top = hi
         if n > 1:
-            top = min(hi, hot[view(m, T_FOUND)[n - 1].at].time - gap)
-        at = NONE
+            top = min(hi, found[n - 1].time - r.min_gap)
+        at, time, source = NONE, top, NONE
         if top >= lo:
-            at = latest_other(m, search, lo, top, anchor, gap, spot, n, path[n].time, path[n].at)
+            at, time, source = latest_other(m, r, lo, top, event, n, path[n].time, path[n].at)
         patience -= 1
         if patience < 0:
             view(m, T_META)[GIVEN_UP] += 1
@@ -96,57 +110,77 @@ def spaced(m, search, lo, hi, anchor, spot, sources, gap):
         if at < 0:
             n -= 1
             continue
-        path[n].time, path[n].at = hot[at].time, at
-        add(m, n, at, np.int64(hot[at].source))
+        path[n].time, path[n].at = time, at
+        add(m, n, at, time, source)
         n += 1
         path[n].time, path[n].at = NEVER, 0
     return n
 
 
 @part
-def more_events(m, search, lo, hi, spot, n, events):
-    """Adds events of the window to n found ones until there are `events`; 0 when there are not."""
-    again(m)
-    while n < events:
-        at = seek(m, search, lo, hi, spot)
-        if at < 0:
+def more_events(m, r, lo, hi, event, n):
+    """Adds events of the window to n found ones until there are enough; 0 when there are not."""
+    candidates, search = view(m, T_CANDIDATES), view(m, T_SEARCHES)[r.search]
+    i = scan(m, r.scan, event)
+    while n < r.events:
+        i = following(m, r.scan, event, i)
+        if i < 0:
             return 0
+        c = candidates[i]
+        if not counts(m, search, c, lo, hi):
+            continue
         known = False
-        for i in range(1, n):
-            known = known or view(m, T_FOUND)[i].at == at
+        for j in range(1, n):
+            known = known or view(m, T_FOUND)[j].at == c.at
         if not known:
-            add(m, n, at, np.int64(view(m, T_HOT)[at].source))
+            add(m, n, np.int64(c.at), c.time, np.int64(c.source))
             n += 1
     return n
 
 
 @kernel
 def window_holds(m, rule, lo, hi, event):
-    """Whether the condition holds in the window [lo, hi]; the number of found events if so, else 0."""
+    """Whether the condition holds in the window [lo, hi]: the number of found events if so, else 0; and whether it is worth while to
+    look at later windows (not negative)."""
     r = view(m, T_RULES)[rule]
     if r.min_gap <= 0:
-        return gather(m, r.search, lo, hi, event.spot, r.sources, r.events)
-    n = spaced(m, r.search, lo, hi, event.time, event.spot, r.sources, r.min_gap)
+        return gather(m, r, lo, hi, event)
+    n = spaced(m, r, lo, hi, event)
     if n > 0 and n < r.events:
-        n = more_events(m, r.search, lo, hi, event.spot, n, r.events)
-    return n
+        n = more_events(m, r, lo, hi, event, n)
+    return n, ZERO
+
+
+@part
+def next_end(m, r, after, hi, event):
+    """The earliest time in (after, hi] of something the rule accepts, NEVER when there is none. Whatever is dominated by something in the
+    window would not end it earlier than that something does."""
+    candidates, search = view(m, T_CANDIDATES), view(m, T_SEARCHES)[r.search]
+    best = NEVER
+    i = scan(m, r.scan, event)
+    while True:
+        i = following(m, r.scan, event, i)
+        if i < 0:
+            return best
+        c = candidates[i]
+        if after < c.time < best and counts(m, search, c, after + 1, min(hi, best)):
+            best = c.time
 
 
 @part
 def slide(m, rule, event):
     """Tries windows that end at an event later than the anchor. Returns (how many were found or 0, end of the window)."""
     r = view(m, T_RULES)[rule]
-    lo, hi = event.time - r.window, event.time + r.window
-    if gather(m, r.search, lo, hi, event.spot, r.sources, r.events) == 0:
+    hi = event.time + r.window
+    end = next_end(m, r, event.time, hi, event)
+    if end == NEVER or gather(m, r, event.time - r.window, hi, event)[0] == 0:
         return 0, hi
-    end = event.time
-    while True:
-        end = next_time(m, r.search, end, hi, event.spot)
-        if end == NEVER:
-            return 0, hi
-        n = window_holds(m, rule, end - r.window, end, event)
+    while end != NEVER:
+        n, _ = window_holds(m, rule, end - r.window, end, event)
         if n > 0:
             return n, end
+        end = next_end(m, r, end, hi, event)
+    return 0, hi
 
 
 @kernel
@@ -154,10 +188,9 @@ def cluster(m, rule, event):
     """An event that passes the selector of a cluster rule arrives."""
     r = view(m, T_RULES)[rule]
     found_anchor(m, event.seq, event.source)
-    begin(m, r.search, event.spot)
     end = event.time
-    n = window_holds(m, rule, end - r.window, end, event)
-    if n == 0 and view(m, T_CURSOR)[LATER] != 0:
+    n, short = window_holds(m, rule, end - r.window, end, event)
+    if n == 0 and short >= 0:
         n, end = slide(m, rule, event)
     if n > 0:
         found, more = view(m, T_FOUND), view(m, T_MORE)

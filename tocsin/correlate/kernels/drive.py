@@ -30,6 +30,7 @@ from .layout import (
     FULL_RUNS,
     FULL_STANDING,
     FULL_TRACKS,
+    FULL_VERDICTS,
     GROUPS_LIVE,
     HEARD,
     HORIZON,
@@ -78,6 +79,7 @@ from .layout import (
     T_TRACK_WORDS,
     T_UNTIL,
     T_VALUE,
+    T_VERDICTS,
     T_WATCHED,
     T_WATCHES,
     TALK,
@@ -85,6 +87,8 @@ from .layout import (
     TOO_LATE,
     TRACK_WORDS,
     TRACKED,
+    VERDICTS_FROM,
+    VERDICTS_TO,
     WATCHED,
     WATERMARK,
     WIDEST,
@@ -94,9 +98,11 @@ from .layout import (
 from .match import found_anchor, rests, sample, slot_of, track_key
 from .memory import kernel, part, prefetch, view
 from .recent import holds, rank_of, store, wanted
+from .search import fetch_heads
 from .sequence import sequence
 from .silence import declare, heard, rang, watch_key
 from .timers import drop_first
+from .verdicts import given_since
 
 AHEAD = 8  # rows: how far ahead the states of sources are fetched
 
@@ -105,14 +111,14 @@ AHEAD = 8  # rows: how far ahead the states of sources are fetched
 def room(m):
     """How many events (or deadlines) surely fit, and which table is full when there are fewer than a few.
 
-    WIDEST bounds what one event can add to any table; an event may also take back every fired absence, each only once.
+    WIDEST bounds what one event can add to any table, but for the absences that a late one takes back (`room_to_take_back`).
     """
     meta = view(m, T_META)
     free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
     for n, table in (
         (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
-        (len(view(m, T_OUT)) - meta[ROWS] - meta[FIRED], FULL_OUT),
-        ((len(view(m, T_TOLD)) - meta[SAID] - 2 * meta[FIRED]) // meta[TALK], FULL_OUT),
+        (len(view(m, T_OUT)) - meta[ROWS], FULL_OUT),
+        ((len(view(m, T_TOLD)) - meta[SAID]) // meta[TALK], FULL_OUT),
         (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
         (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
         ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
@@ -120,11 +126,20 @@ def room(m):
         (len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS], FULL_TRACKS),
         (len(view(m, T_RUNS)) - meta[RUNS_LIVE], FULL_RUNS),
         (len(view(m, T_WATCHED)) // 2 - meta[WATCHED], FULL_RUNS),
+        (len(view(m, T_VERDICTS)) - (meta[VERDICTS_TO] - meta[VERDICTS_FROM]), FULL_VERDICTS),
         (len(view(m, T_FACTS)) - meta[STANDING], FULL_STANDING),
     ):
         if n < free:
             free, full = n, table
     return free // meta[WIDEST], full
+
+
+@kernel
+def room_to_take_back(m, time):
+    """Whether there is room to tell of every fired absence that a late event may take back, each once."""
+    meta, late = view(m, T_META), given_since(m, time)
+    rows, told = len(view(m, T_OUT)) - meta[ROWS], len(view(m, T_TOLD)) - meta[SAID]
+    return rows >= late + meta[WIDEST] and told >= 2 * late + meta[WIDEST] * meta[TALK]
 
 
 @part
@@ -173,6 +188,8 @@ def evaluate(m, event, channel):
         role = roles[j]
         if event.value < role.threshold:
             break
+        if j + 1 < c.role_end and roles[j + 1].search >= 0 and event.value >= roles[j + 1].threshold and event.spot.known:
+            fetch_heads(m, roles[j + 1].search, event.spot)
         if holds(bits, event.row, words, role.predicate):
             play(m, event, role)
 
@@ -330,6 +347,11 @@ def events(m):
             fetch(m, kind[row + AHEAD], np.int64(source[row + AHEAD]))
             fetch_run(m, kind[row + AHEAD // 2], np.int64(source[row + AHEAD // 2]))
         free -= 1
+        if time[row] <= meta[WATERMARK] and meta[FIRED] > 0:
+            if not room_to_take_back(m, time[row]):
+                meta[ROW] = row
+                return FULL_OUT
+            free = 0  # it may take up what was meant for others
         k = kinds[kind[row]]
         if not (v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v)):
             take(m, row, v if v == v else -np.inf)
@@ -386,10 +408,10 @@ def restore_answered(m):
     meta = view(m, T_META)
     if meta[ANSWERED] == 0:
         return DONE
-    for at in range(meta[STORED]):
-        if waits(m, at):
+    for position in range(meta[VERDICTS_FROM], meta[VERDICTS_TO]):
+        if waits(m, position):
             free, full = room(m)
             if free <= 0:
                 return full
-            restore(m, np.int64(at))
+            restore(m, position)
     return DONE

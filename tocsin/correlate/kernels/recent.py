@@ -19,11 +19,9 @@ import numpy as np
 
 from .cells import CELL_BITS, cell_of, head_in, mix, spread_square
 from .layout import (
-    ANSWERED,
     CLOCK,
     DEAD,
     ENTRIES,
-    FIRED,
     LATENESS,
     LIVE,
     LONG_AGO,
@@ -34,7 +32,6 @@ from .layout import (
     ROOT,
     SHADOW,
     STORED,
-    T_GROUPS,
     T_HEADS,
     T_HEAP,
     T_HOT,
@@ -196,7 +193,7 @@ def store(m, lane, event, rank, bits):
     e.lag = min((meta[TOP_TIME] - event.time >> LAG_BITS) + 1, LAG_MAX)
     more[at].seq, more[at].passed, more[at].shade = event.seq, NEVER, LONG_AGO
     more[at].expires = event.time + spec.keep + meta[LATENESS]
-    more[at].group, more[at].over, more[at].slot = -1, -1, -1
+    more[at].over = -1
     if spec.asks != 0:
         words, kept = meta[WORDS], view(m, T_KEPT_BITS)
         for word in range(words):
@@ -267,7 +264,7 @@ def relink(m):
 def compact(m, moved, drop):
     """Forgets entries that no window can reach any more, and the oldest `drop` entries even if one could (counted).
 
-    Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left.
+    Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left. The caller links them again.
     """
     meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
     bits, words = view(m, T_KEPT_BITS), meta[WORDS]
@@ -275,7 +272,6 @@ def compact(m, moved, drop):
     if meta[TIMERS] > 0:  # a deadline that is being decided still asks about its own window
         now = min(now, view(m, T_HEAP)[ROOT].deadline)
     n = 0
-    meta[FIRED] = meta[ANSWERED] = 0
     for at in range(meta[STORED]):
         moved[at] = -1
         if hot[at].state == DEAD or more[at].expires < now:
@@ -289,34 +285,23 @@ def compact(m, moved, drop):
             more[n] = more[at]
             for word in range(words):
                 bits[n * words + word] = bits[at * words + word]
-        if more[n].group >= 0:
-            meta[FIRED] += 1
-        elif more[n].slot >= 0:
-            meta[ANSWERED] += 1
         if more[n].over >= 0:
             more[n].over = moved[more[n].over]
         n += 1
     meta[STORED] = n
-    relink(m)
     return n
 
 
 @kernel
 def bury(m, seqs):
     """Kills the entries of withdrawn events (`seqs` ascending); what only they dominated counts again."""
-    meta, hot, more, groups = view(m, T_META), view(m, T_HOT), view(m, T_MORE), view(m, T_GROUPS)
+    meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
     killed = 0
     for at in range(meta[STORED]):
         i = np.searchsorted(seqs, more[at].seq)
         if i < len(seqs) and seqs[i] == more[at].seq and hot[at].state != DEAD:
             hot[at].state = DEAD
             killed += 1
-            if more[at].group >= 0:
-                meta[FIRED] -= 1
-                if more[at].slot >= 0 and groups[more[at].slot].number == more[at].group:
-                    groups[more[at].slot].live -= 1  # the alert is the caller's, but a late answer to another of its matches must know
-            elif more[at].slot >= 0:
-                meta[ANSWERED] -= 1
     if killed == 0:
         return 0
     for at in range(meta[STORED]):  # what a dead entry dominated falls to its own dominator

@@ -9,6 +9,8 @@ event that completes chains as several steps fires once, as the latest of them.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .alerts import fire
 from .cells import spot_at
 from .layout import (
@@ -28,15 +30,18 @@ from .layout import (
     T_MEMBER,
     T_META,
     T_MORE,
+    T_NEAR,
     T_PATH,
     T_RULES,
+    T_SEARCHES,
     T_STAGES,
+    VISITED,
     WORDS,
     ZERO,
 )
-from .memory import kernel, part, view
-from .recent import holds
-from .search import barren, begin, seek
+from .memory import kernel, part, prefetch, view
+from .recent import SECOND, holds, nothing_newer
+from .search import accepts, barren, cells_near, fetch_heads
 
 STEP_BITS = 24  # steps a dead mark can hold, below the number of the search
 
@@ -67,29 +72,40 @@ def bury_step(m, at, step):
     view(m, T_DEAD)[at] = mark | 1 << step
 
 
-@part
+@kernel
 def best_link(m, search, step, lo, hi, spot, depth, before_time, before_at):
     """The newest entry in [lo, hi] older than the bound that may stand for `step`, and whether one was passed over only
     because it already stands for another step."""
-    hot = view(m, T_HOT)
     best, best_time, taint = NONE, LONG_AGO, ZERO
     if barren(m, search, lo):
         return best, taint
-    begin(m, search, spot)
-    while True:
-        at = seek(m, search, max(lo, best_time), hi, spot)
-        if at < 0:
-            return best, taint
-        time = hot[at].time
-        if time < best_time or (time == best_time and at < best) or time > before_time or (time == before_time and at >= before_at):
+    hot, near, s, visited = view(m, T_HOT), view(m, T_NEAR), view(m, T_SEARCHES)[search], ZERO
+    if depth > 0:  # the first link's were fetched while the role before was played
+        fetch_heads(m, search, spot)
+    hi = min(hi, before_time)
+    for cell in range(cells_near(m, s.lane, s.circle, spot, 0)):
+        if near[cell].newest < lo // SECOND:
             continue
-        if depth > 0:  # the first link has nothing to repeat, and what failed there lies behind the bound
-            if is_dead(m, at, step):
-                continue
-            if used(m, at, depth):
-                taint = 1
-                continue
-        best, best_time = at, time
+        at, key = near[cell].main, near[cell].key
+        while at >= 0:
+            e = hot[at]
+            visited += 1
+            time = e.time
+            if time < lo:
+                if nothing_newer(e, lo):
+                    break
+            elif time <= hi and e.key == key and not (time == best_time and at < best) and not (time == before_time and at >= before_at):
+                if accepts(m, s, at, e, spot):
+                    # the first link has nothing to repeat, and what failed there lies behind the bound
+                    if depth > 0 and used(m, at, depth) and not is_dead(m, at, step):
+                        taint = ONE
+                    elif depth == 0 or not is_dead(m, at, step):
+                        best, best_time = at, time
+                        prefetch(view(m, T_MORE), at)
+                        lo = max(lo, time)
+            at = np.int64(e.older)
+    view(m, T_META)[VISITED] += visited
+    return best, taint
 
 
 @kernel
