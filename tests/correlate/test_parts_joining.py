@@ -40,8 +40,8 @@ class PartsPair(HistoryPair):
             group, what = int(firings.group[i]), What(int(firings.what[i]))
             if what >= What.CLOSE:
                 name = (self.names[group], int(firings.source[i]))
-                assert (what is What.CLOSE) == (name not in self.closed), "said twice"
-                self.closed ^= {name}
+                assert what is What.CLOSE or name in self.closed
+                self.closed = self.closed | {name} if what is What.CLOSE else self.closed - {name}
                 continue
             if what is What.RAISE:
                 assert group not in self.names

@@ -27,13 +27,14 @@ from tocsin.model.plan import (
     Match,
     Per,
     Plan,
+    Rate,
     Resolve,
     RulePlan,
     SeverityRule,
     SeverityStep,
     Silence,
 )
-from tocsin.model.predicate import Selector
+from tocsin.model.predicate import Compare, Selector
 from tocsin.model.severity import Action, Severity
 from tocsin.model.time import MINUTE, SECOND
 
@@ -346,3 +347,47 @@ async def test_an_alert_far_away_is_nobodys_child() -> None:
     for lon, near in ((-179.9995, True), (-179.9, False)):
         journal = Journal().add(0, [call(0, lon=179.9995)]).add(1, [smoke("a", 1) | {"lon": lon, "lat": LAT}])
         assert bool((await last(plan_, journal))["child"].parent) == near
+
+
+async def closes(when: Any, journal: Journal, below: int = 0) -> float | None:
+    """When the only alert of a rule has closed, seconds after the start."""
+    (alert,) = (
+        (await told(plan(with_parts(rule("r", when), per=Per(60 * MINUTE), resolve=Resolve(below_for=below))), journal)).last().values()
+    )
+    return None if alert.closed is None else (alert.closed - T0) / SECOND
+
+
+async def test_a_rate_closes_when_events_have_left_its_span() -> None:
+    """No event says so: the third of three in a minute leaves it after a minute."""
+    journal = Journal()
+    for at in (0, 10, 20):
+        journal.add(at, [smoke("a", at)])
+    when = Rate(Selector("fire.smoke"), MINUTE, "count", 2.0)
+    assert await closes(when, journal.tick(59)) is None
+    assert await closes(when, journal.tick(100)) == 60
+    assert await closes(when, journal.tick(200), 30 * SECOND) == 90
+
+
+async def test_a_state_with_hysteresis_closes_when_it_turns_off() -> None:
+    when = Match(SMOKY, 2, Selector("fire.smoke", where=Compare("value", "<=", 50e-9)))
+    journal = Journal().add(0, [smoke("a", 0)]).add(10, [smoke("a", 10)]).add(20, [smoke("a", 20, value=100)])
+    assert await closes(when, journal.tick(30)) is None
+    journal.add(40, [smoke("a", 40, value=20)]).add(50, [smoke("a", 50, value=20)])
+    assert await closes(when, journal.tick(60)) == 50
+
+
+async def test_an_alert_of_two_sources_closes_when_both_are_over() -> None:
+    when = Match(SMOKY, 2)
+    journal = Journal()
+    for at in (0, 10):
+        journal.add(at, [smoke("a", at), smoke("b", at)])
+    journal.add(20, [smoke("a", 20, value=100)])
+    assert await closes(when, journal.tick(30)) is None
+    assert await closes(when, journal.add(40, [smoke("b", 40, value=100)]).tick(60)) == 40
+
+
+async def test_a_late_reading_moves_the_closing() -> None:
+    when = Match(SMOKY, 2)
+    journal = Journal().add(0, [smoke("a", 0)]).add(10, [smoke("a", 10)]).add(40, [smoke("a", 40, value=100)]).tick(60)
+    assert await closes(when, journal) == 40
+    assert await closes(when, journal.add(70, [smoke("a", 30, value=100)]).tick(80)) == 30

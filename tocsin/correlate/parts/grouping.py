@@ -169,10 +169,10 @@ class Grouped:
         for number in sorted(changed):
             group = changed[number]
             closing = self.groups.closing(group)
-            closed = closing.time <= watermark
-            if group.live > 0 and closed != group.told:
-                group.told = closed
-                said.append(Said(number, group.source, closing if closed else OPEN))
+            now = closing.time if closing.time <= watermark else -1
+            if group.live > 0 and now != group.told:
+                group.told = now
+                said.append(Said(number, group.source, closing if now >= 0 else OPEN))
         return said
 
     # ---- as a member
@@ -211,7 +211,7 @@ class Grouped:
         for group in list(self.groups.by_number.values()):
             for number in [number for number, (time, _) in group.matches.items() if time < horizon]:
                 del group.matches[number], self._alert_of[number]
-            waits = self._stands if not group.told else 0
+            waits = self._stands if group.told < 0 else 0
             if not group.matches and group.newest + max(waits, self.groups.hold) < horizon:
                 self.groups.drop(group)
                 for key in group.keys:
@@ -239,7 +239,7 @@ class Grouped:
             for key in group.keys:
                 self._holders.setdefault(key, {})[group.number] = group
             at = self.groups.closing(group).time
-            if at != NEVER and not group.told:
+            if at != NEVER and group.told < 0:
                 heapq.heappush(self._due, (at, group.number))
 
 

@@ -57,7 +57,7 @@ class Held:
 @dataclass(slots=True)
 class Group:
     """An alert. `number`: as the engine numbers it; `anchor`: of its first match, fields in `more`. `matches`: those that may still be taken
-    back, number -> (time, seq of the anchor). `ends`: (time, seq) of events that close it. `keys`: see `Held`. `told`: whether it was said to be closed."""
+    back, number -> (time, seq of the anchor). `ends`: (time, seq) of events that close it. `keys`: see `Held`. `told`: when it was said to have closed, -1 while it is open."""
 
     number: int
     source: int
@@ -69,7 +69,7 @@ class Group:
     live: int = 0
     ends: list[tuple[int, int]] = field(default_factory=list)
     keys: dict[Key, Held] = field(default_factory=dict)
-    told: bool = False
+    told: int = -1
 
     @property
     def lon(self) -> float:
