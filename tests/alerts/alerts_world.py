@@ -93,6 +93,7 @@ class Plain:
     state: str = "open"
     owner: str | None = None
     changed: int = 0
+    by_rule: bool = False
     history: list = field(default_factory=list)
 
 
@@ -116,27 +117,37 @@ def _tell(found, seq, content):
         found[content["id"]] = Plain(content, changed=seq)
         if content["status"] == "retracted":
             found[content["id"]].state = "retracted"
-        found[content["id"]].history.append((None, found[content["id"]].state, "engine"))
+        elif content["closed"] is not None:
+            found[content["id"]].state, found[content["id"]].by_rule = "resolved", True
+        state = found[content["id"]].state
+        found[content["id"]].history.append((None, state, "rule" if state == "resolved" else "engine"))
         return
     if content["revision"] <= plain.alert["revision"]:
         return
-    before, was = plain.state, plain.alert["status"]
+    before, was, open_before, ruled = plain.state, plain.alert["status"], plain.alert["closed"], plain.by_rule
     plain.alert, plain.changed = content, seq
+    closed, was_closed = content["closed"] is not None, open_before is not None
     if content["status"] == "retracted":
-        plain.state = before if before == "resolved" else "retracted"
+        plain.state = before if before == "resolved" and not plain.by_rule else "retracted"
     elif was == "retracted":
+        plain.state = "resolved" if closed else "open"
+    elif closed and not was_closed:
+        plain.state = "resolved"
+    elif was_closed and not closed and plain.by_rule:
         plain.state = "open"
-        if before != "open":
-            plain.owner = None
+    if plain.state == "open" and before != "open":
+        plain.owner = None
+    plain.by_rule = plain.state == "resolved" and closed and (before != "resolved" or plain.by_rule)
     if plain.state != before:
-        plain.history.append((before, plain.state, "engine"))
+        by_rule = content["status"] != "retracted" and (plain.state == "resolved" or (before == "resolved" and ruled))
+        plain.history.append((before, plain.state, "rule" if by_rule else "engine"))
 
 
 def _move(found, seq, content):
     plain = found.get(content["alert"])
     if plain is None or content["to"] not in TRANSITIONS[plain.state]:
         return
-    before, plain.state, plain.changed = plain.state, content["to"], seq
+    before, plain.state, plain.changed, plain.by_rule = plain.state, content["to"], seq, False
     if content["owner"]:
         plain.owner = content["owner"]
     elif content["to"] == "open":

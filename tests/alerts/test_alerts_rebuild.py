@@ -27,6 +27,7 @@ ALERTS = st.builds(
     st.integers(1, 5),
     st.sampled_from(("raised", "amended", "retracted")),
     TIMES,
+    closed=st.sampled_from((None, None, START)),
 )
 MOVES = st.builds(
     move,

@@ -3,7 +3,7 @@
 import sqlite3
 
 import pytest
-from alerts_world import RULES, START, Wanted, alert, message, messages, move
+from alerts_world import EVIDENCE, RULES, START, Wanted, alert, message, messages, move
 
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.view import AlertsView
@@ -81,10 +81,59 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
             }
         ],
         "history": [{"at": to_iso(START), "from": None, "to": "open", "by": "engine", "note": "a 1"}],
+        "closed": None,
+        "parent": None,
+        "folded": "",
+        "over_budget": 0,
+        "context": [],
+        "children": [],
     }
     [listed], _ = view.find(Wanted(), 10, None)
-    assert listed == {name: value for name, value in found.items() if name not in {"evidence", "history"}}
+    assert listed == {name: value for name, value in found.items() if name not in {"evidence", "history", "context", "children"}}
     assert view.get("nobody") is None
+
+
+def test_an_alert_that_its_rule_closes_is_resolved_by_the_rule(store, view):
+    store.apply(messages(alert(), move("a", "acknowledged", 1), alert(revision=2, status="amended", at=2, closed=START + 2)))
+    assert states(view) == {"a": "resolved"}
+    assert [(step["to"], step["by"]) for step in view.get("a")["history"]] == [
+        ("open", "engine"),
+        ("acknowledged", "ann"),
+        ("resolved", "rule"),
+    ]
+    assert view.get("a")["closed"] == to_iso(START + 2)
+
+
+def test_an_alert_that_turns_out_not_to_be_over_is_open_again(store, view):
+    closed = alert(revision=2, status="amended", at=2, closed=START + 2)
+    store.apply(messages(alert(), closed, alert(revision=3, status="amended", at=3)))
+    assert states(view) == {"a": "open"}
+    assert [(step["to"], step["by"]) for step in view.get("a")["history"]] == [("open", "engine"), ("resolved", "rule"), ("open", "rule")]
+
+
+def test_what_people_have_resolved_stays_resolved(store, view):
+    closed = alert(revision=2, status="amended", at=2, closed=START + 2)
+    again = alert(revision=3, status="amended", at=4)
+    store.apply(messages(alert(), closed, move("a", "open", 3), move("a", "resolved", 3), again))
+    assert states(view) == {"a": "resolved"}
+
+
+def test_a_retracted_alert_that_has_closed_is_not_open_when_it_returns(store, view):
+    back = alert(revision=3, status="amended", at=3, closed=START + 2)
+    store.apply(messages(alert(), alert(revision=2, status="retracted", at=1), back))
+    assert states(view) == {"a": "resolved"}
+
+
+def test_an_alert_knows_what_is_shown_under_it(store, view):
+    under = alert("b", parent="a", folded="budget", over_budget=3)
+    store.apply(messages(alert(), under, alert("c", parent="x", folded="fold")))
+    assert [(child["id"], child["state"], child["folded"]) for child in view.get("a")["children"]] == [("b", "open", "budget")]
+    assert (view.get("b")["parent"], view.get("b")["over_budget"], view.get("b")["children"]) == ("a", 3, [])
+
+
+def test_context_is_shown_as_evidence_is(store, view):
+    store.apply(messages(alert(context=(EVIDENCE,))))
+    assert view.get("a")["context"] == view.get("a")["evidence"]
 
 
 def test_the_way_through_the_states(store, view):

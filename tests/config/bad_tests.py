@@ -84,6 +84,8 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "expected key",
         "  - {at: 5 min, sources: 2}",
         "  - {at: 5 min, source: 2}",
-        ["t.yaml:7: fires[1]: unknown key 'source'; did you mean 'sources'? known: at, count, headline, severity, sources, status"],
+        [
+            "t.yaml:7: fires[1]: unknown key 'source'; did you mean 'sources'? known: alone, at, closes, context, count, headline, over_budget, severity, sources, status, stays_open, under"
+        ],
     ),
 ]

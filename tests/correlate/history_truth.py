@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from correlate_harness import link
 from oracle import NEVER, Fact, distance, in_channel, near, passes
 from shapely import from_wkb
 
-from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Timer, WarnedArea, ZoneEvent, Zones
+from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Silence, Timer, WarnedArea, ZoneEvent, Zones
 from tocsin.model.plan import Match as MatchRule
 from tocsin.model.time import format_span
 
@@ -132,7 +132,54 @@ def runs(own: list[Fact], good: Any, max_gap: int) -> list[list[Fact]]:
     return made
 
 
+def silence(when: Silence, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    """Real gaps: nothing is heard for longer than `during`. What was heard stays heard, withdrawn or not."""
+    (index,) = (i for i, rule in enumerate(oracle.plan.rules) if rule.when is when)
+    heard: dict[int, list[Fact]] = {code: [Fact(-1, oracle.begun, "", code)] for code in oracle.declared.get(index, ())}
+    for fact in [*facts, *(fact for fact, _ in oracle.ended)]:
+        if passes(when.of, fact) and fact.source is not None:
+            code = oracle.feeds[fact.source[0]] if when.by == "feed" else fact.code if fact.source[1] is not None else None
+            if code is not None:
+                heard.setdefault(code, []).append(replace(fact, code=code))
+    gaps = []
+    for code, own in heard.items():
+        times = sorted({fact.time for fact in own})
+        for start, after in itertools.zip_longest(times, times[1:]):
+            if after is None or after - start > when.during:
+                at = [fact for fact in own if fact.time == start]
+                anchor = min(at, key=lambda f: (f.seq < 0, f.seq))
+                gaps.append((start + when.during, code, anchor))
+                yield Match(anchor, start + when.during, True, (anchor.seq,) if anchor.seq >= 0 else (), (0, code))
+    if when.area is not None:
+        turned = sorted(gap for gap in gaps if gap[0] <= oracle.upto)
+        yield from outages(when, turned, heard)
+
+
+def outages(when: Silence, gaps: list[tuple[int, int, Fact]], heard: dict[int, list[Fact]]) -> Iterator[Match]:
+    """Gaps in order, each with those who are silent round it; groups that share one are one."""
+    made: list[tuple[int, Fact, dict[tuple[int, int], int]]] = []
+    for at, code, anchor in gaps:
+        newest = {c: max((f for f in own if f.time <= at), key=lambda f: (f.time, f.seq), default=None) for c, own in heard.items()}
+        group = {c: f for c, f in newest.items() if f is not None and near(anchor, f, when.area.within)}
+        silent = [(f.time + when.during, c) for c, f in group.items()]
+        silent = sorted(one for one in silent if at - when.area.together <= one[0] and one <= (at, code))
+        if len(group) < when.area.least or Fraction(len(silent)) < Fraction(when.area.share).limit_denominator(100) * len(group):
+            continue
+        outage = next((members for _, _, members in made if any(one in members for one in silent)), None)
+        if outage is None:
+            outage = {}
+            made.append((at, anchor, outage))
+        for one in sorted(silent, key=lambda one: one[1]):
+            outage.setdefault(one, group[one[1]].seq)
+    for at, anchor, members in made:
+        others = dict.fromkeys(seq for seq in members.values() if seq >= 0 and seq != anchor.seq)
+        yield Match(anchor, at, True, (anchor.seq, *others), (1, 0), "area")
+
+
 def lasting(when: Any, facts: list[Fact], oracle: Any) -> Iterator[Match]:
+    if when.lasting == 0 and when.samples <= 1 and when.until is None:
+        yield from (Match(f, f.time, False, (f.seq,), f.code) for f in facts if passes(when.of, f))
+        return
     asked = (when.of,) if when.until is None else (when.of, when.until)
     for rank, label, own in histories(Key(), samples_of(asked, facts), oracle):
         left = own
@@ -528,4 +575,5 @@ _TRUTHS: dict[type, Any] = {
     ZoneEvent: zone_event,
     Rate: rate,
     Accumulate: accumulate,
+    Silence: silence,
 }

@@ -167,13 +167,17 @@ class Oracle:
         for index, rule in enumerate(self.plan.rules):
             state = self.rules[index]
             state.pending = [(due, fact) for due, fact in state.pending if fact.seq not in seqs]
-            for one in state.decided:
-                if one.group is not None and one.a.seq in seqs:
-                    one.group.live -= 1
+            self.stop(index, seqs)
             state.decided = [one for one in state.decided if one.a.seq not in seqs]
             if isinstance(rule.when, Absence):
                 self.restore(index, rule, rule.when)
         return self.out
+
+    def stop(self, index: int, seqs: list[int]) -> None:
+        """Absences that were told and whose A is withdrawn."""
+        for one in self.rules[index].decided:
+            if one.group is not None and one.a.seq in seqs:
+                one.group.live -= 1
 
     def restore(self, index: int, rule: RulePlan, when: Absence) -> None:
         """Absences that nothing answers any more fire after all, for as long as a B could still arrive."""
@@ -185,7 +189,10 @@ class Oracle:
                     self.rules[index].decided.remove(one)
 
     def answered(self, when: Absence, a: Fact) -> bool:
-        return any(a.time < b.time <= a.time + when.during and passes(when.expected, b) and near(a, b, when.within) for b in self.known)
+        return any(passes(when.expected, b) and self.answers(when, a, b) for b in self.known)
+
+    def answers(self, when: Absence, a: Fact, b: Fact) -> bool:
+        return a.time < b.time <= a.time + when.during and near(a, b, when.within)
 
     # ---- the clock
     def move(self, clock: int) -> None:
@@ -279,23 +286,33 @@ class Oracle:
             self.fire(index, rule, fact, fact.time, (fact.seq,))
 
     def cluster(self, when: Cluster, anchor: Fact) -> bool:
-        around = [f for f in self.known if passes(when.of, f) and near(anchor, f, when.within)]
+        around = [f for f in self.around(when, anchor) if f.seq != anchor.seq and passes(when.of, f) and near(anchor, f, when.within)]
         ends = {anchor.time} | {f.time for f in around if anchor.time < f.time <= anchor.time + when.during}
         return any(self.window(when, anchor, [f for f in around if end - when.during <= f.time <= end]) for end in ends)
 
+    def around(self, when: Cluster, anchor: Fact) -> list[Fact]:
+        """What may belong to an anchor."""
+        return self.known
+
     def window(self, when: Cluster, anchor: Fact, others: list[Fact]) -> bool:
-        if len(others) + 1 < when.events or len({f.code for f in others} | {anchor.code}) < when.sources:
+        voices = {f.seq: self.voice(when, f) for f in (anchor, *others)}
+        if len(others) + 1 < when.events or len(set(voices.values()) - {None}) < when.sources:
             return False
         if when.min_gap <= 0:
             return True
-        others = [f for f in others if f.code != anchor.code]
-        for chosen in itertools.combinations(others, max(when.sources, 1) - 1):
-            alle = (anchor, *chosen)
-            if len({f.code for f in alle}) == len(alle) and all(
+        first = () if voices[anchor.seq] is None else (anchor,)
+        others = [f for f in others if voices[f.seq] not in (None, voices[anchor.seq])]
+        for chosen in itertools.combinations(others, max(when.sources, 1) - len(first)):
+            alle = (*first, *chosen)
+            if len({voices[f.seq] for f in alle}) == len(alle) and all(
                 abs(a.time - b.time) >= when.min_gap for a, b in itertools.combinations(alle, 2)
             ):
                 return True
         return False
+
+    def voice(self, when: Cluster, fact: Fact) -> Any:
+        """What tells sources apart."""
+        return fact.code
 
     def chain(self, when: Sequence, here: int, anchor: Fact) -> dict[int, Fact] | None:
         """The latest chain, outward from the anchor: steps before it first, each time the newest event that works."""
@@ -327,9 +344,14 @@ class Oracle:
     def late_b(self, index: int, when: Absence, fact: Fact) -> None:
         state = self.rules[index]
         for one in state.decided:
-            if one.group is not None and one.a.time < fact.time <= one.a.time + when.during and near(one.a, fact, when.within):
-                self.take_back(index, one.group, fact, one.a.seq)
+            if one.group is not None and self.answers(when, one.a, fact):
+                self.correct(index, when, one, fact)
                 one.group = None
+
+    def correct(self, index: int, when: Absence, one: Decided, fact: Fact) -> None:
+        """A late B takes an absence back."""
+        assert one.group is not None
+        self.take_back(index, one.group, fact, one.a.seq)
 
     def hear(self, index: int, when: Silence, fact: Fact) -> None:
         if fact.source is None:
@@ -361,21 +383,8 @@ class Oracle:
     def fire(self, index: int, rule: RulePlan, anchor: Fact, time: int, evidence: tuple[int, ...] | None) -> Group | None:
         if rule.unless and self.suppressed(rule, anchor, time):
             return None
-        per, state = rule.alert.per, self.rules[index]
-        group = None
-        if per is not None:
-            spatial = per.place is not None and anchor.placed
-            joinable = [
-                g
-                for g in state.groups
-                if time - g.newest <= per.hold
-                and (not per.by_source or g.code == anchor.code)
-                and (per.place is None or g.spot.placed == anchor.placed)
-                and (not spatial or near(g.spot, anchor, per.place or 0.0))
-            ]
-            away = [square(g.spot, anchor) if spatial else 0.0 for g in joinable]
-            nearest = [g for g, d in zip(joinable, away, strict=True) if d <= min(away) + TIE]
-            group = max(nearest, key=lambda g: g.order, default=None)
+        state = self.rules[index]
+        group = self.joined_by(rule, state.groups, anchor, time)
         what = "JOIN"
         if group is None:
             what = "RAISE"
@@ -387,6 +396,24 @@ class Oracle:
         group.live += 1
         self.out.append(Said(what, index, anchor.seq, time, anchor.code, group.count, group.name, evidence))
         return group
+
+    def joined_by(self, rule: RulePlan, groups: list[Group], anchor: Fact, time: int) -> Group | None:
+        """The alert that a match joins."""
+        per = rule.alert.per
+        if per is None:
+            return None
+        spatial = per.place is not None and anchor.placed
+        joinable = [
+            g
+            for g in groups
+            if time - g.newest <= per.hold
+            and (not per.by_source or g.code == anchor.code)
+            and (per.place is None or g.spot.placed == anchor.placed)
+            and (not spatial or near(g.spot, anchor, per.place or 0.0))
+        ]
+        away = [square(g.spot, anchor) if spatial else 0.0 for g in joinable]
+        nearest = [g for g, d in zip(joinable, away, strict=True) if d <= min(away) + TIE]
+        return max(nearest, key=lambda g: g.order, default=None)
 
     def take_back(self, index: int, group: Group, by: Fact, match: int) -> None:
         group.live -= 1

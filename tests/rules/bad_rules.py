@@ -83,12 +83,6 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ),
     (
         "later key",
-        '  headline: "Smoke confirmed by {count} sensors"',
-        '  resolve: {below_for: 20 min}\n  headline: "Smoke confirmed by {count} sensors"',
-        ["r.yaml:8: alert.resolve: is not supported yet; leave it out"],
-    ),
-    (
-        "later key",
         '  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}',
         "  silence: {of: fire.smoke, during: 1 h, area: {share: 30 %, least: 5, within: 2 km, together: 5 min}}",
         ["r.yaml:5: when.silence.area: is not supported yet; leave it out"],

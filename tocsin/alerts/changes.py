@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
+_LONG: Final = frozenset({"evidence", "context"})
 #: Alerts kept; whoever is further behind reads the tables.
 KEPT: Final = 2000
 
@@ -38,7 +39,7 @@ class Changes:
             for name, row in sorted(rows.items(), key=lambda item: int(item[1]["changed"])):
                 known = self._newest.pop(name, None)
                 if name in contents:
-                    content: Mapping[str, Any] = {key: value for key, value in contents[name].items() if key != "evidence"}
+                    content: Mapping[str, Any] = {key: value for key, value in contents[name].items() if key not in _LONG}
                 elif known is not None:
                     content = known.content
                 else:  # an operator moved an alert that is not in memory

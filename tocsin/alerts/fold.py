@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .lifecycle import ENGINE, after_engine, allowed, owner_after
+from .lifecycle import ENGINE, RETRACTED, RULE, Word, after_engine, allowed, owner_after
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,9 @@ class Fold:
         if known is not None and content["revision"] <= known["revision"]:
             return ""  # told twice around a crash
         before = known["state"] if known else None
-        state = after_engine(before, known["status"] if known else None, content["status"])
+        now = Word(content["status"], content.get("closed") is not None)
+        state = after_engine(before, bool(known and known["by_rule"]), Word(known["status"], known["closed"]) if known else None, now)
+        by_rule = state == "resolved" and now.closed and (before != "resolved" or bool(known and known["by_rule"]))
         self._alerts[alert] = {
             "id": alert,
             "rule": content["rule"],
@@ -69,6 +71,9 @@ class Fold:
             "known_at": content["known_at"],
             "revision": content["revision"],
             "status": content["status"],
+            "closed": now.closed,
+            "by_rule": by_rule,
+            "parent": content.get("parent") or None,
             "state": state,
             "owner": known["owner"] if known and (state == before or state != "open") else None,
             "changed": seq,
@@ -81,7 +86,9 @@ class Fold:
         if state != before:
             reasons = content.get("reasons") or ()
             note = content["headline"] if known is None else str(reasons[-1]) if reasons else ""
-            self._note(seq, alert, content["updated"], before, ENGINE, note)
+            was_by_rule = before == "resolved" and bool(known and known["by_rule"])
+            by = RULE if now.status != RETRACTED and (state == "resolved" or was_by_rule) else ENGINE
+            self._note(seq, alert, content["updated"], before, by, note)
         return ""
 
     def _transition(self, seq: int, content: Mapping[str, Any]) -> str:
@@ -93,7 +100,7 @@ class Fold:
         if not allowed(before, to):
             return ""  # not possible any more when the journal took it
         known["owner"] = owner_after(known["owner"], to, content["by"], content.get("owner"))
-        known["state"], known["changed"] = to, seq
+        known["state"], known["changed"], known["by_rule"] = to, seq, False
         self._touched[known["id"]] = None
         self._note(seq, known["id"], content["at"], before, content["by"], content.get("note") or "")
         return ""

@@ -6,9 +6,12 @@ reading them in order. A move that was no longer possible when the journal took 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tocsin.model.alert import TRANSITIONS
 
 ENGINE = "engine"
+RULE = "rule"
 RETRACTED = "retracted"
 
 
@@ -17,15 +20,28 @@ def allowed(state: str, to: str) -> bool:
     return to in TRANSITIONS.get(state, ())
 
 
-def after_engine(state: str | None, status_before: str | None, status: str) -> str:
-    """The state after a revision of the engine. `state`, `status_before` None: the alert is new.
+class Word(NamedTuple):
+    """What the engine says of an alert: `status`, and whether it has closed by its own rule."""
+
+    status: str
+    closed: bool = False
+
+
+def after_engine(state: str | None, by_rule: bool, before: Word | None, now: Word) -> str:
+    """The state after a revision of the engine. `state`, `before` None: the alert is new. `by_rule`: it was the rule that resolved it, and
+    nobody has moved it since.
 
     A retraction shows unless people have closed the alert already. An alert that holds again after a retraction is open
-    again, also when somebody had cleared the retracted one from the queue: nobody has looked at what it says now.
+    again, also when somebody had cleared the retracted one from the queue: nobody has looked at what it says now. An alert that its rule
+    closes is resolved; when it turns out not to be over, it is open again unless people have resolved it themselves.
     """
-    if status == RETRACTED:
-        return "resolved" if state == "resolved" else RETRACTED
-    if state is None or status_before == RETRACTED:
+    if now.status == RETRACTED:
+        return "resolved" if state == "resolved" and not by_rule else RETRACTED
+    if state is None or before is None or before.status == RETRACTED:
+        return "resolved" if now.closed else "open"
+    if now.closed and not before.closed:
+        return "resolved"
+    if before.closed and not now.closed and by_rule:
         return "open"
     return state
 

@@ -20,12 +20,16 @@ ALERTS = sa.Table(
     sa.Column("known_at", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("status", sa.String, nullable=False),  # the engine's last word
+    sa.Column("closed", sa.Boolean, nullable=False),  # by its own rule, says the engine
+    sa.Column("by_rule", sa.Boolean, nullable=False),  # that is why it is resolved
+    sa.Column("parent", sa.String),  # the alert it is shown under
     sa.Column("state", sa.String, nullable=False),
     sa.Column("owner", sa.String),
     sa.Column("changed", sa.BigInteger, nullable=False),  # stream sequence of the last change
     sa.Index("alert_known_at", "known_at", "id"),
     sa.Index("alert_changed", "changed"),
     sa.Index("alert_state", "state", "known_at", "id"),
+    sa.Index("alert_parent", "parent"),
 )
 
 #: Everything the engine ever said. `heard`: the latest city time (µs) in the stream up to this message.

@@ -17,6 +17,8 @@ from .tables import ALERTS, HISTORY, REVISIONS
 
 Json = dict[str, Any]
 _TIMES = ("opened", "known_at", "updated")
+#: Alerts shown under one alert in its single view, those known first.
+CHILDREN_MAX = 200
 
 
 class Filter(Protocol):
@@ -67,14 +69,19 @@ class AlertsView:
         return [self._listed(row) for row in found[:limit]], following
 
     def get(self, alert: str) -> Json | None:
-        """The single view with `evidence` and `history`."""
+        """The single view with `evidence`, `context`, `history` and the alerts shown under it."""
         with self._store.reading() as db:
             row = db.execute(self._now().where(ALERTS.c.id == alert)).first()
             if row is None:
                 return None
+            under = db.execute(self._now().where(ALERTS.c.parent == alert).order_by(ALERTS.c.known_at, ALERTS.c.id)).all()
+            children = [_child(self._listed(one)) for one in under[:CHILDREN_MAX]]
             steps = db.execute(sa.select(HISTORY).where(HISTORY.c.alert == alert).order_by(HISTORY.c.seq)).all()
         whole = self._listed(row)
-        whole["evidence"] = [_evidence(one) for one in orjson.loads(row.body)["evidence"]]
+        body = orjson.loads(row.body)
+        whole["evidence"] = [_evidence(one) for one in body["evidence"]]
+        whole["context"] = [_evidence(one) for one in body.get("context", ())]
+        whole["children"] = children
         whole["history"] = [
             {"at": to_iso(step.at), "from": step.from_state, "to": step.to_state, "by": step.by, "note": step.note} for step in steps
         ]
@@ -123,6 +130,7 @@ class AlertsView:
     def _listed(self, row: Any) -> Json:
         alert: Json = orjson.loads(row.body)
         alert.pop("evidence")
+        alert.pop("context", None)
         return self._shown(alert, row.state, row.owner)
 
     def _shown(self, alert: Json, state: str, owner: str | None) -> Json:
@@ -130,6 +138,11 @@ class AlertsView:
         rule = self._rules.get(alert["rule"])
         for name in _TIMES:
             alert[name] = to_iso(alert[name])
+        closed = alert.get("closed")  # alerts of earlier versions have none of these
+        alert["closed"] = None if closed is None else to_iso(closed)
+        alert["parent"] = alert.get("parent") or None
+        alert.setdefault("folded", "")
+        alert.setdefault("over_budget", 0)
         return alert | {
             "title": rule.title if rule else alert["rule"],
             "why": rule.why if rule else "",
@@ -139,6 +152,10 @@ class AlertsView:
             "state": state,
             "owner": owner,
         }
+
+
+def _child(alert: Json) -> Json:
+    return {name: alert[name] for name in ("id", "rule", "headline", "severity", "rank", "state", "status", "opened", "folded", "count")}
 
 
 def _evidence(one: Json) -> Json:

@@ -185,6 +185,10 @@ class AlertOut(Shape):
     late: bool
     exercise: bool
     reasons: list[str]
+    closed: Annotated[datetime | None, Field(description="when it closed by its own rule, null while that has not happened")]
+    parent: Annotated[str | None, Field(description="id of the alert it is shown under, while that one is open")]
+    folded: Annotated[Literal["", "fold", "budget"], Field(description="why it is shown under another one")]
+    over_budget: Annotated[int, Field(ge=0, description="its number among the alerts beyond the rule's budget, 0 within it")]
 
 
 class AlertsOut(Shape):
@@ -192,8 +196,25 @@ class AlertsOut(Shape):
     next: str | None
 
 
+class ChildOut(Shape):
+    """An alert shown under another one."""
+
+    id: str
+    rule: str
+    headline: str
+    severity: Literal["extreme", "severe", "moderate", "minor", "unknown"]
+    rank: Annotated[int, Field(ge=1, le=4)]
+    state: Literal["open", "acknowledged", "in_progress", "on_hold", "resolved", "retracted"]
+    status: Literal["raised", "amended", "retracted"]
+    opened: datetime
+    folded: Literal["", "fold", "budget"]
+    count: int
+
+
 class AlertDetail(AlertOut):
     evidence: list[EvidenceOut]
+    context: Annotated[list[EvidenceOut], Field(description="events shown with it that decide nothing")]
+    children: Annotated[list[ChildOut], Field(description="alerts shown under it; the first 200")]
     history: list[HistoryOut]
 
 

@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -115,8 +116,8 @@ def _ticks(since: int, until: int) -> Iterator[int]:
 
 
 def needed(name: str, rules: Sequence[RulePlan]) -> frozenset[str]:
-    """A rule and all the rules whose alerts it reads, directly or through others."""
-    reads = {rule.name: rule.reads for rule in rules}
+    """A rule and all the rules whose alerts it reads or folds under, directly or through others."""
+    reads = {rule.name: (*rule.reads, *([rule.alert.fold.under] if rule.alert.fold is not None else [])) for rule in rules}
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -150,21 +151,23 @@ async def run_test(test: RuleTest, city: City) -> Verdict:
     lateness = {feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None}
     await Correlator(plan, fetch, skews=skews, lateness=lateness).run(stream(), publish, finish=True)
     alerts = sorted((alert for alert in told.values() if alert.rule == test.rule), key=lambda alert: (alert.opened, alert.id))
-    return Verdict(test, tuple(compare(test, alerts)), tuple(_describe(alert) for alert in alerts))
+    parents = {alert.id: told[alert.parent].rule for alert in alerts if alert.parent in told}
+    return Verdict(test, tuple(compare(test, alerts, parents)), tuple(_describe(alert) for alert in alerts))
 
 
 def _describe(alert: Alert) -> str:
     return f"at {format_span(alert.opened - START)}: {alert.headline} ({alert.sources} sources, count {alert.count}, {alert.status})"
 
 
-def compare(test: RuleTest, alerts: Sequence[Alert]) -> Iterator[str]:
-    """What differs between what was expected and what was raised; alerts that were retracted count only when a status asks for it."""
+def compare(test: RuleTest, alerts: Sequence[Alert], parents: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """What differs between what was expected and what was raised; alerts that were retracted count only when a status asks for it. `parents`:
+    alert -> rule of the one it is shown under."""
     asks = any(wanted.status for wanted in test.fires)
     standing = [alert for alert in alerts if asks or alert.status != "retracted"]
     if len(standing) != len(test.fires):
         yield f"expected {len(test.fires)} alert(s), got {len(standing)}"
     for number, (wanted, alert) in enumerate(zip(test.fires, standing, strict=False), 1):
-        for word in _differences(wanted, alert):
+        for word in (*_differences(wanted, alert), *_part_differences(wanted, alert, parents.get(alert.id, ""))):
             yield f"alert {number}: {word}"
 
 
@@ -181,6 +184,22 @@ def _differences(wanted: Expected, alert: Alert) -> Iterator[str]:
         yield f"expected severity {wanted.severity.name.lower()}, got {alert.severity.name.lower()}"
     if wanted.status is not None and alert.status != wanted.status:
         yield f"expected status {wanted.status}, got {alert.status}"
+
+
+def _part_differences(wanted: Expected, alert: Alert, parent: str) -> Iterator[str]:
+    closed = "stays open" if alert.closed is None else f"closes at {format_span(alert.closed - START)}"
+    if wanted.closes is not None and alert.closed != START + wanted.closes:
+        yield f"expected to close at {format_span(wanted.closes)}, {closed}"
+    if wanted.stays_open and alert.closed is not None:
+        yield f"expected to stay open, {closed}"
+    shown = f"is shown under an alert of {parent}" if parent else "is shown alone"
+    if (wanted.under is not None and wanted.under != parent) or (wanted.alone and parent):
+        yield f"expected {f'under an alert of {wanted.under}' if wanted.under else 'alone'}, {shown}"
+    if wanted.context is not None and wanted.context != len(alert.context):
+        kinds = ", ".join(f"{event.kind} {event.source or event.id}" for event in alert.context) or "none"
+        yield f"expected {wanted.context} events of context, got {kinds}"
+    if wanted.over_budget is not None and wanted.over_budget != alert.over_budget:
+        yield f"expected number {wanted.over_budget} beyond the budget, got {alert.over_budget}"
 
 
 async def run_all(tests: Sequence[RuleTest], city: City) -> list[Verdict]:

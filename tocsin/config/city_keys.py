@@ -205,6 +205,12 @@ EXPECTED: Final = Table(
         Field("headline", Text(300), "its headline, whole", example="Smoke confirmed by 2 sensors"),
         Field("severity", _SEVERITY, "its severity", example="severe"),
         Field("status", OneOf(("raised", "amended", "retracted"), "status"), "what became of it", example="retracted"),
+        Field("closes", Later(), "when its rule closes it, from the start of the test", example="35 min"),
+        Field("stays_open", Flag(), "its rule does not close it", default=False, example="true"),
+        Field("under", Name(), "rule of the alert it is shown under", example="area-outage"),
+        Field("alone", Flag(), "it is shown under no other alert", default=False, example="true"),
+        Field("context", Number(0, 1000, whole=True), "events shown with it", example="3"),
+        Field("over_budget", Number(0, 1_000_000, whole=True), "its number beyond the rule's budget, 0 within it", example="1"),
     )
 )
 RULE_TEST: Final = Table(

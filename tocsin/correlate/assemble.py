@@ -23,6 +23,8 @@ from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
 from .ledger import Case, Ledger
+from .parts.cases import CaseParts
+from .parts.needs import closing, lives
 from .recent import GONE
 from .recheck import AFTER, EARLY, FIRST_STEP, Piece, holds
 from .series.which import outside
@@ -60,6 +62,8 @@ class Assembler:
         self._set(plan, context)
         self.ledger = Ledger(self.keep)
         self._urgent: dict[str, None] = {}
+        self.parts = CaseParts(plan, lambda: self.ledger.cases)
+        self.ledger.closing = closing(plan)
         self._waiting: list[tuple[int, str]] = []  # heap of (when it may be told, case)
         self._unsettled: dict[str, None] = {}
 
@@ -67,7 +71,7 @@ class Assembler:
         self._rules = plan.rules
         self._context = context
         self._late_after = max(plan.delay, LATE_AFTER)
-        self.keep = max([DAY, *(rule.alert.per.hold + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None)])
+        self.keep = max([DAY, *(lives(rule) + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None or lives(rule))])
 
     def leaving(self, same: Mapping[int, int], clock: int) -> list[Telling]:
         """What rules that do not go on have not told yet: their last word, before `adopt`. `same`: old index -> new index."""
@@ -77,6 +81,8 @@ class Assembler:
         """Other rules came into force (`adopt.py`); nothing is left to settle or to tell at once."""
         self._set(plan, context)
         self.ledger.adopt(same, self.keep)
+        self.ledger.closing = closing(plan)
+        self.parts.adopt(plan, same)
 
     def anchors(self, firings: Firings) -> list[int]:
         """Events that must be looked up before `apply`."""
@@ -95,12 +101,15 @@ class Assembler:
                 self.orphans += 1
                 continue
             seqs, parts = evidence[offsets[i] : offsets[i + 1]], roles[offsets[i] : offsets[i + 1]]
-            if what == What.RETRACT:
+            if what >= What.CLOSE:
+                self._close(case, firings, i)
+            elif what == What.RETRACT:
                 self._take_back(case, seqs[0], seqs[1:], clock)
             else:
                 anchor = int(firings.anchor[i])
-                case.matches[group] = int(firings.count[i])
+                case.matches[group] = max(case.matches.get(group, 0), int(firings.count[i]))  # a closed group does not know any more
                 case.seen += bool(seqs)
+                case.newest = max(case.newest, int(firings.time[i]))
                 case.down = [seq for seq in case.down if seq != anchor]
                 self.ledger.add_evidence(case, seqs, parts)
                 if case.status == "retracted":
@@ -108,6 +117,18 @@ class Assembler:
             self._touch(case, clock)
             if what == What.JOIN and case.status != "retracted":
                 self.ledger.joins.watch(group)
+
+    def _close(self, case: Case, firings: Firings, i: int) -> None:
+        """The alert closed by itself, or is open again."""
+        closed = firings.what[i] == What.CLOSE
+        case.closed = int(firings.time[i]) if closed else -1
+        case.way, case.closer = (int(firings.count[i]), int(firings.anchor[i])) if closed else (0, -1)
+        if case.status != "retracted":
+            self._urgent[case.id] = None
+
+    def shape(self, facts: Facts, links: Mapping[int, Mapping[str, Any]], clock: int) -> None:
+        """Lets the parts that look at whole alerts decide; `facts`, `links`: what `parts.wanted` asked for."""
+        self.parts.settle(facts, links, lambda case: self._due(case, clock))
 
     def withdraw(self, seqs: Iterable[int], by: Action, clock: int) -> None:
         """Events were cancelled or updated: every case that rests on one loses it and is looked at again."""
@@ -135,6 +156,7 @@ class Assembler:
                 standing = case.status == "retracted"
                 case.status = "amended" if standing else "retracted"
                 self._urgent[name] = None
+                self.parts.touched(case)
             case.unsettled = False
         self._unsettled.clear()
 
@@ -175,6 +197,14 @@ class Assembler:
             tuple(case.notes),
             urgent,
             case.label,
+            case.closed,
+            case.way,
+            case.closer,
+            case.parent,
+            case.folded,
+            case.over,
+            case.steps,
+            tuple(case.context),
         )
 
     def _raise(self, firings: Firings, i: int, facts: Facts, clock: int, entry: int) -> Case:
@@ -227,7 +257,7 @@ class Assembler:
         self.ledger.fold(case)
         rule = self._rules[case.rule]
         if outside(rule):  # for as long as late facts count, histories look for themselves
-            return case.left > 0 and (isinstance(rule.when, Alerts) or _anchored(case))
+            return case.left > 0 and (isinstance(rule.when, Alerts | Silence) or _anchored(case))
         if case.joined > case.seen and case.left > 0:
             return True
         pieces = [Piece(facts[seq], role, self._time(facts[seq])) for seq, role in zip(case.evidence, case.roles, strict=True)]
@@ -248,6 +278,10 @@ class Assembler:
         self._unsettled[case.id] = None
 
     def _touch(self, case: Case, clock: int) -> None:
+        self.parts.touched(case)
+        self._due(case, clock)
+
+    def _due(self, case: Case, clock: int) -> None:
         case.updated = clock
         if not case.pending:
             case.pending = True
@@ -255,12 +289,13 @@ class Assembler:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values and arrays."""
-        return {"ledger": self.ledger.snapshot(), "orphans": self.orphans}
+        return {"ledger": self.ledger.snapshot(), "orphans": self.orphans, "parts": self.parts.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot, which is always taken after `tell`."""
         self.ledger.restore(state["ledger"])
         self.orphans = state["orphans"]
+        self.parts.restore(state["parts"])
         self._urgent.clear()
         self._unsettled.clear()
         self._waiting = [(next_telling(case), case.id) for case in self.ledger.cases.values() if case.pending]
@@ -269,7 +304,7 @@ class Assembler:
 
 def _anchored(case: Case) -> bool:
     """Whether anything is left that completed a match."""
-    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role < AFTER for role in case.roles)
+    return not case.roles or any(role in (ANCHOR, EARLY) or FIRST_STEP <= role <= AFTER for role in case.roles)
 
 
 def _note(case: Case, words: str, clock: int) -> None:

@@ -21,6 +21,7 @@ from .kernels import layout
 from .kernels.cells import CELL_BITS
 from .kernels.match import refill
 from .kernels.silence import DECIDED, UNDECIDED
+from .series.which import in_kernels, outside
 from .tables import Tables
 
 Table = NDArray[Any]
@@ -62,7 +63,7 @@ class Side:
 
     def watch_of(self) -> dict[int, int]:
         """Rule -> its watch."""
-        silent = {index for index, rule in enumerate(self.plan.rules) if isinstance(rule.when, Silence)}
+        silent = {index for index, rule in enumerate(self.plan.rules) if isinstance(rule.when, Silence) and not outside(rule)}
         return {int(row["rule"]): number for number, row in enumerate(self["watches"]) if int(row["rule"]) in silent}
 
     def facts(self) -> dict[Any, list[int]]:
@@ -70,7 +71,7 @@ class Side:
         lists: dict[Any, int] = {}
         for rule in self.plan.rules:
             for active in rule.unless:
-                if isinstance(active, Active):
+                if isinstance(active, Active) and in_kernels(active):
                     lists.setdefault((active.of, active.valid_for), len(lists))
         known: dict[Any, list[int]] = {}
         for (of, valid_for), number in lists.items():

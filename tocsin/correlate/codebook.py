@@ -183,10 +183,13 @@ def evaluate_feed(batch: pa.RecordBatch, feed: str) -> NDArray[np.bool_]:
 def _prefixes(predicates: Sequence[Expr], plan: Plan) -> list[frozenset[str]]:
     """Per predicate the kinds it is asked of; of every kind (the empty prefix cannot say that) when no selector names it whole."""
     asked: dict[Expr, set[str]] = {}
+    rules = {rule.name: rule for rule in plan.rules}
     for rule in plan.rules:
         for selector in selectors(rule):
             if selector.where is not None:
-                asked.setdefault(selector.where, set()).add(selector.kind)
+                name = reading.alert_of(selector.kind)
+                kinds = {selector.kind} if name is None else {one.kind for one in reading.behind(rules, name)}
+                asked.setdefault(selector.where, set()).update(kinds)
     everything = {selector.kind for rule in plan.rules for selector in selectors(rule)}
     return [frozenset(asked.get(predicate, everything)) for predicate in predicates]
 

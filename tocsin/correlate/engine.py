@@ -22,6 +22,7 @@ from .kernels import layout
 from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
 from .kernels.recent import bury
 from .kernels.verdicts import withdraw_verdicts
+from .parts.needs import for_kernels
 from .series.alerted import AlertFacts
 from .series.build import build
 from .series.outlet import KernelOutlet, Said
@@ -79,7 +80,7 @@ class Engine:
         self.plan = plan
         self._sizes = sizes
         self._corrects = corrects
-        self._tables = compile_plan(plan)
+        self._tables = compile_plan(for_kernels(plan))
         self.predicates = self._tables.predicates
         self.words = self._tables.words
         self._memory = Memory(
@@ -94,6 +95,7 @@ class Engine:
         self._declared = self._declare()
         self._said = Said()
         self._series, notes = build(plan, self.predicates, self.source_name, self._outlet)
+        self._series.declare(self._declared_code)
         self._alerts = AlertFacts(plan, self._series, self._memory, self._said, notes)
 
     def kind_code(self, kind: str, dimension: str | None) -> int:
@@ -154,19 +156,25 @@ class Engine:
         """Gives declared sources (`feed/source`, or the source alone) and feeds their codes: rows of (watch, code)."""
         rows = []
         for watch, name, by_feed in self._tables.declared:
-            feed, slash, source = name.partition("/")
-            if by_feed:
-                code = self.source_code(name, None)
-            elif slash:
-                code = self.source_code(feed, source)
-            elif name in self._unbound:
-                code = self._unbound[name]
-            else:
-                code = self._unbound[name] = len(self._names)
-                self._names.append(("", name))
-                self._tell_source(code, -1, True)
-            rows.append((watch, code))
+            rows.append((watch, self._declared_code(name, by_feed)))
         return np.array(rows, np.int64).reshape(-1, 2)
+
+    def _declared_code(self, name: str, by_feed: bool) -> int:
+        """The code of a declared source (`feed/source`, or the source alone) or feed."""
+        feed, slash, source = name.partition("/")
+        if by_feed:
+            return self.source_code(name, None)
+        if slash:
+            return self.source_code(feed, source)
+        if name in self._unbound:
+            return self._unbound[name]
+        bound = next((code for code, (feed, source) in enumerate(self._names) if source == name and feed), -1)
+        if bound >= 0:
+            return bound
+        code = self._unbound[name] = len(self._names)
+        self._names.append(("", name))
+        self._tell_source(code, -1, True)
+        return code
 
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
@@ -251,6 +259,7 @@ class Engine:
         self._series.kinds(list(self._kinds))
         self._started = bool(state["started"])
         self._declared = self._declare()  # the codes are those of the snapshot now
+        self._series.declare(self._declared_code)
 
     def successor(self, plan: Plan, corrects: frozenset[str] | None = frozenset()) -> Engine:
         """An engine for another plan that goes on from this one's state (`adopt.py` says what goes on). This one is not changed."""
@@ -263,6 +272,7 @@ class Engine:
             rules = heir._memory["watches"]["rule"]
             rows = [i for i, (watch, name, _) in enumerate(heir._tables.declared) if (int(rules[watch]), name) in fresh]
             heir._start(heir._declared[rows], carry.clock)
+            heir._series.begin(carry.clock, False)
         return heir
 
     def _heir(self, plan: Plan, corrects: frozenset[str] | None) -> Engine:
@@ -322,25 +332,25 @@ class Engine:
         self._alerts.begin()
         if self._alerts.listening and self._started:
             self._run_due()
-        self._series.move(before, clock, delay, self._step)
-        if self._alerts.listening:
-            self._step(clock - delay)
-            self._alerts.spread(None)
+        self._series.move(before, clock, delay, self._step, self._alerts.listening)
+        self._alerts.spread(None)
         said = [self._memory.said()] if meta[layout.ROWS] else []
         self._said.causes.clear()
+        self._alerts.begin()
         return said
 
-    def _step(self, deadline: int) -> None:
+    def _step(self, deadline: int) -> bool:
         """Moves the kernels' clock so far that the watermark is at a deadline of a history, as ticks would have. When rules look at
-        alerts, these are handed on deadline by deadline."""
-        if deadline <= self._memory.meta[layout.WATERMARK]:
-            return
+        alerts: only as far as the next alert that is handed on, and says so."""
         if self._alerts.listening:
-            self._alerts.spread(None)
-            while (own := self._memory.next_deadline()) < deadline:
-                self._to(own)
-                self._alerts.spread(None)
-        self._to(deadline)
+            if self._alerts.spread(None):
+                return True
+            if (own := self._memory.next_deadline()) < deadline:
+                self._to(max(own, int(self._memory.meta[layout.WATERMARK])))
+                return True
+        if deadline > self._memory.meta[layout.WATERMARK]:
+            self._to(deadline)
+        return False
 
     def _to(self, watermark: int) -> None:
         meta = self._memory.meta
@@ -357,6 +367,7 @@ class Engine:
         if not self._started:
             self._started = True
             self._start(self._declared, int(memory.meta[layout.CLOCK]))
+            self._series.begin(int(memory.meta[layout.CLOCK]), True)
         while (full := run(memory.m)) != layout.DONE:
             memory.grow(full)
 
@@ -365,8 +376,10 @@ class Engine:
         memory = self._memory
         if not self._series:
             return Firings(*memory.said()) if memory.meta[layout.ROWS] else _NOTHING
+        besides = self._alerts.finish()
         if memory.meta[layout.ROWS]:
             before = [*before, memory.said()]
+        before = [*before, *besides]
         labels = dict(self._said.labels)
         self._said.clear()
         return joined(before, labels) if before else _NOTHING

@@ -40,4 +40,12 @@ def final_state(alert: Alert) -> list[Any]:
         int(alert.severity),
         alert.lon,
         alert.lat,
+        *_parts(alert),
     ]
+
+
+def _parts(alert: Alert) -> list[Any]:
+    """Closing, folding, budget and context; nothing for an alert without any, so that its hash is what it was."""
+    context = sorted([event.feed, event.id] for event in alert.context)
+    parts = [alert.closed, alert.parent, alert.folded, alert.over_budget, context]
+    return [parts] if any(parts) else []

@@ -17,6 +17,8 @@ class What(IntEnum):
     RAISE = 0  # a new alert
     JOIN = 1  # a match joined an open alert (SEMANTICS 6)
     RETRACT = 2  # a match no longer holds (late B of an absence); with the last one the alert falls
+    CLOSE = 3  # the alert closed by itself at `time` (`alert.resolve`)
+    REOPEN = 4  # it is open again: what closed it was taken back, or a late match came after it
 
 
 class Firings:
@@ -28,7 +30,8 @@ class Firings:
     anchor's (or silent) source. `count`: int64, matches joined so far. `evidence[offset[i]:offset[i + 1]]`: int64 seqs new to the
     alert with this firing, anchor first; `role`: int64 beside it, 0 anchor, 1 member, 10 + i for step i of a sequence,
     30 the `after` of an absence. Of events that may be withdrawn later everything is told, beyond EVIDENCE_MAX too, and a match that
-    comes back tells its anchor again. A RETRACT tells the late event and the anchor of the match it took back; its `count` is what is left.
+    comes back tells its anchor again. A RETRACT tells the late event and the anchor of the match it took back; its `count` is what is left. CLOSE and REOPEN tell
+    no evidence and come last; `count` of a CLOSE says how (`parts.groups`), `anchor` which event did it, -1 for none.
 
     All are columns of two record arrays, `rows` and `told`, as the kernels wrote them. `labels`: group -> what tells the alert from
     another one of the same rule and anchor (a zone, an early warning), for groups raised here that have such.

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from tocsin.model.time import DAY
+
 from .firing import EVIDENCE_MAX
 from .joins import Joins
 
@@ -19,6 +21,8 @@ from .joins import Joins
 TRACED_MAX: Final = 1024
 #: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
 CASES_MAX: Final = 50_000
+#: How long an alert that its rule may still close is remembered unchanged.
+WAIT: Final = 31 * DAY
 #: Instead of the index of a rule that is not in force any more.
 RETIRED: Final = -1
 
@@ -52,6 +56,15 @@ class Case:
     roles: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pending: bool = False  # changed since the newest revision
+    newest: int = 0  # event time of the newest match that joined
+    closed: int = -1  # when it closed by itself, -1 while it is open
+    way: int = 0  # how (`parts.groups`)
+    closer: int = -1  # event that closed it
+    parent: str = ""  # alert it is shown under
+    folded: str = ""  # how it came there: fold, budget
+    over: int = 0  # its number beyond the budget, 0 within it
+    steps: int = 0  # bit i: what step i of its severity asks to be active is
+    context: list[int] = field(default_factory=list)  # events to show with it
     unsettled: bool = False  # evidence was withdrawn, or a match joined after a retraction: look whether it holds
 
     @property
@@ -86,6 +99,7 @@ class Ledger:
         self.cases: dict[str, Case] = {}
         self.groups: dict[int, str] = {}
         self.joins = Joins()
+        self.closing: frozenset[int] = frozenset()  # rules whose open alerts are waited for
         self._resting: dict[int, list[str]] = {}  # event seq -> ids of cases
         self._keep = keep
         self._most = most
@@ -144,9 +158,13 @@ class Ledger:
 
     def prune(self, clock: int) -> None:
         """Forgets cases unchanged for `keep`. Called at fixed journal times, so that forgetting is reproducible."""
-        old = [case for case in self.cases.values() if case.updated + self._keep < clock and not case.pending]
+        old = [case for case in self.cases.values() if case.updated + self._wait(case) < clock and not case.pending]
         for case in old:
             self._drop(case)
+
+    def _wait(self, case: Case) -> int:
+        waits = case.rule in self.closing and case.closed < 0 and case.status != "retracted"
+        return max(self._keep, WAIT) if waits else self._keep
 
     def adopt(self, same: Mapping[int, int], keep: int) -> None:
         """Other rules came into force; `same`: old index -> new index of those that go on. The other cases are never spoken of
@@ -223,9 +241,15 @@ _NUMBERS: Final = (
     "seen",
     "pending",
     "unsettled",
+    "newest",
+    "closed",
+    "way",
+    "closer",
+    "over",
+    "steps",
 )
-_TEXTS: Final = ("id", "feed", "source", "status", "notes", "label")
-_LISTS: Final = ("matches", "evidence", "roles", "down")
+_TEXTS: Final = ("id", "feed", "source", "status", "notes", "label", "parent", "folded")
+_LISTS: Final = ("matches", "evidence", "roles", "down", "context")
 
 
 def _flat(values: dict[int, int] | list[int]) -> list[int]:

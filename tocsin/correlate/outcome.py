@@ -27,25 +27,31 @@ _OPS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def severity(alert: AlertSpec, evidence: Sequence[Evidence], count: int, distinct: int) -> Severity:
+def severity(alert: AlertSpec, evidence: Sequence[Evidence], count: int, distinct: int, steps: int = 0, over: int = 0) -> Severity:
     """The highest of the declared severity, of the evidence's own (when asked for) and of the steps that hold. `count`: matches that joined;
-    `distinct`: different sources."""
+    `distinct`: different sources; `steps`: bit i says that what step i asks to be active is; `over`: above 0 the alert is beyond the rule's
+    budget, which may make it minor."""
+    found = _found(alert, evidence, count, distinct, steps)
+    return min(found, Severity.MINOR) if over and alert.budget is not None and alert.budget.above == "minor" else found
+
+
+def _found(alert: AlertSpec, evidence: Sequence[Evidence], count: int, distinct: int, steps: int) -> Severity:
     rule = alert.severity_rule
     if rule is None:
         return alert.severity
     found = [alert.severity]
     if rule.from_evidence:
         found += [Severity(event.severity) for event in evidence if event.severity is not None]
-    found += [step.severity for step in rule.steps if _holds(step, evidence, count, distinct)]
+    found += [step.severity for i, step in enumerate(rule.steps) if _holds(step, evidence, count, distinct, steps >> i & 1 > 0)]
     return max(found)
 
 
-def _holds(step: SeverityStep, evidence: Sequence[Evidence], count: int, distinct: int) -> bool:
+def _holds(step: SeverityStep, evidence: Sequence[Evidence], count: int, distinct: int, active: bool) -> bool:
     where = step.where
     return (
         count >= step.count
         and distinct >= step.sources
-        and step.active is None  # looked up by the engine only; the language refuses it until then
+        and (step.active is None or active)
         and (where is None or any(passes(where, event) for event in evidence))
     )
 

@@ -19,7 +19,7 @@ from .headline import number, unit_words
 from .recheck import sources
 
 ANCHOR, MEMBER, AFTER = "anchor", "member", "after"
-_WORDS: Final = {30: AFTER, 31: "area", 32: "early"}
+_WORDS: Final = {30: AFTER, 31: "area", 32: "early", 33: "context"}
 JOINED = "joined"  # the anchor of a later match of the same alert
 _LINES_MAX: Final = 12
 _TEXT_MAX: Final = 80

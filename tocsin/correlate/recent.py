@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -17,6 +17,8 @@ import pyarrow as pa
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Evidence
 from tocsin.model.ids import split_seq
+
+from .extras import BatchExtras
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,17 @@ class Recent:
                 wanted.setdefault(split_seq(seq)[0], []).append(seq)
         for message, members in wanted.items():
             found.update(await self._read(message, members))
+        return found
+
+    async def links(self, fields: Mapping[int, Sequence[str]]) -> dict[int, dict[str, Any]]:
+        """Values of fields (`model/links.py`) of some events, by `seq`; nothing for those the journal no longer has."""
+        found: dict[int, dict[str, Any]] = {}
+        for seq, names in fields.items():
+            message, row = split_seq(seq)
+            kept = (self._entries.get(message) or await self._again(message)) if names else None
+            if kept is not None and row < kept[1].num_rows:
+                extras = BatchExtras(kept[1])
+                found[seq] = {name: extras.links(name, [row])[0] for name in names}
         return found
 
     async def _read(self, message: int, seqs: list[int]) -> dict[int, Evidence]:

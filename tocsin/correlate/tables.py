@@ -19,6 +19,7 @@ from tocsin.model.reading import selectors_in
 from . import geometry
 from .kernels import layout
 from .kernels.match import NO_UNTIL
+from .parts.needs import beside
 from .series.which import guarded, in_kernels, outside
 
 Table = NDArray[Any]
@@ -283,6 +284,8 @@ def compile_plan(plan: Plan) -> Tables:
     b = Builder(read=frozenset(name for rule in plan.rules if isinstance(rule.when, Alerts) for name in rule.when.rules))
     for index, rule in enumerate(plan.rules):
         b.add(index, rule)
+        for selector in beside(rule):
+            b.predicate(selector)
     for position, (channel, during) in enumerate(b.sets):
         lowest = min(row[0] for row in b.sets[channel, during])
         b.roles.setdefault(channel, []).append(_Role(lowest, layout.AFTER, -1, -1, position))

@@ -16,13 +16,14 @@ from tocsin.model.plan import RulePlan, Silence
 
 from .headline import fill, unit_words
 from .outcome import arrival, arrival_words, severity
+from .parts.words import besides
 from .reasons import JOINED, clause, lines, role_word
 from .recheck import sources
 from .sphere import distance
 
 Facts = Mapping[int, Evidence]
 
-ANCHOR, MEMBER = 0, 1  # roles as the engine numbers them
+ANCHOR, MEMBER, CONTEXT = 0, 1, 33  # roles as the engine numbers them
 #: Alerts whose evidence is kept in words, for the next amendment.
 _KEPT: Final = 4096
 
@@ -50,14 +51,24 @@ class Telling:
     notes: tuple[str, ...]
     urgent: bool
     label: str = ""  # what tells it from another alert of the same rule and anchor
+    closed: int = -1  # when it closed by itself, -1 while it is open
+    way: int = 0  # how (`parts.groups`)
+    closer: int = -1  # event that closed it
+    parent: str = ""  # alert it is shown under
+    folded: str = ""  # why: fold, budget
+    over: int = 0  # its number beyond the budget
+    steps: int = 0  # bit i: what step i of the severity asks to be active is
+    context: tuple[int, ...] = ()  # events shown with it
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """What depends on the evidence alone, for the evidence `of` it was made from."""
 
-    of: tuple[int, tuple[int, ...], tuple[int, ...]]
+    of: tuple[int, ...]
     evidence: tuple[Evidence, ...]
+    context: tuple[Evidence, ...]
+    closer: Evidence | None
     radius: float | None
     place: str
     sources: int
@@ -87,7 +98,7 @@ class Wording:
     def needs(self, telling: Telling) -> tuple[int, ...]:
         """Events that must be looked up before `alert`."""
         kept = self._kept.get(telling.id)
-        return () if kept is not None and kept.of == _of(telling) else telling.evidence
+        return () if kept is not None and kept.of == _of(telling) else tuple(seq for seq in _of(telling) if seq >= 0)
 
     def alert(self, telling: Telling, facts: Facts) -> Alert:
         """`facts` holds what it `needs`."""
@@ -102,7 +113,7 @@ class Wording:
             revision=telling.revision,
             status=telling.status,
             headline=_headline(rule, anchor, telling, shown),
-            severity=severity(rule.alert, shown.evidence, telling.count, shown.sources),
+            severity=severity(rule.alert, shown.evidence, telling.count, shown.sources, telling.steps, telling.over),
             urgency=rule.alert.urgency,
             certainty=rule.alert.certainty,
             opened=telling.opened,
@@ -115,10 +126,15 @@ class Wording:
             count=telling.count,
             sources=shown.sources,
             evidence=shown.evidence,
-            reasons=(clause(rule, shown.evidence, telling.count, silent), *shown.lines, *telling.notes),
+            reasons=(clause(rule, shown.evidence, telling.count, silent), *shown.lines, *telling.notes, *besides(telling, shown.closer)),
             seq=telling.seq,
             late=telling.late,
             exercise=self._exercise,
+            closed=telling.closed if telling.closed >= 0 else None,
+            parent=telling.parent,
+            folded=telling.folded,
+            over_budget=telling.over,
+            context=shown.context,
         )
 
     def _shown(self, telling: Telling, facts: Facts) -> _Shown:
@@ -134,6 +150,8 @@ class Wording:
         shown = _Shown(
             of,
             evidence,
+            self._context(telling, facts, anchor),
+            facts[telling.closer] if telling.closer >= 0 else None,
             round(max(distances), 1) if distances else None,
             self._place(anchor.lon, anchor.lat) if known else "",  # type: ignore[union-attr]
             len(sources(evidence)),
@@ -155,6 +173,13 @@ class Wording:
         anchor = facts[pairs[0][0]]
         at = self._time(anchor)
         return tuple(self._placed(facts[seq], role, anchor, at) for seq, role in pairs)
+
+    def _context(self, telling: Telling, facts: Facts, anchor: Evidence | None) -> tuple[Evidence, ...]:
+        """Events shown with it, with distances and gaps from the anchor."""
+        if anchor is None:
+            return ()
+        at = self._time(anchor)
+        return tuple(self._placed(facts[seq], CONTEXT, anchor, at) for seq in telling.context)
 
     def _placed(self, event: Evidence, role: int, anchor: Evidence, at: int) -> Evidence:
         away = None
@@ -185,8 +210,10 @@ class Wording:
         return min(event.event_time, event.ingest_time + self._skew(event.feed))
 
 
-def _of(telling: Telling) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    return telling.anchor, telling.evidence, telling.roles
+def _of(telling: Telling) -> tuple[int, ...]:
+    """What the words about the evidence depend on: the events, and negative numbers for all that is no event."""
+    roles = (-3 - role for role in telling.roles)
+    return (telling.anchor, *telling.evidence, -2, *roles, -2, telling.closer, -2, *telling.context)
 
 
 def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: _Shown) -> str:

@@ -32,6 +32,8 @@ from .firing import Firings
 from .horizon import Horizon, rows
 from .meters import COUNTER_WORDS, PREFIX, Counters, Latency, Sample, render
 from .outbox import Outbox, Publish, Times
+from .parts.beside import Beside
+from .parts.told import part_samples
 from .recent import Entry, Fetch, Recent
 from .reconcile.late import LateFacts, Mask
 from .reconcile.learnt import SUBJECT as LEARNT
@@ -110,6 +112,7 @@ class Correlator:
         found = None if saver is None else snapshots.load(saver.file, self._plan_version)
         if saver is not None and found is not None and self._restored(found.state["engine"], saver.file):
             self._codebook.reset()
+            self._beside.reset()
             self._assembler.restore(found.state["alerts"])
             self._corrections.restore(found.state["corrections"])
             self.late.restore(found.state["late"])
@@ -171,6 +174,10 @@ class Correlator:
         return self._outbox.times(alert)
 
     @property
+    def _beside(self) -> Beside:
+        return self._assembler.parts.beside
+
+    @property
     def state_bytes(self) -> int:
         """Memory the kernels' tables take."""
         return self._engine.counters().get("state_bytes", 0)
@@ -206,6 +213,7 @@ class Correlator:
             Sample("journal_clock_seconds", "gauge", "The journal clock, seconds since 1970.", self.clock / 1e6),
         ]
         counted += self.late.samples()
+        counted += part_samples(self._assembler.parts, self._assembler.ledger.cases.values())
         for name, value in self._engine.counters().items():
             kind = "gauge" if name in _LEVELS else "counter"
             counted.append(Sample(f"engine_{name}", kind, f"Kernels: {name.replace('_', ' ')}.", value))
@@ -229,6 +237,7 @@ class Correlator:
         await self._tell(teller, entry.wall if entry.seq > self.live_from else 0)
         if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
             self._assembler.ledger.prune(self.clock)
+            self._assembler.parts.prune(self.clock)
             self._corrections.prune(self.clock)
             self.late.prune(self.clock)
         self.seq = entry.seq
@@ -266,6 +275,8 @@ class Correlator:
         self.counters.events += batch.num_rows
         runs = self._corrections.runs(batch, self.clock, entry.seq)
         columns = self._codebook.columns(batch, entry.ingest, entry.seq)
+        if self._beside:
+            self._beside.take(columns, runs, self._engine.predicates, list(self._engine.kinds))
         late = self.late.take(entry.seq, batch, columns, self.clock, runs)
         if runs is None:
             await self._apply(self._engine.push(columns if late is None else rows(columns, ~late), self.clock), entry.seq)
@@ -278,6 +289,7 @@ class Correlator:
         if run.withdrawn:
             self.counters.withdrawn += len(run.withdrawn)
             self.late.withdraw(run.withdrawn, self.clock)
+            self._beside.withdraw(run.withdrawn, int(columns.time[run.row]))
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
             await self._apply(self._engine.withdraw(run.withdrawn, int(columns.time[run.row])), entry)
         if run.start < run.stop:
@@ -294,11 +306,18 @@ class Correlator:
         unsettled = self._assembler.unsettled()
         if unsettled is not None:
             self._assembler.settle(await self._recent.lookup(unsettled))
+        if self._assembler.parts:
+            await self._shape()
         tellings = self._assembler.tell(self.clock, everything)
         if tellings and self._corrections.holding:
             await self._hold(tellings)
         if tellings:
             await teller.tell(tellings, wall, self._read)
+
+    async def _shape(self) -> None:
+        """Folding, budget, context: what concerns whole alerts."""
+        wanted = self._assembler.parts.wanted()
+        self._assembler.shape(await self._recent.lookup(wanted), await self._recent.links(wanted), self.clock)
 
     async def _hold(self, tellings: Sequence[Telling]) -> None:
         """What an alert rests on can be corrected for as long as the alert is remembered."""

@@ -47,6 +47,9 @@ class Alert:
 
     `opened`: event time of the anchor, or the deadline for deadline operators. `known_at`: journal clock at which the alert
     was raised. `seq`: journal sequence of the entry that completed it. `status`: raised, amended or retracted.
+    `closed`: when it closed by its own rule (`alert.resolve`), None while that has not happened. `parent`: id of the alert it is shown under,
+    empty for none; `folded`: why, `fold` or `budget`. `over_budget`: its number among the alerts beyond the rule's budget, 0 within it.
+    `context`: events shown with it that decide nothing, their role `context`.
     """
 
     id: str
@@ -72,6 +75,11 @@ class Alert:
     seq: int
     late: bool = False
     exercise: bool = False
+    closed: int | None = None
+    parent: str = ""
+    folded: str = ""
+    over_budget: int = 0
+    context: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final
 
+from .guards import AlertsNear
 from .plan import Absence, Accumulate, Alerts, Change, Cluster, Inside, Match, Operator, Rate, RulePlan, Sequence, Silence, Timer, ZoneEvent
 from .predicate import Selector
+
+#: Kinds of other rules' alerts, as conditions name them: `alert.<rule>`.
+ALERT: Final = "alert"
+
+
+def alert_of(kind: str) -> str | None:
+    """The rule whose alerts a kind names, None for a kind of events."""
+    head, _, name = kind.partition(".")
+    return name if head == ALERT else None
+
+
+def alerts_read(rule: RulePlan) -> tuple[str, ...]:
+    """Names of the rules whose alerts a rule looks at to decide whether it matches, sorted."""
+    parts = (rule.when, *rule.unless, *rule.only)
+    named = {name for part in parts if isinstance(part, Alerts | AlertsNear) for name in part.rules}
+    kinds = (alert_of(selector.kind) for part in parts for selector in selectors_in(part))
+    return tuple(sorted(named | {name for name in kinds if name is not None}))
+
+
+def behind(rules: Mapping[str, RulePlan], name: str, seen: frozenset[str] = frozenset()) -> tuple[Selector, ...]:
+    """What the anchors of a rule's alerts may be: selectors of events, those of the rules it builds on included."""
+    if name in seen or name not in rules:
+        return ()
+    when, known = rules[name].when, seen | {name}
+    found: list[Selector] = []
+    for other in when.rules if isinstance(when, Alerts) else ():
+        found += behind(rules, other, known)
+    for selector in selectors_in(when):
+        read = alert_of(selector.kind)
+        found += [selector] if read is None else behind(rules, read, known)
+    return tuple(dict.fromkeys(found))
+
+
+def building_on(rules: Iterable[RulePlan], names: Iterable[str]) -> frozenset[str]:
+    """The rules named, those that look at their alerts, directly or through others, and all that these look at."""
+    reads = {rule.name: alerts_read(rule) for rule in rules}
+    found, last = set(names), set[str]()
+    while found != last:
+        last = set(found)
+        found |= {name for name, read in reads.items() if found & set(read)}
+    while True:
+        more = {read for name in found for read in reads.get(name, ())} - found
+        if not more:
+            return frozenset(found)
+        found |= more
 
 
 def selectors(rule: RulePlan) -> tuple[Selector, ...]:

@@ -38,7 +38,9 @@ class TestEvent:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One alert. What is None is not looked at. `at`: microseconds after the test's start."""
+    """One alert. What is None is not looked at. `at`, `closes`: microseconds after the test's start; `closes` is when the rule closes it,
+    `stays_open`: it does not. `under`: the rule of the alert it is shown under, `alone`: none. `context`: how many events are shown with it.
+    `over_budget`: its number beyond the budget, 0 within it."""
 
     at: int | None = None
     sources: int | None = None
@@ -46,6 +48,12 @@ class Expected:
     headline: str | None = None
     status: str | None = None
     severity: Severity | None = None
+    closes: int | None = None
+    stays_open: bool = False
+    under: str | None = None
+    alone: bool = False
+    context: int | None = None
+    over_budget: int | None = None
     line: int = 0
 
 

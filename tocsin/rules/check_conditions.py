@@ -29,7 +29,10 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
         return
     if condition.where is not None and never(predicate(condition.where)):
         one.bad(path, "can never hold: it asks things of one field that exclude one another; use 'or', or change one of them")
-    if one.feeds is None or condition.kind.split(".")[0] == ALERT_KIND:
+    if condition.kind.split(".")[0] == ALERT_KIND:
+        _check_alert(one, path, condition)
+        return
+    if one.feeds is None:
         return
     makers = [feed for feed in one.feeds if feed.makes(condition.kind)]
     if not makers:
@@ -42,6 +45,17 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
     _check_fields(one, path, condition.kind, makers)
     for test in comparisons(condition.where):
         _check_test(one, path, test, condition, makers)
+
+
+def _check_alert(one: Looked, path: str, condition: Condition) -> None:
+    """A condition about the alerts of another rule: which, and what can be known of them."""
+    if condition.kind == ALERT_KIND:
+        one.bad(path, "says alert, but not of which rule; write alert.<rule>, as in alert.gauge-rising")
+    if any(test.field == "severity" for test in comparisons(condition.where)):
+        one.bad(
+            path,
+            "asks for the severity of an alert, which grows with its evidence; ask for its value, text or attrs, or name a stricter rule",
+        )
 
 
 def _check_fields(one: Looked, path: str, kind: str, makers: Many[Produced]) -> None:

@@ -15,32 +15,9 @@ from .operator_keys import OPERATORS
 #: Keys by their path, numbers of list items left out.
 NOT_YET: Final = frozenset(
     {
-        "when.cluster.same",
-        "when.cluster.distinct",
-        "when.absence.same",
-        "when.silence.area",
-        "while.all",
-        "while.any",
-        "guards of kernels",  # `while` and new exceptions for operators that run in the kernels
-        "unless.all",
-        "unless.any",
-        "alert.per.same",
-        "alert.severity.steps.active",
-        "alert.dedup",
-        "alert.resolve",
-        "alert.fold",
-        "alert.budget",
-        "alert.context",
-        "kind alert",  # conditions about other rules' alerts, `alert.<rule>`
+        "kind alert",  # conditions about other rules' alerts, `alert.<rule>`, in the alert part
     }
 )
-
-
-def _in_kernels(paths: frozenset[str]) -> bool:
-    """Whether the kernels run the operator, with the exceptions that they know."""
-    if "when.match.for" not in paths and paths & {"when.match.samples", "when.match.until"}:
-        return True
-    return bool(paths & {"when.cluster", "when.absence", "when.silence"})
 
 
 def not_yet(rule: Rule, missing: frozenset[str] = NOT_YET) -> Iterator[tuple[str, str]]:
@@ -49,17 +26,10 @@ def not_yet(rule: Rule, missing: frozenset[str] = NOT_YET) -> Iterator[tuple[str
         plain = re.sub(r"\[\d+\]", "", path)
         if plain in missing:
             yield path, _message(plain, missing)
-    if "guards of kernels" in missing and _in_kernels(frozenset(rule.lines)):
-        for path in rule.lines:
-            if re.fullmatch(r"while|unless(\[\d+\])?\.(inside|active\.same)", path):
-                yield (
-                    path,
-                    "is not supported yet for cluster, absence, silence and samples; write it for match, or with all of the rule's alerts",
-                )
     if "kind alert" in missing:
         for path, condition in rule.conditions.items():
-            if condition.kind.split(".")[0] == ALERT_KIND:
-                yield path, "conditions about alerts are not supported yet; write all or any"
+            if condition.kind.split(".")[0] == ALERT_KIND and path.startswith("alert."):
+                yield path, "conditions about alerts are not supported here yet; write them under when, while or unless"
 
 
 def _message(path: str, missing: frozenset[str]) -> str:

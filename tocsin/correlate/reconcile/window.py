@@ -15,11 +15,12 @@ from tocsin.correlate.corrections import Corrections, longest_window
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.extras import Joined
 from tocsin.correlate.horizon import Horizon, of_kinds, rows
+from tocsin.correlate.parts.needs import lives
 from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
 from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.predicate import covers
-from tocsin.model.reading import selectors_in
+from tocsin.model.reading import building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
@@ -40,17 +41,18 @@ class Facts:
 
 
 def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
-    """The rules that look at one of these kinds, with time settings for facts that come in order."""
+    """The rules that look at one of these kinds, those that build on their alerts, and what these build on; with time settings for facts
+    that come in order."""
     names = set(kinds)
-    rules = [rule for rule in plan.rules if any(covers(of.kind, name) for of in selectors(rule) for name in names)]
-    return replace(plan, rules=tuple(rules), lateness=max(plan.delay, SECOND))
+    looking = (rule.name for rule in plan.rules if any(covers(of.kind, name) for of in selectors(rule) for name in names))
+    wanted = building_on(plan.rules, looking)
+    return replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND))
 
 
 def reach(rules: Iterable[RulePlan], delay: int) -> int:
     """How far before and after a fact another one may lie that it makes a difference to, µs."""
     known = tuple(rules)
-    holds = [rule.alert.per.hold for rule in known if rule.alert.per is not None]
-    return longest_window(known) + max(holds, default=0) + delay
+    return longest_window(known) + max(map(lives, known), default=0) + delay
 
 
 class Window:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tocsin.model.plan import Accumulate
 
 from .sample import LONG_AGO, NEVER, Found, Sample, at_deadline, at_sample
+from .track import Steady
 
 #: Rounding: an integral may miss by this part of what is asked, an instant by this part of a microsecond.
 SLACK, GRAIN = 1e-12, 1e-3
@@ -29,7 +30,7 @@ class Tally(NamedTuple):
     spans: tuple[tuple[int, int, float], ...] = ()
 
 
-class AccumulateMachine:
+class AccumulateMachine(Steady):
     """The history holds all samples of every selector; flag 2i: of selector i, flag 2i + 1: passing it."""
 
     def __init__(self, when: Accumulate) -> None:
@@ -77,6 +78,10 @@ class AccumulateMachine:
     def ready(self, _found: Found, _samples: list[Sample]) -> bool:
         """Always."""
         return True
+
+    def holds(self, saved: tuple[Any, ...]) -> bool:
+        """While the total is reached."""
+        return Tally(*saved).on
 
     def _judge(self, state: Tally, out: list[Found], found: Any) -> Tally:
         reached = self._total(state) >= self._wanted * (1 - SLACK if self._when.integral is not None else 1)

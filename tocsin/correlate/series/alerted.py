@@ -1,7 +1,8 @@
 """Alerts as facts: hands what was raised and retracted to the rules that look at other rules' alerts (SEMANTICS 21).
 
 In the order of what caused them: what the clock brings by time, what events bring by their journal position; then by rule. What such
-a rule raises itself is handed on at once, so an alert is a fact before the next cause is looked at.
+a rule raises itself is handed on at once, so an alert is a fact before the next cause is looked at. Rules that look at events and at alerts
+get an event when all that earlier ones caused is known, and before what it causes itself.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import numpy as np
 
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.kernels import layout
+from tocsin.correlate.parts.needs import apart
+from tocsin.correlate.parts.rows import Part, Regroup
 from tocsin.correlate.state import Memory
 from tocsin.model.plan import Alerts, Plan
+from tocsin.model.reading import alerts_read
 
 from .compound import AlertsRule
-from .guards import Guarded
 from .notes import Notes
 from .outlet import Said
-from .runner import Series
+from .reader import AlertReader
+from .runner import Series, grouped
 from .sample import NEVER, Sample
 
 
@@ -31,45 +35,81 @@ class AlertFacts:
         self._memory = memory
         self._said = said
         self._notes = notes
-        self._listeners: dict[int, list[tuple[AlertsRule, int]]] = {}
-        places = {rule.name: index for index, rule in enumerate(plan.rules)}
+        self._readers = series.readers
+        self._names = [rule.name for rule in plan.rules]
+        self._listeners: dict[int, list[tuple[AlertsRule | AlertReader, int]]] = {}
+        places = {name: index for index, name in enumerate(self._names)}
         for index, rule in enumerate(plan.rules):
-            if isinstance(rule.when, Alerts):
-                member = series.member(index)
-                member = member.member if isinstance(member, Guarded) else member
-                assert isinstance(member, AlertsRule)
-                for flag, name in enumerate(rule.when.rules):
-                    if name in places:
-                        self._listeners.setdefault(places[name], []).append((member, 1 << flag))
-        self.listening = bool(self._listeners)
+            if not alerts_read(rule):
+                continue
+            member = series.member(index)
+            assert isinstance(member, AlertsRule | AlertReader)
+            for name in alerts_read(rule):
+                flag = 1 << rule.when.rules.index(name) if isinstance(member, AlertsRule) and isinstance(rule.when, Alerts) else 0
+                if name in places:
+                    self._listeners.setdefault(places[name], []).append((member, flag))
+        self.listening = bool(self._listeners) or bool(self._readers)
         self._seen = 0  # rows of the output handed on
+        members = {index: series.member(grouped(index)) for index, rule in enumerate(plan.rules) if apart(rule)}
+        self._regroup = Regroup(plan, members, memory, notes, self._place) if members else None  # type: ignore[arg-type]
 
     def begin(self) -> None:
         """An output begins."""
         self._seen = 0
+        if self._regroup is not None:
+            self._regroup.begin()
 
-    def spread(self, columns: Columns | None) -> None:
-        """What was said since the last call; `columns`: the batch that was pushed."""
+    def spread(self, columns: Columns | None) -> bool:
+        """What was said since the last call; `columns`: the batch that was pushed. Whether anything was handed on."""
         n = int(self._memory.meta[layout.ROWS])
-        if not self.listening or n <= self._seen:
-            return
         start = int(columns.seq[0]) if columns is not None and len(columns.seq) else NEVER
-        self._hand_on(self._memory["out"][self._seen : n].copy(), self._seen, start, columns, None)
-        self._seen = int(self._memory.meta[layout.ROWS])
-
-    def _hand_on(self, rows: Any, first: int, start: int, columns: Columns | None, of: int | None) -> None:
-        """Rows of the output from number `first` on. `of`: the cause they all have."""
-        order = []
-        told = (rows["what"] == layout.RAISE) | ((rows["what"] == layout.RETRACT) & (rows["count"] == 0))  # raised, fallen
-        for i in np.flatnonzero(told & np.isin(rows["rule"], list(self._listeners))).tolist():
-            cause = self._cause(rows[i], first + i, start) if of is None else of
-            order.append((cause, int(rows["time"][i]) if of is None and cause < 0 else 0, int(rows["rule"][i]), i))
-        for cause, _, rule, i in sorted(order):
+        self._settle(start, columns)
+        events = sorted({seq for reader in self._readers for seq in reader.waiting})
+        if not self.listening or (n <= self._seen and not events):
+            return False
+        rows, first = self._memory["out"][self._seen : n].copy(), self._seen
+        told: dict[int, list[tuple[Any, int]]] = {}
+        for i in self._facts(rows):
+            told.setdefault(self._cause(rows[i], first + i, start), []).append((rows[i], first + i))
+        clock = int(self._memory.meta[layout.CLOCK])
+        for cause in sorted({*told, *events}):
             before = int(self._memory.meta[layout.ROWS])
-            self._tell(rows[i], rule, cause, start, columns)
-            after = int(self._memory.meta[layout.ROWS])
-            if after > before:
-                self._hand_on(self._memory["out"][before:after].copy(), before, start, columns, cause)
+            for reader in self._readers:
+                reader.play(cause, clock)
+            self._settle(start, columns)
+            self._hand_on([*told.get(cause, ()), *self._new(before)], cause, start, columns)
+        self._seen = int(self._memory.meta[layout.ROWS])
+        return True
+
+    def finish(self) -> list[Part]:
+        """The output was seen to its end: what it says besides. `begin` before the next."""
+        if self._regroup is None:
+            return []
+        self._settle(NEVER, None)
+        return self._regroup.finish(int(self._memory.meta[layout.WATERMARK]))
+
+    def _settle(self, start: int, columns: Columns | None) -> None:
+        """Rows said since the last call speak of alerts from now on (`parts/rows.py`)."""
+        if self._regroup is not None:
+            self._regroup.settle(self._cause, start, columns)
+
+    def _facts(self, rows: Any) -> list[int]:
+        """Rows that raise an alert or let one fall, of rules that others look at."""
+        told = (rows["what"] == layout.RAISE) | ((rows["what"] == layout.RETRACT) & (rows["count"] == 0))
+        return list(np.flatnonzero(told & np.isin(rows["rule"], list(self._listeners))).tolist())
+
+    def _new(self, before: int) -> list[tuple[Any, int]]:
+        """Such rows of the output from number `before` on."""
+        rows = self._memory["out"][before : int(self._memory.meta[layout.ROWS])].copy()
+        return [(rows[i], before + i) for i in self._facts(rows)]
+
+    def _hand_on(self, rows: list[tuple[Any, int]], cause: int, start: int, columns: Columns | None) -> None:
+        """Rows of one cause, with their numbers: by time if it was the clock, then by rule."""
+        for row, _ in sorted(rows, key=lambda pair: (int(pair[0]["time"]) if cause < 0 else 0, int(pair[0]["rule"]), pair[1])):
+            before = int(self._memory.meta[layout.ROWS])
+            self._tell(row, cause, start, columns)
+            self._settle(start, columns)
+            self._hand_on(self._new(before), cause, start, columns)
 
     def _cause(self, row: Any, number: int, start: int) -> int:
         """Journal position of the event that caused a row, -1 for the clock."""
@@ -77,16 +117,20 @@ class AlertFacts:
         cause = int(row["anchor"]) if known is None else known
         return cause if start <= cause < NEVER else -1
 
-    def _tell(self, row: Any, rule: int, cause: int, start: int, columns: Columns | None) -> None:
-        number, anchor = int(row["group"]), int(row["anchor"])
+    def _tell(self, row: Any, cause: int, start: int, columns: Columns | None) -> None:
+        number, anchor, rule = int(row["group"]), int(row["anchor"]), int(row["rule"])
+        clock, since = int(self._memory.meta[layout.CLOCK]), cause if cause >= 0 else NEVER
         for member, flag in self._listeners[rule]:
             if row["what"] == layout.RETRACT:
-                member.fall(number, cause if cause >= 0 else NEVER)
+                member.fall(number, since, clock)
                 continue
             lon, lat = self._place(number, anchor, start, columns)
-            linked = self._notes.of(anchor, member.fields)
+            linked = self._notes.of(anchor, member.linked)
             sample = Sample(int(row["time"]), 0, int(row["source"]), math.nan, lon, lat, flag, (anchor, number, *linked))
-            member.alert(sample, anchor, cause if cause >= 0 else NEVER)
+            if isinstance(member, AlertReader):
+                member.alert(self._names[rule], sample, since, clock)
+            else:
+                member.alert(sample, anchor, since)
 
     def _place(self, number: int, anchor: int, start: int, columns: Columns | None) -> tuple[float, float]:
         """Where an alert's anchor is."""
@@ -94,8 +138,9 @@ class AlertFacts:
         if known is not None:
             return known
         if columns is not None and anchor >= start:
-            at = int(np.searchsorted(columns.seq, anchor))  # rows may be missing: facts that came too late
-            return float(columns.lon[at]), float(columns.lat[at])
+            at = int(np.searchsorted(columns.seq, anchor))
+            if at < len(columns.seq) and columns.seq[at] == anchor:
+                return float(columns.lon[at]), float(columns.lat[at])
         for used, name in ((layout.PENDING_TOP, "pending"), (layout.RUNS_TOP, "runs")):
             table = self._memory.use(used, name)
             for at in np.flatnonzero(table["seq"] == anchor).tolist() if anchor >= 0 else []:

@@ -30,7 +30,12 @@ class AlertsRule(GatherRule):
         self._arrived += 1
         self.arrive(sample._replace(seq=self._arrived), anchor, cause)
 
-    def fall(self, number: int, cause: int) -> None:
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """Fields of anchors that links need."""
+        return self.fields
+
+    def fall(self, number: int, cause: int, _clock: int = 0) -> None:
         """An alert is retracted."""
         self.drop(frozenset(fact.seq for fact in self._facts if fact.more[1] == number), cause)
 

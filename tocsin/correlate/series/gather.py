@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from tocsin.model.plan import Plan
 
+from .quiet import Quiet
 from .sample import LONG_AGO, NEVER, Found, Sample
 from .saving import load_samples, load_ticket, save_samples, save_ticket
 from .track import Outlet, Ticket
@@ -37,7 +38,7 @@ class Pattern(Protocol):
         """The match."""
 
 
-class GatherRule:
+class GatherRule(Quiet):
     """Runs one pattern. `given_up`: searches that ran out of patience."""
 
     def __init__(self, pattern: Pattern, outlet: Outlet, plan: Plan, span: int | None = None) -> None:
@@ -117,20 +118,6 @@ class GatherRule:
                 left.append(ticket.amended(self._outlet, found._replace(anchor=ticket.found.anchor), cause))
         self.folded += len(self._given) - len(left)
         self._given = left
-
-    def settle(self, _clock: int, _watermark: int) -> None:
-        """Nothing waits for the clock."""
-
-    def stirs(self, _watermark: int) -> bool:
-        """Nothing waits for the clock."""
-        return False
-
-    def next(self) -> int:
-        """There are no deadlines."""
-        return NEVER
-
-    def wake(self, _at: int) -> None:
-        """There are no deadlines."""
 
     def prune(self, clock: int) -> None:
         """Forgets facts that nothing can complete a match with, and matches that only rest on such."""

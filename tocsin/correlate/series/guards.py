@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tocsin.correlate.geometry import chord_limit
-from tocsin.kernel.fault import Fatal
-from tocsin.model.guards import Active, Guard, Within
+from tocsin.model.guards import Active, AlertsNear, Guard, Within
 from tocsin.model.plan import RulePlan
 from tocsin.model.predicate import Selector
 
@@ -21,6 +20,7 @@ from .notes import Notes
 from .outlet import KernelOutlet
 from .places import chord
 from .sample import Found, Sample
+from .saving import load_samples, save_samples
 from .track import Ticket
 from .which import in_kernels
 
@@ -74,6 +74,66 @@ class AreaWatch:
     def holds(self, anchor: Sample, _time: int) -> bool:
         """Any area over it."""
         return self._areas.over(anchor, anchor.time)[1]
+
+
+class AlertWatch:
+    """Alerts of other rules near the anchor and not long before the match (`model.guards.AlertsNear`)."""
+
+    asks: tuple[Selector, ...] = ()
+    fields: tuple[str, ...] = ()
+
+    def __init__(self, guard: AlertsNear, notes: Notes) -> None:
+        self._guard = guard
+        self._notes = notes
+        self._limit = chord_limit(guard.within) if math.isfinite(guard.within) else math.inf
+        self._alerts: dict[int, tuple[str, Sample]] = {}  # by number; `more`: what links them
+
+    def alert(self, rule: str, sample: Sample, number: int, anchor: int) -> None:
+        """An alert is raised."""
+        if rule in self._guard.rules:
+            self._alerts[number] = rule, sample._replace(more=self._notes.of(anchor, self._guard.same))
+
+    def fall(self, number: int) -> None:
+        """An alert is retracted."""
+        self._alerts.pop(number, None)
+
+    def add(self, ask: int, sample: Sample) -> None:
+        """Never called: events are nothing to it."""
+
+    def end(self, _seqs: frozenset[int], _at: int) -> bool:
+        """Alerts fall by themselves."""
+        return False
+
+    def holds(self, anchor: Sample, time: int) -> bool:
+        """Alerts of any, or of all, of the rules."""
+        own = self._notes.of(anchor.seq, self._guard.same)
+        found = {
+            rule
+            for rule, alert in self._alerts.values()
+            if time - self._guard.during <= alert.time <= time
+            and (self._limit == math.inf or chord(alert, anchor) <= self._limit)
+            and all(equal(a, b) for a, b in zip(own, alert.more, strict=True))
+        }
+        return bool(found) if self._guard.how == "any" else len(found) == len(self._guard.rules)
+
+    def prune(self, horizon: int) -> None:
+        """Forgets alerts that are too old."""
+        oldest = horizon - self._guard.during
+        self._alerts = {number: known for number, known in self._alerts.items() if known[1].time >= oldest}
+
+    def size(self) -> int:
+        """How many."""
+        return len(self._alerts)
+
+    def save(self) -> Any:
+        """Plain values and arrays."""
+        rules = [rule for rule, _ in self._alerts.values()]
+        return {"numbers": list(self._alerts), "rules": rules, "alerts": save_samples(alert for _, alert in self._alerts.values())}
+
+    def load(self, state: Any) -> None:
+        """Goes on from a snapshot."""
+        alerts = load_samples(state["alerts"])
+        self._alerts = {number: (rule, alert) for number, rule, alert in zip(state["numbers"], state["rules"], alerts, strict=True)}
 
 
 class Guards:
@@ -134,6 +194,16 @@ class Guarded:
     def member(self) -> Any:
         """The member."""
         return self._member
+
+    def declare(self, code: Any) -> None:
+        """As the member does, if it does."""
+        if (tell := getattr(self._member, "declare", None)) is not None:
+            tell(code)
+
+    def begin(self, clock: int, first: bool) -> None:
+        """As the member does, if it does."""
+        if (tell := getattr(self._member, "begin", None)) is not None:
+            tell(clock, first)
 
     def take(self, samples: Sequence[Sample], clock: int) -> None:
         """Events in journal order: first the rule's, then the guards'."""
@@ -198,4 +268,4 @@ def _watch(guard: Guard, notes: Notes, names: Names) -> Watch:
         return ActiveWatch(guard, notes)
     if isinstance(guard, Within):
         return AreaWatch(areas_of(guard.area, names))
-    raise Fatal("a rule asks `unless` or `while` about alerts of other rules, which this version cannot run; use all or any")
+    return AlertWatch(guard, notes)

@@ -14,6 +14,7 @@ from tocsin.model.plan import Inside, Plan
 
 from .areas import Areas, Still
 from .links import agree
+from .quiet import Quiet
 from .sample import ANCHOR, AREA, LONG_AGO, NEVER, Found, Sample
 from .saving import load_samples, load_ticket, save_samples, save_ticket
 from .track import Outlet, Ticket
@@ -21,7 +22,7 @@ from .track import Outlet, Ticket
 OF = 1  # flag; flag 2 << i is of the areas' ask i
 
 
-class InsideRule:
+class InsideRule(Quiet):
     """`more` of a sample: what the areas need, then the fields of links."""
 
     def __init__(self, when: Inside, areas: Areas, outlet: Outlet, plan: Plan) -> None:
@@ -145,20 +146,6 @@ class InsideRule:
         again = self._areas.end(seqs, at) or (bool(gone) and self._when.standing)
         if again or given:
             self._again(LONG_AGO if again else NEVER, clock, NEVER, given)
-
-    def settle(self, _clock: int, _watermark: int) -> None:
-        """Nothing waits for the clock."""
-
-    def stirs(self, _watermark: int) -> bool:
-        """Nothing waits for the clock."""
-        return False
-
-    def next(self) -> int:
-        """There are no deadlines."""
-        return NEVER
-
-    def wake(self, _at: int) -> None:
-        """There are no deadlines."""
 
     def prune(self, clock: int) -> None:
         """Forgets events that no area can concern any more, and areas that have ended."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from tocsin.model.plan import Plan
 
+from .holding import Holding
 from .keys import Keyer, KeyValue
 from .sample import NEVER, Found, Sample
 from .saving import Packer, Unpacker, tuples
@@ -32,9 +33,11 @@ class Keyed:
         self._more = more
         self._lateness = plan.lateness
         self._keep = max(plan.lateness, plan.delay)
+        self._linger = 0  # µs that a history in which nothing goes on is still known
         self._tracks: dict[KeyValue, Track] = {}
         self._wakes: list[tuple[int, Any, KeyValue]] = []  # heap
         self._dirty: dict[KeyValue, None] = {}
+        self.holding: Holding | None = None  # who is told when the rule stops holding
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -59,12 +62,21 @@ class Keyed:
         if found is None:
             self._refolded(key, track, clock, sample.seq)
             return
+        outlet = self._to(track)
         for one in found:
             if not one.deadline:
-                track.give(self._outlet, one, sample.seq)
+                track.give(outlet, one, sample.seq)
+        self._held(track)
         if len(track.samples) % _PRUNE_AT == 0:
             track.prune(clock - self._keep)
         self._schedule(key, track)
+
+    def _to(self, track: Track) -> Outlet:
+        return self._outlet if self.holding is None else self.holding.marked(self._outlet, track)
+
+    def _held(self, track: Track) -> None:
+        if self.holding is not None:
+            self.holding.look(track)
 
     def _new(self, key: KeyValue) -> Track:
         machine = self._machine(self._keyer.text(key))
@@ -73,7 +85,9 @@ class Keyed:
     def _refolded(self, key: KeyValue, track: Track, clock: int, cause: int) -> None:
         """The history has changed behind its end: matches at samples are compared now, those of deadlines when the clock moves on."""
         self.folded += 1
-        track.compare(self._outlet, lambda found: not found.deadline, clock - self._lateness, cause)
+        track.compare(self._to(track), lambda found: not found.deadline, clock - self._lateness, cause)
+        track.off = -1
+        self._held(track)
         self._dirty[key] = None
         self._schedule(key, track)
 
@@ -99,7 +113,8 @@ class Keyed:
         for key in sorted(self._dirty, key=lambda key: self._tracks[key].rank):
             track = self._tracks[key]
             self._expire(track, watermark)
-            track.compare(self._outlet, lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
+            track.compare(self._to(track), lambda found: found.deadline and found.time <= watermark, clock - self._lateness, NEVER)
+            self._held(track)
             self._schedule(key, track)
         self._dirty.clear()
 
@@ -120,9 +135,11 @@ class Keyed:
             track = self._tracks[key]
             track.wake = NEVER
             self._expire(track, at)
+            outlet = self._to(track)
             for found in track.found:
                 if found.deadline and found.time <= at and track.waits(found):
-                    track.give(self._outlet, found, NEVER)
+                    track.give(outlet, found, NEVER)
+            self._held(track)
             self._schedule(key, track)
 
     def _stale(self, wake: int, _rank: Any, key: KeyValue) -> bool:
@@ -139,7 +156,7 @@ class Keyed:
         horizon = clock - self._keep
         for key, track in list(self._tracks.items()):
             track.prune(horizon)
-            idle = not track.samples or track.samples[-1].time < horizon - track.machine.reach
+            idle = not track.samples or track.samples[-1].time < horizon - max(track.machine.reach, self._linger)
             if idle and not track.found and track.tail == track.machine.blank and key not in self._dirty:
                 del self._tracks[key]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tocsin.model.plan import Match
 
 from .sample import NEVER, Found, Sample, at_deadline, at_sample
+from .track import Steady
 
 OF, UNTIL = 1, 2  # flags
 
@@ -22,7 +23,7 @@ class Lasting(NamedTuple):
     off: int = 0
 
 
-class LastingMachine:
+class LastingMachine(Steady):
     """The history holds all samples of the selector, and of `until` where it has one."""
 
     def __init__(self, when: Match) -> None:
@@ -66,6 +67,10 @@ class LastingMachine:
     def ready(self, _found: Found, _samples: list[Sample]) -> bool:
         """Always."""
         return True
+
+    def holds(self, saved: tuple[object, ...]) -> bool:
+        """While it is on."""
+        return Lasting(*saved).on  # type: ignore[arg-type]
 
     def _end(self, state: Lasting) -> int:
         return int(state.start[0]) + self._when.lasting  # type: ignore[call-overload, no-any-return]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .sample import NEVER, Sample
+from .quiet import Quiet
+from .sample import Sample
 from .saving import load_samples, save_samples
 
 
-class Notes:
+class Notes(Quiet):
     """A member that finds nothing. `keep`: µs an event may wait until it becomes an anchor."""
 
     def __init__(self, fields: tuple[str, ...], keep: int) -> None:
@@ -23,6 +25,11 @@ class Notes:
         """Values of fields of an event; None for those it lacks, and for an event never noted."""
         noted = self._noted.get(seq)
         return tuple(None if noted is None else noted.more[self.fields.index(name)] for name in fields)
+
+    def place(self, seq: int) -> tuple[float, float]:
+        """Where an event was, degrees; NaN when it has no place or was never noted."""
+        noted = self._noted.get(seq)
+        return (math.nan, math.nan) if noted is None else (noted.lon, noted.lat)
 
     def take(self, samples: Sequence[Sample], _clock: int) -> None:
         """Events that some rule may choose as its anchor."""
@@ -50,17 +57,3 @@ class Notes:
 
     def withdraw(self, _seqs: frozenset[int], _clock: int, _at: int) -> None:
         """What it said, it said."""
-
-    def settle(self, _clock: int, _watermark: int) -> None:
-        """Nothing waits for the clock."""
-
-    def stirs(self, _watermark: int) -> bool:
-        """Nothing waits for the clock."""
-        return False
-
-    def next(self) -> int:
-        """There are no deadlines."""
-        return NEVER
-
-    def wake(self, _at: int) -> None:
-        """There are no deadlines."""

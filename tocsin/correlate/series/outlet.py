@@ -39,6 +39,11 @@ class KernelOutlet:
         self._rule = rule
         self._said = said
 
+    @property
+    def said(self) -> int:
+        """Rows of the output so far."""
+        return int(self._memory.meta[layout.ROWS])
+
     def fire(self, found: Found, label: str, cause: int) -> tuple[int, int]:
         """A new match, found because of the event `cause` (seq): facts that came later do not suppress it."""
         anchor = found.anchor

@@ -65,6 +65,14 @@ class RateMachine(Plain):
             out.append(at_sample(newest, tuple(reversed(others))))
         return True
 
+    def falls(self, _state: bool, samples: list[Sample], end: int) -> int:
+        """When so many events have left that it measures too little."""
+        if not end:
+            return NEVER
+        newest = samples[end - 1].time
+        instants = self._instants(samples, end, newest, newest + self.reach + 1)
+        return next((instant for instant in instants if not self._holds(samples, end, instant, False)), NEVER)
+
     def _stayed(self, samples: list[Sample], i: int, until: int) -> bool:
         """Whether it stayed true between samples[i - 1] and an instant, while events left and hours began."""
         return all(self._holds(samples, i, instant, False) for instant in self._instants(samples, i, samples[i - 1].time, until))

@@ -11,6 +11,7 @@ from tocsin.model.time import MINUTE
 
 from .keys import links
 from .picker import Ask, Picker, Rows
+from .reader import AlertReader
 from .sample import NEVER, Sample
 
 #: Journal time between two rounds of forgetting.
@@ -43,6 +44,7 @@ class Series:
         self.too_late = 0
         self._members = {rule: member for rule, member, _ in members}
         self._order = [member for _, member, _ in members]
+        self.readers = [member for member in self._order if isinstance(member, AlertReader)]
         self._picker = Picker([asks for _, _, asks in members], predicates)
         self._lateness = lateness
         self._samples = 0
@@ -54,6 +56,18 @@ class Series:
 
     def __bool__(self) -> bool:
         return bool(self._order)
+
+    def declare(self, code: Callable[[str, bool], int]) -> None:
+        """Tells the codes of sources and feeds that rules know beforehand: (name, whether it is a feed) -> code."""
+        for member in self._order:
+            if (tell := getattr(member, "declare", None)) is not None:
+                tell(code)
+
+    def begin(self, clock: int, first: bool) -> None:
+        """The clock has its first time (`first`), or other rules came into force: members that were not told so before start now."""
+        for member in self._order:
+            if (tell := getattr(member, "begin", None)) is not None:
+                tell(clock, first)
 
     def kinds(self, kinds: Sequence[tuple[str, str | None]]) -> None:
         """Codes of (kind, dimension) given so far."""
@@ -83,13 +97,19 @@ class Series:
         """Whether anything has to be done when the watermark moves there."""
         return any(member.stirs(watermark) for member in self._order)
 
-    def move(self, before: int, clock: int, delay: int, step: Callable[[int], None]) -> None:
+    def move(self, before: int, clock: int, delay: int, step: Callable[[int], bool], whole: bool) -> None:
         """The clock moves from `before`: deadlines up to the new watermark fire in order. `step(d)`: moves the kernels' clock so
-        that their deadlines up to d have fired."""
+        that their deadlines up to d have fired; or only so far that alerts were handed on, which may have set deadlines, and says so.
+        `whole`: as far as the new watermark in the end."""
+        watermark = clock - delay
         for member in self._order:
             member.settle(before, before - delay)
-        while (at := min((member.next() for member in self._order), default=NEVER)) <= clock - delay:
-            step(at)
+        while True:
+            at = min((member.next() for member in self._order), default=NEVER)
+            if (whole or at <= watermark) and step(min(at, watermark)):
+                continue
+            if at > watermark:
+                return
             for member in self._order:
                 if member.next() == at:
                     member.wake(at)
@@ -128,10 +148,22 @@ class Series:
 
 
 def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]:
-    """What `save` gave, for another plan: histories of rules that are the `same` go on (index in the old plan -> in the new one)."""
-    moved = {str(same[int(rule)]): saved for rule, saved in state["members"].items() if int(rule) in same}
-    notes = {rule: saved for rule, saved in state["members"].items() if int(rule) < 0}
-    return {**state, "members": {**moved, **notes}}
+    """What `save` gave, for another plan: histories and groups of rules that are the `same` go on (index in the old plan -> in the new one)."""
+    moved = {}
+    for rule, saved in state["members"].items():
+        old = int(rule)
+        if old == -1:
+            moved[rule] = saved
+        elif old in same:
+            moved[str(same[old])] = saved
+        elif grouped(old) in same:
+            moved[str(grouped(same[grouped(old)]))] = saved
+    return {**state, "members": moved}
+
+
+def grouped(rule: int) -> int:
+    """The number under which a rule's groups are a member, and back; -1 are the notes."""
+    return -2 - rule
 
 
 def samples_of(columns: Columns, rows: Rows, flags: Rows, fields: tuple[str, ...]) -> list[Sample]:

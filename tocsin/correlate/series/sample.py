@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 LONG_AGO: Final = -(1 << 62)
 NEVER: Final = (1 << 63) - 1
 #: Roles of evidence (`firing.Firings.role`).
-ANCHOR, MEMBER, FIRST_STEP, AREA, EARLY = 0, 1, 10, 31, 32
+ANCHOR, MEMBER, FIRST_STEP, AFTER, AREA, EARLY = 0, 1, 10, 30, 31, 32
 
 Link = str | int | float | None
 
@@ -37,7 +37,8 @@ class Sample(NamedTuple):
 class Found(NamedTuple):
     """A match. `time`: of the firing. `deadline`: it waits for the watermark to reach that time. `evidence`: (seq, role), anchor first.
     `born`: the place in the history, (time, seq), where it came to be; of a deadline (time, `NEVER`).
-    `rests`: numbers of facts it rests on besides its anchor, where a rule asks for them."""
+    `rests`: numbers of facts it rests on besides its anchor, where a rule asks for them. `voices`: what was told apart, where it is not sources.
+    `told`: numbers its reason names (`correlate/reasons.py`)."""
 
     anchor: Sample
     time: int
@@ -46,6 +47,8 @@ class Found(NamedTuple):
     born: tuple[int, int]
     label: str = ""
     rests: tuple[int, ...] = ()
+    voices: tuple[Any, ...] = ()
+    told: tuple[float, ...] = ()
 
     @property
     def identity(self) -> tuple[int, int, str]:

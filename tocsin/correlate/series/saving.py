@@ -41,8 +41,9 @@ def save_found(found: Found) -> list[Any]:
 
 def load_found(saved: Any) -> Found:
     """Plain values -> a match."""
-    anchor, time, deadline, evidence, born, label, rests = saved
-    return Found(Sample(*tuples(anchor)), time, bool(deadline), tuples(evidence), tuples(born), label, tuple(rests))
+    anchor, time, deadline, evidence, born, label, rests, voices, told = saved
+    plain = tuples(evidence), tuples(born), label, tuple(rests), tuples(voices), tuple(told)
+    return Found(Sample(*tuples(anchor)), time, bool(deadline), *plain)
 
 
 def save_ticket(ticket: Ticket) -> list[Any]:

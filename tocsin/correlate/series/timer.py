@@ -12,12 +12,12 @@ from .keyed import Keyed
 from .keys import Keyer, KeyValue
 from .sample import EARLY, NEVER, Found, Sample, at_deadline
 from .saving import load_samples, save_samples
-from .track import Outlet, Track
+from .track import Outlet, Steady, Track
 
 START, STOP = 1, 2  # flags
 
 
-class TimerMachine:
+class TimerMachine(Steady):
     """The history holds what starts and what stops; the state is () or (start, when the span began, next of its instants, turn)."""
 
     def __init__(self, when: Timer) -> None:

@@ -39,8 +39,26 @@ class Machine(Protocol):
     def ready(self, found: Found, samples: list[Sample]) -> bool:
         """Whether a match that was not given yet may be given, with everything known now."""
 
+    def holds(self, state: State) -> bool:
+        """Whether the condition holds in a state."""
 
-class Plain:
+    def falls(self, state: State, samples: list[Sample], end: int) -> int:
+        """When a condition that holds after samples[:end] stops holding with no further sample and no deadline, `NEVER` when it does not."""
+
+
+class Steady:
+    """The parts of a machine whose state is true while its condition holds, and changes at samples and deadlines only."""
+
+    def holds(self, state: State) -> bool:
+        """As the state says."""
+        return bool(state)
+
+    def falls(self, _state: State, _samples: list[Sample], _end: int) -> int:
+        """Only samples and deadlines end it."""
+        return NEVER
+
+
+class Plain(Steady):
     """The parts of a machine without deadlines."""
 
     def due(self, _state: State) -> int:
@@ -101,6 +119,7 @@ class Track:
     given: dict[tuple[int, int, str], Ticket] = field(default_factory=dict)
     wake: int = NEVER
     floor: int = LONG_AGO
+    off: int = -1  # when the condition stopped holding, as it was last said (`holding.py`)
 
     @property
     def rank(self) -> Any:

@@ -9,7 +9,7 @@ from tocsin.model.plan import ZoneEvent
 
 from .places import chord
 from .sample import NEVER, Found, Sample, at_deadline, at_sample
-from .track import Plain
+from .track import Plain, Steady
 from .zones import ZoneIndex
 
 
@@ -37,7 +37,7 @@ class BorderMachine(Plain):
         return now
 
 
-class DwellMachine:
+class DwellMachine(Steady):
     """`dwells`. The state: time of the newest position, and per zone it lies in (zone, first position of the run, whether it has fired)."""
 
     def __init__(self, when: ZoneEvent, zones: ZoneIndex) -> None:
@@ -80,6 +80,10 @@ class DwellMachine:
     def ready(self, _found: Found, _samples: list[Sample]) -> bool:
         """Always."""
         return True
+
+    def holds(self, state: tuple[Any, ...]) -> bool:
+        """While it stays in a zone in which it has dwelt for long enough."""
+        return any(fired for _, _, fired in state[1])
 
 
 class StayMachine(Plain):
