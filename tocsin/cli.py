@@ -160,6 +160,21 @@ def _alerts(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _baseline(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="learn")
+    learn = actions.add_parser("learn", help="learn what is usual and write CITY/baselines/RULE.csv", formatter_class=_Formatter)
+    _city(learn)
+    learn.add_argument("rule", metavar="RULE", help="a rule with a baseline under its rate")
+    learn.add_argument("--from", dest="start", default=None, metavar="TIME", help="no earlier events, as in 2026-01-01T00:00:00Z")
+    learn.add_argument("--to", dest="end", default=None, metavar="TIME", help="only events before this time")
+    learn.add_argument("--data", type=Path, default=None, metavar="DIR", help="journal of a stopped node (default CITY/var)")
+    learn.add_argument(
+        "--file", dest="files", action="append", default=[], metavar="FEED=FILE", help="instead: a recorded file of a feed; may be repeated"
+    )
+    learn.add_argument("--dry-run", action="store_true", help="say what would be learnt, write nothing")
+    _json(learn)
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
@@ -215,6 +230,12 @@ COMMANDS: dict[str, Command] = {
         "tocsin alerts examples/seattle --at 2017-07-04T21:05:00-07:00",
         _alerts,
         "then:main",
+    ),
+    "baseline": Command(
+        "Learn from history what is usual at each hour of the week, for a rule with a baseline.",
+        "tocsin baseline learn CITY calls-above-usual --from 2026-01-05T00:00:00Z\ntocsin baseline learn CITY calls-above-usual --file calls=calls_2025.csv",
+        _baseline,
+        "baseline:main",
     ),
     "warm-up": Command(
         "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",
