@@ -17,8 +17,8 @@ from tocsin.model.plan import RulePlan, Silence
 from .headline import fill, unit_words
 from .outcome import arrival, arrival_words, severity
 from .parts.words import besides
-from .reasons import JOINED, clause, lines, role_word
-from .recheck import sources
+from .phrases import metres
+from .reasons import AREA, JOINED, clause, lines, role_word, told_apart
 from .sphere import distance
 
 Facts = Mapping[int, Evidence]
@@ -126,7 +126,12 @@ class Wording:
             count=telling.count,
             sources=shown.sources,
             evidence=shown.evidence,
-            reasons=(clause(rule, shown.evidence, telling.count, silent), *shown.lines, *telling.notes, *besides(telling, shown.closer)),
+            reasons=(
+                clause(rule, shown.evidence, telling.count, silent, telling.label),
+                *shown.lines,
+                *telling.notes,
+                *besides(telling, shown.closer),
+            ),
             seq=telling.seq,
             late=telling.late,
             exercise=self._exercise,
@@ -154,7 +159,7 @@ class Wording:
             facts[telling.closer] if telling.closer >= 0 else None,
             round(max(distances), 1) if distances else None,
             self._place(anchor.lon, anchor.lat) if known else "",  # type: ignore[union-attr]
-            len(sources(evidence)),
+            told_apart(telling.rule, evidence),
             (*lines(telling.rule, evidence), *([f"due {due}"] if due else [])),
             due,
         )
@@ -230,5 +235,6 @@ def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: 
         "eta": shown.due,
     }
     if isinstance(rule.when, Silence):
-        values["source"] = telling.source or telling.feed
+        whole = f"{shown.sources} sources within {metres(rule.when.area.within)}" if rule.when.area is not None else ""
+        values["source"] = whole if telling.label == AREA else telling.source or telling.feed
     return fill(rule.alert.headline, values) or rule.title or rule.name

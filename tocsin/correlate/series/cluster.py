@@ -74,9 +74,8 @@ class ClusterRule(Quiet):
         if chosen is None:
             return None
         evidence = ((anchor.seq, ANCHOR), *((sample.seq, MEMBER) for sample in chosen))
-        voices = {self._voice(sample) for sample in (anchor, *chosen)} - {None}
         rests = tuple(seq for seq, _ in evidence)
-        return Found(anchor, anchor.time, False, evidence, (anchor.time, anchor.seq), rests=rests, voices=tuple(voices))
+        return Found(anchor, anchor.time, False, evidence, (anchor.time, anchor.seq), rests=rests)
 
     def _window(self, anchor: Sample, first: int, last: int) -> list[Sample] | None:
         """Enough others in one window, or None."""

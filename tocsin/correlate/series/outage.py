@@ -36,21 +36,18 @@ Turn = tuple[int, int]  # (deadline, source)
 
 @dataclass(slots=True)
 class Outage:
-    """`members`: (source, deadline) -> (instant at which it was found to belong, newest event, -1 for none). `size`: silent sources and all
-    of the circle, when it was told last."""
+    """`members`: (source, deadline) -> (instant at which it was found to belong, newest event, -1 for none)."""
 
     turn: Turn
     anchor: Sample
     members: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    size: tuple[int, int] = (0, 0)
     ticket: Ticket | None = None
 
     def found(self) -> Found:
         """The match."""
         events = dict.fromkeys(seq for _, seq in self.members.values() if seq >= 0 and seq != self.anchor.seq)
         evidence = ((self.anchor.seq, ANCHOR), *((seq, MEMBER) for seq in events))
-        told = (float(self.size[0]), float(self.size[1]))
-        return Found(self.anchor, self.turn[0], True, evidence, (self.turn[0], NEVER), LABEL, told=told)
+        return Found(self.anchor, self.turn[0], True, evidence, (self.turn[0], NEVER), LABEL)
 
 
 class _Singles:
@@ -173,7 +170,6 @@ class AreaSilenceRule(SilenceRule):
             outages.append(outage)
         for member, seq in silent.items():
             outage.members.setdefault(member, (turn[0], seq))
-        outage.size = len(silent), heard
 
     def _circle(self, anchor: Sample, turn: Turn) -> tuple[dict[tuple[int, int], int], int]:
         """Of the circle round a newly silent source: (source, deadline) of those that are silent -> newest event; how many there are in all."""
@@ -245,7 +241,6 @@ class AreaSilenceRule(SilenceRule):
                 list(one.turn),
                 list(one.anchor),
                 [[*member, *found] for member, found in one.members.items()],
-                list(one.size),
                 None if one.ticket is None else save_ticket(one.ticket),
             ]
             for one in self._outages
@@ -258,8 +253,8 @@ class AreaSilenceRule(SilenceRule):
         super().load(state)
         self._gaps = {(deadline, source): Sample(*tuples(anchor)) for deadline, source, anchor in state["gaps"]}
         self._again, self._outages = state["again"], []
-        for turn, anchor, members, size, ticket in state["outages"]:
+        for turn, anchor, members, ticket in state["outages"]:
             known = {(source, deadline): (at, seq) for source, deadline, at, seq in members}
             loaded = None if ticket is None else load_ticket(ticket)
-            self._outages.append(Outage(tuples(turn), Sample(*tuples(anchor)), known, tuples(size), loaded))
+            self._outages.append(Outage(tuples(turn), Sample(*tuples(anchor)), known, loaded))
         self._index(self._tracks.items())

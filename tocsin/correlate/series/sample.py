@@ -37,8 +37,7 @@ class Sample(NamedTuple):
 class Found(NamedTuple):
     """A match. `time`: of the firing. `deadline`: it waits for the watermark to reach that time. `evidence`: (seq, role), anchor first.
     `born`: the place in the history, (time, seq), where it came to be; of a deadline (time, `NEVER`).
-    `rests`: numbers of facts it rests on besides its anchor, where a rule asks for them. `voices`: what was told apart, where it is not sources.
-    `told`: numbers its reason names (`correlate/reasons.py`)."""
+    `rests`: numbers of facts it rests on besides its anchor, where a rule asks for them."""
 
     anchor: Sample
     time: int
@@ -47,8 +46,6 @@ class Found(NamedTuple):
     born: tuple[int, int]
     label: str = ""
     rests: tuple[int, ...] = ()
-    voices: tuple[Any, ...] = ()
-    told: tuple[float, ...] = ()
 
     @property
     def identity(self) -> tuple[int, int, str]:

@@ -41,8 +41,8 @@ def save_found(found: Found) -> list[Any]:
 
 def load_found(saved: Any) -> Found:
     """Plain values -> a match."""
-    anchor, time, deadline, evidence, born, label, rests, voices, told = saved
-    plain = tuples(evidence), tuples(born), label, tuple(rests), tuples(voices), tuple(told)
+    anchor, time, deadline, evidence, born, label, rests = saved
+    plain = tuples(evidence), tuples(born), label, tuple(rests)
     return Found(Sample(*tuples(anchor)), time, bool(deadline), *plain)
 
 
