@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tocsin.correlate.geometry import chord_limit
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.series.links import equal
 from tocsin.model.explanation import FAILED, HELD, Clause
 from tocsin.model.plan import Absence

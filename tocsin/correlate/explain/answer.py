@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.sphere import distance
 from tocsin.model.explanation import FAILED, HELD, UNKNOWN, Clause, Explanation, Look, Question, Rung
 from tocsin.model.plan import (

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from tocsin.correlate.geometry import great_circle
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.series.areas import Areas, Slices, Still, areas_of
 from tocsin.correlate.series.places import bearing
 from tocsin.correlate.series.sample import Sample

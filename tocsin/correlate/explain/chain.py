@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tocsin.correlate.geometry import chord_limit
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.series.compound import AlertsPattern
 from tocsin.correlate.series.gather import PATIENCE, Pattern
 from tocsin.correlate.series.links import equal

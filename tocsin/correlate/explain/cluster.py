@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.correlate.geometry import chord_limit
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.model.explanation import FAILED, HELD, UNKNOWN, Clause
 from tocsin.model.plan import Cluster
 from tocsin.model.time import format_span

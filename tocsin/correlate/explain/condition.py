@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tocsin.correlate.headline import number, unit_words
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.model.explanation import FAILED, HELD, Clause
 from tocsin.model.predicate import And, Compare, Expr, Not, Or, Selector
 from tocsin.model.time import format_span, to_iso

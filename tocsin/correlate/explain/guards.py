@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tocsin.correlate.geometry import chord_limit
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.series.links import equal
 from tocsin.model.explanation import FAILED, HELD, Clause
 from tocsin.model.guards import Active, AlertsNear, Guard, Within

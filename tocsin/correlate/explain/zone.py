@@ -8,7 +8,7 @@ from functools import partial
 import shapely
 
 from tocsin.correlate.geometry import great_circle
-from tocsin.correlate.reasons import metres
+from tocsin.correlate.phrases import metres
 from tocsin.correlate.series.sample import Found, Sample
 from tocsin.correlate.series.whereabouts import BorderMachine, DwellMachine, StayMachine
 from tocsin.correlate.series.zones import ZoneIndex
