@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from area_truth import lasts, linked, over
+from chain_truth import chain, company
 from correlate_harness import link
-from history_truth import Match, chain, company, lasts, linked, over, truth
+from history_truth import Match, truth
 from oracle import NEVER, Decided, Fact, Group, Oracle, Said, near, passes
 
 from tocsin.correlate.series.reader import ALIASES

@@ -13,11 +13,10 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from correlate_harness import link
-from oracle import NEVER, Fact, distance, in_channel, near, passes
-from shapely import from_wkb
+from area_truth import in_box, over, zone_of
+from oracle import NEVER, Fact, in_channel, near, passes
 
-from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Key, Rate, Sector, Sequence, Silence, Timer, WarnedArea, ZoneEvent, Zones
+from tocsin.model.plan import Accumulate, Change, Inside, Key, Rate, Silence, Timer, ZoneEvent, Zones
 from tocsin.model.plan import Match as MatchRule
 from tocsin.model.time import format_span
 
@@ -296,12 +295,6 @@ def stays(when: ZoneEvent, own: list[Fact], rank: Any) -> Iterator[Match]:
         on = first is not None
 
 
-def in_box(zone: Any, fact: Fact) -> bool:
-    """Zones of the tests are boxes; their names say where: `west,south,east,north`, in degrees."""
-    west, south, east, north = (float(part) for part in zone.name.split(","))
-    return fact.placed and west <= fact.lon <= east and south <= fact.lat <= north
-
-
 def rate(when: Rate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
     passing = [f for f in facts if passes(when.of, f) and (when.measure in ("count", "sources") or f.value is not None)]
     for rank, label, own in histories(when.key, passing, oracle):
@@ -448,123 +441,6 @@ def standing(when: Inside, event: Fact, events: list[Fact], facts: list[Fact], o
         if area.seq in [one.seq for one in around]:
             return area.time, around[-1]
     return None
-
-
-def over(when: Inside, event: Fact, at: int, facts: list[Fact], oracle: Any) -> list[Fact]:
-    """Areas over an event at an instant, oldest first."""
-    area = when.area
-    until = {f.seq: end for f, end in oracle.ended}
-    made = sorted({f.seq: f for f in [*facts, *(f for f, _ in oracle.ended)]}.values(), key=lambda f: (f.time, f.seq))
-    made = [f for f in made if passes(area.of, f) and f.time <= at < until.get(f.seq, NEVER)]
-    if isinstance(area, WarnedArea):
-        made = [f for f in made if f.area is not None and lasts(f, area.valid_for, at) and in_area(f.area, event)]
-    else:
-        newest = {}
-        for f in made:
-            named = f.source is not None and f.source[1] is not None
-            newest[f.code if named else ("", f.seq)] = f
-        made = sorted(newest.values(), key=lambda f: (f.time, f.seq))
-        made = [f for f in made if lasts(f, area.valid_for, at) and near(f, event, area.within)]
-        if isinstance(area, Sector):
-            made = [f for f in made if in_slice(area, f, event, at, facts)]
-    return [f for f in made if f.seq != event.seq and linked(when.same, when.differs, event, f)]
-
-
-def linked(same: tuple[str, ...], differs: tuple[str, ...], a: Fact, b: Fact) -> bool:
-    def equal(field: str) -> bool:
-        x, y = link(a, field), link(b, field)
-        return x is not None and y is not None and type(x) is type(y) and x == y
-
-    return all(map(equal, same)) and not any(map(equal, differs))
-
-
-def lasts(fact: Fact, valid_for: int, at: int) -> bool:
-    return at < fact.valid_until if fact.valid_until is not None else at <= fact.time + valid_for
-
-
-def in_area(area: bytes, fact: Fact) -> bool:
-    """Areas of the tests are boxes on one side of the antimeridian."""
-    west, south, east, north = from_wkb(area).bounds
-    return fact.placed and west <= fact.lon <= east and south <= fact.lat <= north
-
-
-def zone_of(zones: Zones, fact: Fact) -> str:
-    return next((zone.name for zone in zones.zones if in_box(zone, fact)), "")
-
-
-def in_slice(area: Sector, apex: Fact, event: Fact, at: int, facts: list[Fact]) -> bool:
-    if area.wind is None:
-        direction = told(area, apex)
-    else:
-        blown = [f for f in facts if passes(area.wind, f) and told(area, f) is not None and f.time <= at <= f.time + area.wind_for]
-        blown = [f for f in blown if area.wind_within == math.inf or near(f, apex, area.wind_within)]
-        blown = [f for f in blown if f.time == max(other.time for other in blown)]
-        nearest = min(blown, key=lambda f: (distance(f, apex), -f.seq), default=None)
-        direction = None if nearest is None else told(area, nearest)
-    if direction is None:
-        return False
-    if distance(apex, event) < 0.001:
-        return True
-    scale = math.cos(math.radians(apex.lat))
-    towards = math.degrees(math.atan2(((event.lon - apex.lon + 540) % 360 - 180) * scale, event.lat - apex.lat))
-    off = abs((towards - direction - area.turn + 540) % 360 - 180)
-    return off <= area.width / 2
-
-
-def told(area: Sector, fact: Fact) -> float | None:
-    value = math.degrees(fact.value) if area.bearing == "value" and fact.value is not None else link(fact, area.bearing)
-    return value if isinstance(value, float) else None
-
-
-def chain(when: Sequence, anchor: Fact, known: list[Fact]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """The first chain in the order of preference: (facts it rests on, evidence)."""
-    selectors = (when.first, *(step.of for step in when.then))
-    n = len(selectors)
-    newest_first = sorted(known, key=lambda f: (f.time, f.seq), reverse=True)
-    for here in range(n - 1, -1, -1):
-        if not passes(selectors[here], anchor):
-            continue
-        others = [i for i in range(n) if i != here] if when.any_order else [*range(here - 1, -1, -1), *range(here + 1, n)]
-        for chosen in itertools.product(*([f for f in newest_first if passes(selectors[i], f)] for i in others)):
-            steps = {here: anchor, **dict(zip(others, chosen, strict=True))}
-            if len({f.seq for f in steps.values()}) == n and chained(when, [steps[i] for i in range(n)]):
-                order = [here, *(i for i in range(n - 1, -1, -1) if i != here)]
-                seqs = tuple(steps[i].seq for i in order)
-                return seqs, seqs
-    return None
-
-
-def chained(when: Sequence, steps: list[Fact]) -> bool:
-    times = [f.time for f in steps]
-    if when.during and max(times) - min(times) > when.during:
-        return False
-    for i, step in enumerate(when.then):
-        a, b = steps[0 if when.any_order else i], steps[i + 1]
-        gap = abs(b.time - a.time) if when.any_order else b.time - a.time
-        if not step.min_gap <= gap <= step.max_gap or not (step.within == math.inf or near(a, b, step.within)):
-            return False
-    return all(linked(when.same, when.differs, a, b) for a, b in itertools.combinations(steps, 2))
-
-
-def company(when: Alerts, anchor: Fact, facts: list[Fact], events: dict[int, Fact]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Alerts that belong together with the one that arrives."""
-    newest_first = sorted(facts, key=lambda f: (f.time, f.seq), reverse=True)
-    if when.how == "all":
-        needed = [[f for f in newest_first if f.kind == rule] for rule in when.rules if rule != anchor.kind]
-    else:
-        needed = [newest_first] * (when.least - 1)
-    for chosen in itertools.product(*needed):
-        alle = [anchor, *chosen]
-        times = [f.time for f in alle]
-        close = all(when.within == math.inf or near(anchor, f, when.within) for f in chosen)
-        if len({f.seq for f in alle}) == len(alle) and max(times) - min(times) <= when.during and close:
-            seqs = dict.fromkeys(events[f.seq].seq if f is not anchor else anchor_event(anchor, events) for f in alle)
-            return tuple(f.seq for f in alle), tuple(seq for seq in seqs if seq >= 0)
-    return None
-
-
-def anchor_event(anchor: Fact, events: dict[int, Fact]) -> int:
-    return events[anchor.seq].seq
 
 
 _TRUTHS: dict[type, Any] = {
