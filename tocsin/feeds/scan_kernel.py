@@ -1,7 +1,8 @@
 """The compiled reader of plain NDJSON: bytes to numbers and places of texts, in one pass. Loaded by `scan.py` when there is much to read.
 
-Small functions are given addresses and numbers instead of arrays: counting who holds an array costs more than reading a key. It reads only what nobody could read differently: one object a line, keys and texts without escapes, numbers that a double holds
-exactly. Whatever else it finds, it gives up, and the body is read the ordinary way.
+It reads only what nobody could read differently: one object a line, keys and texts without escapes, numbers that a double holds exactly.
+Whatever else it finds, it gives up, and the body is read the ordinary way. Small functions are given addresses and numbers instead of
+arrays: counting who holds an array costs more than reading a key.
 """
 
 from __future__ import annotations
