@@ -48,6 +48,11 @@ class _Pool:
     voices: NDArray[np.int64]
     links: list[tuple[object, ...]]
 
+    def silent_about(self, row: int) -> list[str]:
+        """The fields in which events must agree and that this one does not have: it agrees with nothing, not even with itself."""
+        own = self.links[int(np.searchsorted(self.rows, row))] if self.links else ()
+        return [name for name, value in zip(self.when.same, own, strict=False) if value is None]
+
     def around(self, row: int) -> tuple[Rows, NDArray[np.float64]]:
         """Places in the pool of what was known when the anchor arrived and agrees with it, within twice `during`; and their squared chords."""
         facts, when = self.scene.facts, self.when
@@ -97,7 +102,7 @@ def _candidate(pool: _Pool, row: int) -> Candidate:
     places, chords = pool.around(row)
     inside = places[chords <= chord_limit(when.within)]
     best = max(_windows(pool, row, inside), key=lambda window: (-window.lacks(when), window.events))
-    ok = best.sources >= when.sources and best.events >= when.events
+    ok = best.sources >= when.sources and best.events >= when.events and not pool.silent_about(row)
     return at_row(pool.scene, row, ok, 0.0 if ok else best.lacks(when), lambda: _tell(pool, row, best, ok))
 
 
@@ -151,6 +156,10 @@ def _spaced(pool: _Pool, row: int, places: Rows) -> _Window:
 def _tell(pool: _Pool, row: int, best: _Window, ok: bool) -> Sequence[Clause]:
     scene, when = pool.scene, pool.when
     clauses = [passed(scene, when.of, "cluster.of", row)]
+    clauses += [
+        Clause("cluster.same", FAILED, f"it has no {name}, in which all must agree", "nothing", f"some {name}", 1.0, "1")
+        for name in pool.silent_about(row)
+    ]
     where = f"within {metres(when.within)} in {format_span(when.during)}"
     if when.min_gap:
         where += f", {format_span(when.min_gap)} apart"

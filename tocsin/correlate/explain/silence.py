@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tocsin.correlate.series.which import outside
 from tocsin.model.explanation import FAILED, HELD, UNKNOWN, Clause
 from tocsin.model.plan import Silence
 from tocsin.model.time import format_span
@@ -68,11 +69,13 @@ def _gaps(scene: Scene, when: Silence, rows: Rows) -> list[Candidate]:
 
 
 def _spoke(scene: Scene, when: Silence, rows: Rows, place: int) -> int:
-    """Of several events of one time, the last that had arrived when the time was up."""
+    """Of several events of one time, the last that had arrived when the time was up; the first where histories run the rule."""
     facts = scene.facts
     time = int(facts.time[rows[place]])
     up = time + when.during + scene.plan.delay
     first = int(np.searchsorted(facts.time[rows], time))
+    if outside(scene.rule):
+        return int(rows[first])
     same = [int(row) for row in rows[first : place + 1]]
     in_time = [row for row in same if int(facts.ingest[row]) < up]
     return in_time[-1] if in_time else same[0]
