@@ -83,9 +83,12 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ),
     (
         "later key",
-        '  cluster: {of: "fire.smoke where value >= 150 ug/m3", sources: 2, within: 300 m, during: 10 min}',
-        "  silence: {of: fire.smoke, during: 1 h, area: {share: 30 %, least: 5, within: 2 km, together: 5 min}}",
-        ["r.yaml:5: when.silence.area: is not supported yet; leave it out"],
+        '  headline: "Smoke confirmed by {count} sensors"',
+        '  context: {of: alert.smoke-cluster, within: 1 km, before: 10 min}\n  headline: "Smoke confirmed by {count} sensors"',
+        [
+            "r.yaml:8: alert.context.of: there is no rule 'smoke-cluster'; it is the only one",
+            "r.yaml:8: alert.context.of: conditions about alerts are not supported here yet; write them under when, while or unless",
+        ],
     ),
     (
         "unknown operator",
