@@ -13,6 +13,7 @@ import { startDetail } from './live/detail';
 import { onKey } from './live/keys';
 import { start } from './live/link';
 import { unacknowledged } from './live/picture';
+import { startQueue } from './live/queue';
 import { startReplay } from './live/replay';
 import { status } from './live/store';
 import './live/theme';
@@ -33,5 +34,6 @@ start();
 if (middle.peek() === 'map') void import('./map/MapView'); // on its way while the first answers come
 startReplay();
 startDetail();
+startQueue();
 startCounts();
 render(<App />, document.getElementById('app') as HTMLElement);

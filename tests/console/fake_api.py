@@ -33,6 +33,8 @@ CSP = (
     "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 TILES = {"basemap-world": "world", "basemap-seattle": "seattle"}
+SINGLE_ONLY = ("evidence", "context", "history")  # what lists and the stream do not carry
+CHILD = ("id", "rule", "headline", "severity", "rank", "state", "status", "opened", "folded", "count")
 LAYER_LIST = [
     {"name": "basemap-world", "title": "World and US outlines", "kind": "tiles", "licence": "Natural Earth and US Census, public domain"},
     {
@@ -131,7 +133,7 @@ class FakeNode:
         """List view; with `moment` as they were known then."""
         found = []
         for alert in self.scene.alerts:
-            view = {k: v for k, v in alert.items() if k not in ("evidence", "history")}
+            view = {k: v for k, v in alert.items() if k not in SINGLE_ONLY}
             if moment is not None:
                 if alert["known_at"] > moment:
                     continue
@@ -176,7 +178,9 @@ def build(node: FakeNode) -> Starlette:
         return page(request, node.alerts_at(request.query_params.get("at")))
 
     async def alert(request: Request) -> Response:
-        return JSONResponse(node.alert(request.path_params["id"]))
+        found = node.alert(request.path_params["id"])
+        under = [{key: a[key] for key in CHILD} for a in node.scene.alerts if a["parent"] == found["id"]]
+        return JSONResponse(found | {"children": under})
 
     async def transition(request: Request) -> Response:
         body = await request.json()
@@ -268,7 +272,7 @@ async def frames(node: FakeNode, last_id: str) -> AsyncIterator[bytes]:
         if not node.mute:
             for alert in sorted((a for a in node.scene.alerts if a["seq"] > since), key=lambda a: a["seq"]):
                 since = alert["seq"]
-                yield frame("alert", {k: v for k, v in alert.items() if k not in ("evidence", "history")}, since)
+                yield frame("alert", {k: v for k, v in alert.items() if k not in SINGLE_ONLY}, since)
             fresh = [e for e in node.known() if e["seq"] > seen][-200:]
             if fresh:
                 seen = fresh[-1]["seq"]

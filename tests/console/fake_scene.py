@@ -169,7 +169,13 @@ def _alert(scene: Scene, id_: str, rule: Json, members: list[Json], **more: Any)
         "late": False,
         "exercise": True,
         "reasons": [_reason(m, anchor) for m in members],
+        "closed": None,
+        "parent": None,
+        "folded": "",
+        "over_budget": 0,
+        "budget": None,
         "evidence": [_evidence(m, anchor) for m in members],
+        "context": [],
         "history": [],
     }
     alert |= more

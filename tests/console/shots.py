@@ -7,14 +7,22 @@ from pathlib import Path
 
 from console_browser import open_browser, open_page
 from fake_api import FakeNode, Served
+from fake_family import OUTAGE, OVER, URGENT, add_family
 
+CHOSEN = {"family-dark": OUTAGE, "family-light": OUTAGE, "family-child": URGENT, "family-phone": OUTAGE, "family-list": OVER}
 SIZES = {"wide": (1600, 900), "desk": (1500, 900), "small": (1024, 768), "phone": (390, 844)}
 
 
 def main() -> None:
     out, names = Path(sys.argv[1]), sys.argv[2:]
     out.mkdir(parents=True, exist_ok=True)
-    with open_browser() as browser, Served(FakeNode()) as plain, Served(FakeNode(60, exercise=True)) as exercise:
+    with (
+        open_browser() as browser,
+        Served(FakeNode()) as plain,
+        Served(FakeNode()) as family,
+        Served(FakeNode(60, exercise=True)) as exercise,
+    ):
+        add_family(family.node)
         for name, url, size, theme, hash_, fixed in (
             ("live-dark", plain.url, "wide", "dark", "", False),
             ("live-light", plain.url, "wide", "light", "", False),
@@ -26,16 +34,25 @@ def main() -> None:
             ("explain-dark", plain.url, "desk", "dark", "", False),
             ("explain-light", plain.url, "desk", "light", "", False),
             ("explain-phone", plain.url, "phone", "light", "", False),
+            ("family-dark", family.url, "desk", "dark", "", False),
+            ("family-light", family.url, "desk", "light", "", False),
+            ("family-child", family.url, "desk", "dark", "", False),
+            ("family-phone", family.url, "phone", "dark", "", False),
+            ("family-list", family.url, "desk", "light", "", False),
             ("feeds", plain.url, "wide", "dark", "#feeds", False),
             ("rules", plain.url, "wide", "light", "#rules", False),
         ):
             if names and name not in names:
                 continue
-            page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name == "list" else "map")
+            page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name.endswith("list") else "map")
             if not hash_:
-                page.locator("#queue [role=option]").first.click()
+                page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=option]").first.click()
                 page.wait_for_selector(".evidence")
-                if name != "list":
+                if name == "family-child":
+                    page.get_by_test_id("under").click()
+                    page.locator("#alert-child-corson").click()
+                    page.get_by_role("button", name="Show resolved").click()
+                if not name.endswith("list"):
                     page.wait_for_selector("[data-testid=map] canvas")
                     page.wait_for_timeout(2500)
             if name.startswith("explain"):

@@ -147,11 +147,17 @@ class AlertsView:
             "title": rule.title if rule else alert["rule"],
             "why": rule.why if rule else "",
             "instruction": rule.alert.instruction if rule else "",
+            "budget": _budget(rule),
             "severity": severity.name.lower(),
             "rank": severity.rank,
             "state": state,
             "owner": owner,
         }
+
+
+def _budget(rule: RulePlan | None) -> Json | None:
+    budget = rule.alert.budget if rule else None
+    return None if budget is None else {"alerts": budget.alerts, "per_s": budget.per / SECOND}
 
 
 def _child(alert: Json) -> Json:

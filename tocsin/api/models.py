@@ -156,6 +156,11 @@ class HistoryOut(Shape):
     note: str
 
 
+class BudgetOut(Shape):
+    alerts: Annotated[int, Field(ge=1, description="at most so many new alerts")]
+    per_s: Annotated[float, Field(description="in any span of so many seconds")]
+
+
 class AlertOut(Shape):
     id: str
     rule: str
@@ -189,6 +194,7 @@ class AlertOut(Shape):
     parent: Annotated[str | None, Field(description="id of the alert it is shown under, while that one is open")]
     folded: Annotated[Literal["", "fold", "budget"], Field(description="why it is shown under another one")]
     over_budget: Annotated[int, Field(ge=0, description="its number among the alerts beyond the rule's budget, 0 within it")]
+    budget: Annotated[BudgetOut | None, Field(description="the budget of the rule in force, null without one")]
 
 
 class AlertsOut(Shape):

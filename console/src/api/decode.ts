@@ -2,6 +2,7 @@
 import { span } from '../i18n';
 import type {
   Alert,
+  Child,
   Clause,
   ClockFrame,
   Event,
@@ -90,6 +91,17 @@ function decodeHistory(item: Json): HistoryEntry {
   return { at: instant(item.at) ?? 0, from: text(item.from), to: text(item.to), by: text(item.by), note: text(item.note) };
 }
 
+function decodeChild(item: Json): Child {
+  return {
+    id: text(item.id),
+    rule: text(item.rule),
+    headline: text(item.headline) || text(item.rule),
+    rank: rank(item.rank),
+    state: (text(item.state) || 'open') as Child['state'],
+    opened: instant(item.opened) ?? 0,
+  };
+}
+
 export function decodeAlert(item: Json): Alert {
   const opened = instant(item.opened) ?? 0;
   return {
@@ -120,6 +132,13 @@ export function decodeAlert(item: Json): Alert {
     late: item.late === true,
     exercise: item.exercise === true,
     reasons: Array.isArray(item.reasons) ? item.reasons.map(text) : [],
+    closed: instant(item.closed),
+    parent: textOrNull(item.parent),
+    folded: item.folded === 'fold' || item.folded === 'budget' ? item.folded : '',
+    overBudget: number(item.over_budget),
+    budget: item.budget ? { alerts: number(object(item.budget).alerts), perMs: number(object(item.budget).per_s) * 1000 } : null,
+    context: Array.isArray(item.context) ? list(item.context).map(decodeEvidence) : null,
+    children: Array.isArray(item.children) ? list(item.children).map(decodeChild) : null,
     evidence: Array.isArray(item.evidence) ? list(item.evidence).map(decodeEvidence) : null,
     history: Array.isArray(item.history) ? list(item.history).map(decodeHistory) : null,
   };

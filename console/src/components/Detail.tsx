@@ -8,7 +8,8 @@ import type { Alert, HistoryEntry } from '../model/types';
 import { explainAlert, ofAlert } from '../live/explain';
 import { Actions } from './Actions';
 import { Answer } from './Clauses';
-import { EvidenceTable } from './EvidenceTable';
+import { ContextTable, EvidenceTable } from './EvidenceTable';
+import { Children, Closed, closingReason, DETAIL_SCROLL_ID, Parent } from './Family';
 import { SeverityMark } from './marks';
 import { QUEUE_ID } from './Queue';
 import { WhyNot } from './WhyNot';
@@ -32,7 +33,7 @@ export function Detail() {
           {t('detail.toQueue')}
         </a>
       </div>
-      <div class="scroll" tabIndex={0} role="group" aria-label={t('detail.title')}>
+      <div class="scroll" id={DETAIL_SCROLL_ID} tabIndex={0} role="group" aria-label={t('detail.title')}>
         {alert ? <Chosen alert={alert} /> : <Nothing />}
         <WhyNot key={alert?.id ?? ''} alert={alert} />
       </div>
@@ -66,6 +67,7 @@ function Chosen({ alert }: { alert: Alert }) {
       <Why alert={alert} />
       <Facts alert={alert} />
       {alert.evidence ? <EvidenceTable evidence={alert.evidence} /> : <p class="empty">{detailFailure.value === null ? t('detail.loading') : t('detail.failed', { reason: detailFailure.value })}</p>}
+      {alert.context && alert.context.length > 0 && <ContextTable context={alert.context} />}
       {alert.history && <History alert={alert} entries={alert.history} />}
     </>
   );
@@ -120,14 +122,17 @@ function positionWords(alert: Alert): string {
 }
 
 function Why({ alert }: { alert: Alert }) {
+  const closing = closingReason(alert);
+  const reasons = alert.reasons.filter((reason) => reason !== closing);
   return (
     <div class="why">
       <h4>{t('detail.why')}</h4>
       <span class="muted wrap-any">{t('detail.rule', { title: alert.title, version: alert.ruleVersion })}</span>
       {alert.why && <p>{alert.why}</p>}
-      {alert.reasons.length > 0 && (
+      <Closed alert={alert} />
+      {reasons.length > 0 && (
         <ol aria-label={t('detail.reasons')}>
-          {alert.reasons.map((reason) => (
+          {reasons.map((reason) => (
             <li key={reason}>{inCityTime(reason, moment.value)}</li>
           ))}
         </ol>
@@ -137,6 +142,8 @@ function Why({ alert }: { alert: Alert }) {
           <b>{t('detail.instruction')}:</b> {alert.instruction}
         </p>
       )}
+      <Parent alert={alert} />
+      <Children key={alert.id} alert={alert} />
       {ofAlert.value?.key === alert.id ? (
         <Answer asked={ofAlert.value} summary={false} />
       ) : (
@@ -169,6 +176,7 @@ const isRaise = (entry: HistoryEntry): boolean => entry.from === '';
 function historyWords(entry: HistoryEntry): string {
   if (isRaise(entry)) return t('detail.raised');
   if (entry.from === entry.to) return t('detail.amendedStep');
+  if (entry.by === 'rule') return t('detail.byRule', { state: word('state', entry.to) });
   return t('detail.by', { state: word('state', entry.to), by: entry.by });
 }
 

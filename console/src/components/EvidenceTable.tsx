@@ -32,10 +32,34 @@ export function EvidenceTable({ evidence }: { evidence: Evidence[] }) {
   );
 }
 
-function Row({ one, number }: { one: Evidence; number: number }) {
+/** Events shown with the alert that decided nothing; not numbered, for the map does not mark them. */
+export function ContextTable({ context }: { context: Evidence[] }) {
+  return (
+    <>
+      <h4>{t('detail.context')}</h4>
+      <table class="evidence" data-testid="context">
+        <thead>
+          <tr>
+            <th>{t('evidence.time')}</th>
+            <th>{t('evidence.what')}</th>
+            <th class="num">{t('evidence.distance')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {context.slice(0, MOST).map((one) => (
+            <Row key={one.seq} one={one} number={null} />
+          ))}
+        </tbody>
+      </table>
+      {context.length > MOST && <p class="empty">{t('detail.contextMore', { n: context.length - MOST })}</p>}
+    </>
+  );
+}
+
+function Row({ one, number }: { one: Evidence; number: number | null }) {
   return (
     <tr>
-      <td class="num">{number}</td>
+      {number !== null && <td class="num">{number}</td>}
       <td class="nowrap">{atMoment(one.eventTime, moment.value)}</td>
       <td>
         <span class="inline">

@@ -6,6 +6,7 @@ import { kindName, measure, moment as atMoment, t, word } from '../i18n';
 import { kindGroup } from '../model/kinds';
 import { onMap } from '../model/picture';
 import type { Alert, Event, Position } from '../model/types';
+import { overBudget, parentWords } from './Family';
 import { KindMark, SeverityMark } from './marks';
 
 const MOST = 500;
@@ -73,6 +74,13 @@ function AlertLine({ alert }: { alert: Alert }) {
         <button type="button" class="link" onClick={() => (selected.value = alert.id)} onDblClick={() => goTo(alert)}>
           {alert.headline}
         </button>
+        <span class="muted">
+          {[parentWords(alert), overBudget(alert)].filter(Boolean).map((words) => (
+            <span key={words} class="besides">
+              {words}
+            </span>
+          ))}
+        </span>
       </td>
       <td>{alert.place || coordinates(alert.position)}</td>
       <td class="nowrap">{word('state', alert.state)}</td>

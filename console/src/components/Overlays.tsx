@@ -70,6 +70,7 @@ function Duty() {
 
 const KEYS: readonly [string, Key][] = [
   ['J K', 'keys.jk'],
+  ['← →', 'keys.fold'],
   ['A', 'keys.a'],
   ['I', 'keys.i'],
   ['H', 'keys.h'],

@@ -1,12 +1,13 @@
 // The queue: what needs somebody, most urgent first. One listbox, walked with the arrow keys; the list never moves under the pointer.
 import { useEffect, useRef } from 'preact/hooks';
 import { goTo } from '../live/camera';
-import { alertsKnown, allAlerts, newest, selectedAlert, shownAlerts, unacknowledged } from '../live/picture';
-import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold } from '../live/queue';
+import { alertsKnown, allAlerts, newest, selectedAlert, shownAlerts, unacknowledged, unacknowledgedUnder } from '../live/picture';
+import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold, unfold } from '../live/queue';
 import { selected, showResolved } from '../live/view';
 import { moment as atMoment, span, t, word } from '../i18n';
-import type { Group, Row } from '../model/queue';
+import type { AlertRow, Group, Row } from '../model/queue';
 import type { Alert } from '../model/types';
+import { overBudget } from './Family';
 import { SeverityMark } from './marks';
 
 export const QUEUE_ID = 'queue';
@@ -24,6 +25,7 @@ export function Queue() {
     <section class="queue" aria-label={t('queue.title')}>
       <h2 class="pane">
         {t('queue.title')} · {t('queue.count', { n: unacknowledged.value })}
+        {unacknowledgedUnder.value > 0 && <span class="plain">, {t('queue.countUnder', { n: unacknowledgedUnder.value })}</span>}
       </h2>
       {queueWaiting.value > 0 && (
         <button type="button" class="waiting" onClick={release}>
@@ -64,6 +66,7 @@ function onKey(event: KeyboardEvent): void {
   const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9, PageDown: 10, PageUp: -10 }[event.key];
   const key = selected.value;
   if (step !== undefined) move(step);
+  else if (event.key === 'ArrowRight' || event.key === 'ArrowLeft') unfold(event.key === 'ArrowRight');
   else if (event.key === 'Enter' && key !== null && key.includes(':')) toggleFold(key);
   else if (event.key === 'Enter' && selectedAlert.value) goTo(selectedAlert.value);
   else return;
@@ -78,7 +81,7 @@ function QueueGroup({ group }: { group: Group }) {
       <div class="state" id={head}>
         {word('state', group.state)} · {group.total}
       </div>
-      {group.rows.map((row, i) => (row.type === 'alert' ? <AlertRow key={row.key} alert={row.alert} folded={isFolded(group.rows, i)} /> : <FoldRow key={row.key} row={row} />))}
+      {group.rows.map((row, i) => (row.type === 'alert' ? <AlertLine key={row.key} row={row} folded={row.under !== null || isFolded(group.rows, i)} /> : <FoldRow key={row.key} row={row} />))}
     </div>
   );
 }
@@ -89,7 +92,8 @@ function isFolded(rows: Row[], at: number): boolean {
   return row?.type === 'alert' && rows.some((one, i) => i < at && one.type === 'fold' && one.open && one.alerts.some((alert) => alert.id === row.key));
 }
 
-function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
+function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
+  const { alert, children } = row;
   const at = queueNow.value;
   const unack = alert.state === 'open';
   return (
@@ -98,6 +102,7 @@ function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
       role="option"
       class={`row${unack ? ' unack' : ''}${folded ? ' folded' : ''}`}
       aria-selected={selected.value === alert.id}
+      aria-expanded={children.length > 0 ? row.open : undefined}
       onClick={() => (selected.value = alert.id)}
       onDblClick={() => goTo(alert)}
     >
@@ -108,6 +113,8 @@ function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
           <br />
           {secondLine(alert)}
         </span>
+        {alert.overBudget > 0 && <span class="over">{overBudget(alert)}</span>}
+        {children.length > 0 && <UnderLine row={row} />}
       </span>
       <span class="age" title={t('queue.ageTitle', { time: atMoment(alert.opened, at) })}>
         {span(at - alert.opened)}
@@ -120,6 +127,18 @@ function AlertRow({ alert, folded }: { alert: Alert; folded: boolean }) {
         {alert.late && <span class="badge">{t('queue.late')}</span>}
       </span>
     </div>
+  );
+}
+
+/** How many stand under it. Part of the row: the pointer opens it here, the keyboard with the arrows. */
+function UnderLine({ row }: { row: AlertRow }) {
+  const fresh = row.children.filter((child) => child.state === 'open').length;
+  return (
+    <span class={`under${fresh > 0 ? ' fresh' : ''}`} title={t('queue.underHint')} data-testid="under" onClick={() => toggleFold(row.key)} onDblClick={(event) => event.stopPropagation()}>
+      <span aria-hidden="true">{row.open ? '▾ ' : '▸ '}</span>
+      {t('queue.under', { n: row.children.length })}
+      {fresh > 0 && `, ${t('queue.underNew', { n: fresh })}`}
+    </span>
   );
 }
 

@@ -34,6 +34,10 @@ export const kindName = (group: string): string => {
   return key in catalogue ? catalogue[key as Key] : plainKind(group);
 };
 
+const ordinals = new Intl.PluralRules(language, { type: 'ordinal' });
+/** 13 as 13th. */
+export const ordinal = (n: number): string => fill(catalogue[`ordinal.${ordinals.select(n)}` as Key] ?? catalogue['ordinal.other'], { n });
+
 const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 4 });
 export const count = (value: number): string => (Number.isInteger(value) ? whole.format(value) : short.format(value));

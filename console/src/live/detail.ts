@@ -33,7 +33,7 @@ export function startDetail(): () => void {
 function show(alert: Alert | null): void {
   if (alert === null || whole?.id !== alert.id) detail.value = alert;
   else {
-    const full = { ...alert, evidence: whole.evidence, history: whole.history };
+    const full = { ...alert, evidence: whole.evidence, context: whole.context, children: whole.children, history: whole.history };
     detail.value = conductor.value.mode === 'live' ? full : alertAsKnown(full, moment.value);
   }
 }

@@ -1,5 +1,6 @@
 // The picture: what is on the screen at the conductor's moment, before and after the filter. Every pane reads this and nothing else.
 import { computed } from '@preact/signals';
+import { families } from '../model/family';
 import { countHidden, passesAlert, passesEvent } from '../model/filter';
 import { kindGroup } from '../model/kinds';
 import { currentEvents, fadeOf, type Fade } from '../model/picture';
@@ -83,5 +84,8 @@ export const selectedAlert = computed<Alert | null>(() => {
   const id = selected.value;
   return id === null ? null : (allAlerts.value.find((alert) => alert.id === id) ?? null);
 });
+
+/** How many of the unacknowledged stand under another alert. */
+export const unacknowledgedUnder = computed(() => [...families(shownAlerts.value).values()].flat().filter((alert) => alert.state === 'open').length);
 
 export const unacknowledged = computed(() => allAlerts.value.filter((alert) => alert.state === 'open').length);

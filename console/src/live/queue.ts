@@ -1,5 +1,5 @@
 // The queue as it is on the screen: built from the picture, held still under the pointer, walked by the keyboard.
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { buildQueue, heldBack, neighbour, type Group } from '../model/queue';
 import { moment, shownAlerts } from './picture';
 import { selected, showResolved, unfolded } from './view';
@@ -24,7 +24,7 @@ export function hold(): void {
   resting = setTimeout(release, REST_MS);
   if (held.value !== null) return;
   const rows = built.peek().flatMap((group) => group.rows);
-  held.value = new Set(rows.flatMap((row) => (row.type === 'fold' ? row.alerts.map((alert) => alert.id) : [row.key])));
+  held.value = new Set(rows.flatMap((row) => (row.type === 'fold' ? row.alerts.map((alert) => alert.id) : [row.key, ...row.children.map((child) => child.id)])));
 }
 
 export function release(): void {
@@ -37,8 +37,34 @@ export function move(step: number): void {
   if (next !== null) selected.value = next;
 }
 
+/** The parent whose row holds `id` without showing it. */
+const hiddenUnder = (id: string): string | null => {
+  const rows = built.value.flatMap((group) => group.rows);
+  const holder = rows.find((row) => row.type === 'alert' && !row.open && row.children.some((child) => child.id === id));
+  return holder?.key ?? null;
+};
+
+/** A chosen child is never hidden: its parent opens, wherever it was chosen. */
+export function startQueue(): () => void {
+  return effect(() => {
+    const holder = selected.value === null ? null : hiddenUnder(selected.value);
+    if (holder !== null) toggleFold(holder);
+  });
+}
+
+/** Like a tree: right opens, left closes; left on a child goes to its parent. False where there is nothing to open or close. */
+export function unfold(open: boolean): boolean {
+  const row = queueGroups.value.flatMap((group) => group.rows).find((one) => one.key === selected.value);
+  if (!row) return false;
+  const parent = row.type === 'alert' ? row.under : null;
+  if (!open && parent !== null) selected.value = parent;
+  else if (row.open !== open && (row.type === 'fold' || row.children.length > 0)) toggleFold(row.key);
+  else return false;
+  return true;
+}
+
 export function toggleFold(key: string): void {
-  const next = new Set(unfolded.value);
+  const next = new Set(unfolded.peek());
   if (!next.delete(key)) next.add(key);
   unfolded.value = next;
 }

@@ -39,6 +39,7 @@ export function alertAsKnown(alert: Alert, at: number): Alert {
   return {
     ...alert,
     evidence: alert.evidence?.filter((one) => one.ingestTime <= at) ?? null,
+    context: alert.context?.filter((one) => one.ingestTime <= at) ?? null,
     history: alert.history?.filter((one) => one.at <= at) ?? null,
   };
 }

@@ -54,6 +54,9 @@ export interface HistoryEntry {
   note: string;
 }
 
+/** What the list of an alert's children says of one. */
+export type Child = Pick<Alert, 'id' | 'rule' | 'headline' | 'rank' | 'state' | 'opened'>;
+
 export interface Alert {
   id: string;
   rule: string;
@@ -82,8 +85,18 @@ export interface Alert {
   late: boolean;
   exercise: boolean;
   reasons: string[];
+  /** When its own rule closed it. */
+  closed: number | null;
+  /** The alert it is shown under for as long as that one is open. */
+  parent: string | null;
+  folded: '' | 'fold' | 'budget';
+  /** Its number beyond the rule's budget, 0 within it. */
+  overBudget: number;
+  budget: { alerts: number; perMs: number } | null;
   /** Only in the single view. */
   evidence: Evidence[] | null;
+  context: Evidence[] | null;
+  children: Child[] | null;
   history: HistoryEntry[] | null;
 }
 
