@@ -38,9 +38,9 @@ def page(seattle: Node) -> Iterator[Page]:
 def row(page: Page, node: Node) -> tuple[str, str]:
     """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row first."""
     wanted = node.alerts(1, patience=120, rule="structure-fire")[0]
-    found = page.locator("#queue [role=option]").filter(has_text=wanted["headline"])
+    found = page.locator("#queue [role=treeitem]").filter(has_text=wanted["headline"])
     if found.count() == 0:
-        page.locator("#queue [role=option]").filter(has_text=wanted["title"]).first.click()
+        page.locator("#queue [role=treeitem]").filter(has_text=wanted["title"]).first.click()
         page.keyboard.press("Enter")
     found.first.click()
     return wanted["id"], wanted["headline"]

@@ -31,7 +31,7 @@ def add_family(node: FakeNode) -> None:
         "04medicalsurge", OUTAGE, headline="6 of 9 sensors silent together near Georgetown", title="Outage of an area", rule="area-outage",
         place="near Georgetown", opened=ago[10], known_at=ago[9], context=_context(node), instruction="Ask City Light about this feeder.",
     )  # fmt: skip
-    plain = {"rule": "sensor-silent", "title": "Sensor not heard", "parent": OUTAGE, "folded": "fold", "evidence": [], "place": ""}
+    plain = {"rule": "sensor-silent", "title": "Sensor not heard", "parent": OUTAGE, "folded": "fold", "place": ""}
     for name, headline, severity, rank, state, minutes in CHILDREN:
         told = plain | {"headline": headline, "severity": severity, "rank": rank, "state": state, "opened": ago[minutes], "known_at": ago[minutes]}
         spot = {"lon": outage["lon"] + minutes / 900, "lat": outage["lat"] - minutes / 1500}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from console_browser import open_browser, open_page
 from fake_api import FakeNode, Served
-from fake_family import OUTAGE, OVER, URGENT, add_family
+from fake_family import CLOSED, OUTAGE, OVER, URGENT, add_family
 
 CHOSEN = {"family-dark": OUTAGE, "family-light": OUTAGE, "family-child": URGENT, "family-phone": OUTAGE, "family-list": OVER}
 SIZES = {"wide": (1600, 900), "desk": (1500, 900), "small": (1024, 768), "phone": (390, 844)}
@@ -37,6 +37,7 @@ def main() -> None:
             ("family-dark", family.url, "desk", "dark", "", False),
             ("family-light", family.url, "desk", "light", "", False),
             ("family-child", family.url, "desk", "dark", "", False),
+            ("family-closed", family.url, "desk", "dark", "", False),
             ("family-phone", family.url, "phone", "dark", "", False),
             ("family-list", family.url, "desk", "light", "", False),
             ("feeds", plain.url, "wide", "dark", "#feeds", False),
@@ -46,12 +47,16 @@ def main() -> None:
                 continue
             page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name.endswith("list") else "map")
             if not hash_:
-                page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=option]").first.click()
+                page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=treeitem]").first.click()
                 page.wait_for_selector(".evidence")
+                if name == "family-light":
+                    page.get_by_test_id("context").scroll_into_view_if_needed()
                 if name == "family-child":
                     page.get_by_test_id("under").click()
                     page.locator("#alert-child-corson").click()
+                if name == "family-closed":
                     page.get_by_role("button", name="Show resolved").click()
+                    page.locator(f"#alert-{CLOSED}").click()
                 if not name.endswith("list"):
                     page.wait_for_selector("[data-testid=map] canvas")
                     page.wait_for_timeout(2500)

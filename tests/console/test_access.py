@@ -23,7 +23,7 @@ def violations(page: Page) -> list[str]:
 
 def states(page: Page) -> Any:
     """The console in every state that looks different."""
-    page.locator("#queue [role=option]").first.click()
+    page.locator("#queue [role=treeitem]").first.click()
     expect(page.locator(".evidence")).to_be_visible()
     yield "list"
     page.get_by_role("button", name="Check every clause").click()
@@ -77,7 +77,7 @@ def test_axe_finds_nothing_on_the_map_and_on_a_phone(console: Callable[..., Page
 @pytest.mark.parametrize("size", [(1600, 900), (1024, 768), (390, 844)])
 def test_nothing_is_wider_than_the_screen(console: Callable[..., Page], size: tuple[int, int]) -> None:
     page = console(size=size)
-    page.locator("#queue [role=option]").first.click()
+    page.locator("#queue [role=treeitem]").first.click()
     expect(page.locator(".evidence")).to_be_visible()
     for key in ("1", "2", "3"):
         page.keyboard.press(key)

@@ -13,7 +13,7 @@ WORST = "00alarmthenfir"
 
 
 def rows(page: Page) -> Any:
-    return page.locator("#queue [role=option]")
+    return page.locator("#queue [role=treeitem]")
 
 
 def choose(page: Page, text: str) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 def test_every_clause_of_an_alert_is_asked_for_only_when_wanted(console: Callable[..., Page], node: Any) -> None:
     page = console()
-    page.locator("#queue [role=option]").filter(has_text="Automatic alarm").first.click()
+    page.locator("#queue [role=treeitem]").filter(has_text="Automatic alarm").first.click()
     button = page.get_by_role("button", name="Check every clause")
     expect(button).to_be_visible()
     assert node.asked == []
@@ -48,7 +48,7 @@ def test_why_it_did_not_ring_in_the_middle_of_the_map(console: Callable[..., Pag
 
 def test_at_the_place_of_the_alert_by_keyboard_and_a_node_that_cannot_answer(console: Callable[..., Page], node: Any) -> None:
     page = console()
-    page.locator("#queue [role=option]").filter(has_text="Automatic alarm").first.click()
+    page.locator("#queue [role=treeitem]").filter(has_text="Automatic alarm").first.click()
     node.unexplained = True
     page.get_by_text("Why did it not ring?").press("Enter")
     expect(page.get_by_text("At the place of this alert")).to_be_visible()

@@ -38,7 +38,7 @@ def test_words_filter_queue_and_list_alike(console: Callable[..., Page]) -> None
     page = console()
     page.keyboard.press("/")
     page.keyboard.type("lake forest")
-    expect(page.locator("#queue [role=option]")).to_have_count(1)
+    expect(page.locator("#queue [role=treeitem]")).to_have_count(1)
     expect(page.locator(".listview tbody tr")).to_have_count(2)  # the alert and the newest reading
     page.keyboard.press("Escape")
     page.keyboard.press("j")

@@ -25,7 +25,7 @@ def test_dragging_leaves_live_shows_what_was_known_and_l_returns(console: Callab
     expect(page.locator(".app.fixed")).to_be_visible()
     # at about 21:06 two of the four alerts that are new now had not been raised
     expect(page.get_by_text("Queue · 2 unacknowledged")).to_be_visible()
-    page.locator("#queue [role=option]").first.click()
+    page.locator("#queue [role=treeitem]").first.click()
     expect(page.get_by_text("Return to live to act.")).to_be_visible()
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
     page.keyboard.press("l")

@@ -1,4 +1,4 @@
-// The queue: what needs somebody, most urgent first. One listbox, walked with the arrow keys; the list never moves under the pointer.
+// The queue: what needs somebody, most urgent first. One tree, walked with the arrow keys; the list never moves under the pointer.
 import { useEffect, useRef } from 'preact/hooks';
 import { goTo } from '../live/camera';
 import { alertsKnown, allAlerts, newest, selectedAlert, shownAlerts, unacknowledged, unacknowledgedUnder } from '../live/picture';
@@ -25,7 +25,7 @@ export function Queue() {
     <section class="queue" aria-label={t('queue.title')}>
       <h2 class="pane">
         {t('queue.title')} · {t('queue.count', { n: unacknowledged.value })}
-        {unacknowledgedUnder.value > 0 && <span class="plain">, {t('queue.countUnder', { n: unacknowledgedUnder.value })}</span>}
+        {unacknowledgedUnder.value > 0 && ` ${t('queue.countUnder', { n: unacknowledgedUnder.value })}`}
       </h2>
       {queueWaiting.value > 0 && (
         <button type="button" class="waiting" onClick={release}>
@@ -37,7 +37,7 @@ export function Queue() {
         <div
           id={QUEUE_ID}
           ref={list}
-          role="listbox"
+          role="tree"
           tabIndex={0}
           aria-label={t('queue.list')}
           aria-activedescendant={chosen && keys.includes(chosen) ? optionId(chosen) : undefined}
@@ -99,10 +99,11 @@ function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
   return (
     <div
       id={optionId(alert.id)}
-      role="option"
+      role="treeitem"
       class={`row${unack ? ' unack' : ''}${folded ? ' folded' : ''}`}
       aria-selected={selected.value === alert.id}
       aria-expanded={children.length > 0 ? row.open : undefined}
+      aria-level={row.under === null ? 1 : 2}
       onClick={() => (selected.value = alert.id)}
       onDblClick={() => goTo(alert)}
     >
@@ -111,6 +112,7 @@ function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
         <span class="headline">{alert.headline}</span>
         <span class="sub">
           <br />
+          {row.under !== null && !unack && `${word('state', alert.state)} · `}
           {secondLine(alert)}
         </span>
         {alert.overBudget > 0 && <span class="over">{overBudget(alert)}</span>}
@@ -153,7 +155,7 @@ function FoldRow({ row }: { row: Extract<Row, { type: 'fold' }> }) {
   return (
     <div
       id={optionId(row.key)}
-      role="option"
+      role="treeitem"
       class="row fold unack"
       title={t('queue.foldHint')}
       aria-selected={selected.value === row.key}

@@ -56,7 +56,7 @@ export const en = {
 
   'queue.title': 'Queue',
   'queue.count': '{n|# unacknowledged|# unacknowledged}',
-  'queue.countUnder': '{n} of them under another',
+  'queue.countUnder': '({n|# folded|# folded})',
   'queue.list': 'Alerts',
   'queue.loading': 'Loading alerts …',
   'queue.announce': 'New alert, severity {rank}: {headline}',
@@ -67,7 +67,7 @@ export const en = {
   'queue.foldHint': 'Many alerts of one rule, folded. Enter opens or closes.',
   'queue.under': '{n|# under it|# under it}',
   'queue.underNew': '{n|# new|# new}',
-  'queue.underHint': 'Alerts that belong to this one. Right opens, left closes.',
+  'queue.underHint': 'Alerts that belong to this one, folded under it. Right opens, left closes.',
   'queue.child': 'Under: {headline}',
   'queue.over': 'Over budget: {nth} of {most} in {span}',
   'queue.overUnknown': 'Over budget: {nth} beyond it',
