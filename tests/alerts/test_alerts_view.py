@@ -1,14 +1,16 @@
 """What people see of an alert over its life, and what the queue answers."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from alerts_world import EVIDENCE, RULES, START, Wanted, alert, message, messages, move
 
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.view import AlertsView
+from tocsin.model.plan import Budget
 from tocsin.model.severity import Severity
-from tocsin.model.time import to_iso
+from tocsin.model.time import HOUR, to_iso
 
 
 @pytest.fixture
@@ -85,6 +87,7 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
         "parent": None,
         "folded": "",
         "over_budget": 0,
+        "budget": None,
         "context": [],
         "children": [],
     }
@@ -129,6 +132,14 @@ def test_an_alert_knows_what_is_shown_under_it(store, view):
     store.apply(messages(alert(), under, alert("c", parent="x", folded="fold")))
     assert [(child["id"], child["state"], child["folded"]) for child in view.get("a")["children"]] == [("b", "open", "budget")]
     assert (view.get("b")["parent"], view.get("b")["over_budget"], view.get("b")["children"]) == ("a", 3, [])
+
+
+def test_an_alert_says_the_budget_of_the_rule_in_force(store, view):
+    store.apply(messages(alert(over_budget=1)))
+    smoke = RULES["smoke"]
+    view.declare(RULES | {"smoke": replace(smoke, alert=replace(smoke.alert, budget=Budget(12, 12 * HOUR)))})
+    assert view.get("a")["budget"] == {"alerts": 12, "per_s": 43_200.0}
+    assert view.find(Wanted(), 10, None)[0][0]["budget"] == {"alerts": 12, "per_s": 43_200.0}
 
 
 def test_context_is_shown_as_evidence_is(store, view):

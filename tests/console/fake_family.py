@@ -33,7 +33,14 @@ def add_family(node: FakeNode) -> None:
     )  # fmt: skip
     plain = {"rule": "sensor-silent", "title": "Sensor not heard", "parent": OUTAGE, "folded": "fold", "place": ""}
     for name, headline, severity, rank, state, minutes in CHILDREN:
-        told = plain | {"headline": headline, "severity": severity, "rank": rank, "state": state, "opened": ago[minutes], "known_at": ago[minutes]}
+        told = plain | {
+            "headline": headline,
+            "severity": severity,
+            "rank": rank,
+            "state": state,
+            "opened": ago[minutes],
+            "known_at": ago[minutes],
+        }
         spot = {"lon": outage["lon"] + minutes / 900, "lat": outage["lat"] - minutes / 1500}
         node.new_alert("05smokeunhealt", name, **told, **spot, reasons=["not heard for 3 h", "shown under an alert of area-outage"])
     node.new_alert(
@@ -53,6 +60,7 @@ def close(node: FakeNode, name: str, when: str) -> None:
     step = {"at": when, "from": "open", "to": "resolved", "by": "rule", "note": why}
     node.new_alert(
         "05smokeunhealt", name, headline="Smoke at a level that harms everyone near Ballard", state="resolved", closed=when, history=[step],
+        opened="2017-07-05T03:20:00.000Z", known_at="2017-07-05T03:20:20.000Z",
         reasons=["88 µg/m³ at Ballard", why],
     )  # fmt: skip
 
