@@ -7,6 +7,7 @@ Several requests may be under way; a body is sent when it is due, whatever becam
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -95,7 +96,13 @@ class Sender:
             return await self._post(body)
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
+        """On a connection that is open already, or a new one where the server has closed that for idleness: records have ids, so sending twice is safe."""
+        if self._free:
+            with contextlib.suppress(OSError, EOFError):
+                return await self._on(*self._free.pop(), body)
+        return await self._on(*await asyncio.open_connection(self._host, self._port), body)
+
+    async def _on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> tuple[int, bytes]:
         try:
             writer.write(b"%b\r\nContent-Length: %d\r\n\r\n" % (self._head, len(body)))
             writer.write(body)
