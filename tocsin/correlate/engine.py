@@ -56,8 +56,8 @@ class Sizes:
     `pending`: absences waiting, open alerts. `candidates`: events near an event that are looked at together.
     """
 
-    ring: int = 17
-    heads: int = 17
+    ring: int = 19
+    heads: int = 18
     sources: int = 14
     pending: int = 12
     ring_max: int = 22

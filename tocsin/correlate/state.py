@@ -42,9 +42,10 @@ _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
 
 
 def _space(name: str, n: int) -> Table:
-    """n records of a table that start at a cache line, not written yet."""
+    """n records of zeros that start at a cache line. The system gives memory when it is first touched: to touch all of a large table at once
+    held the events up for a second at a million entries."""
     dtype = _DTYPES[name]
-    raw = np.empty(n * dtype.itemsize + 64, np.uint8)
+    raw = np.zeros(n * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + n * dtype.itemsize].view(dtype)
 
@@ -115,17 +116,14 @@ class Memory:
 
     def _make(self, sizes: Mapping[str, int]) -> None:
         for name, rows in sizes.items():
-            made = _space(name, rows * self._row.get(name, 1))
-            _bytes(made)[:] = 0  # now, rather than page by page while events wait
-            self.put(name, made)
+            self.put(name, _space(name, rows * self._row.get(name, 1)))
 
     def _wipe(self, name: str) -> None:
         """Fills a table of chains or keys with "none"."""
         self._arrays[name].view(np.int8)[:] = -1
 
     def _lengthen(self, names: Iterable[str], rows: int) -> None:
-        """Gives tables room for more rows and keeps what is in them. What is new is not touched before it is used: to write zeros into it
-        all at once held the events up for a second at a million entries, and kernels write a row before they read it."""
+        """Gives tables room for more rows and keeps what is in them."""
         for name in names:
             made, old = _space(name, rows * self._row.get(name, 1)), _bytes(self._arrays[name])
             _bytes(made)[: len(old)] = old
@@ -164,9 +162,7 @@ class Memory:
         left = compact(self.m, moved, 0)
         needed = (4 if size < _LARGE else 2) * (left + widest)
         if needed > size and (size < self.ring_max or size < 8 * widest):
-            while size < needed and (size < self.ring_max or size < 8 * widest):
-                size *= 2
-            self._resize_recent(size)
+            self._resize_recent(2 * size)
             return
         if left + widest > size - size // 8:
             compact(self.m, moved, left // 4 + 1)
