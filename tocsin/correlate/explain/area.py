@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from tocsin.model.operators import Area
 from tocsin.model.plan import Around, Sector, WarnedArea, Zones
 from tocsin.model.time import format_span
 
-from .condition import clock, thing, written
+from .condition import thing, written
 from .facts import Rows
 from .scene import NEVER, Scene
 from .shapes import metres_to
@@ -154,12 +153,6 @@ def covering(scene: Scene, known: Known, sample: Sample, at: int) -> str:
     if isinstance(known.areas, Still):
         return known.areas.label(sample)
     return thing(scene, known.rows[area.seq]) if area is not None else "an area"
-
-
-def lasts_until(known: Known, fact: Sample) -> str:
-    """Until when an area is active."""
-    end = _ends(known, fact)
-    return "" if end >= NEVER or math.isinf(end) else clock(end)
 
 
 def _span(us: int) -> str:
