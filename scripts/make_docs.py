@@ -10,7 +10,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("config", "model", "kernel", "feeds", "journal", "rules", "correlate", "alerts", "geo", "accountability", "api", "app")
+ROOMS = (
+    "config",
+    "model",
+    "kernel",
+    "feeds",
+    "journal",
+    "rules",
+    "correlate",
+    "alerts",
+    "archive",
+    "query",
+    "geo",
+    "accountability",
+    "api",
+    "app",
+)
 
 
 def first_line(path: Path) -> str:

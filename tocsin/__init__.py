@@ -7,6 +7,8 @@ The house in the order the data flows through it:
     rules/                              YAML rules become a checked plan
     correlate/   4 match                the plan runs over the journal; matches become alerts
     alerts/      5 live                 alerts live, are acknowledged and resolved
+    archive/     7 keep                 the journal becomes Parquet files with a catalogue
+    query/       8 ask                  search, series, SQL, back-tests over the archive
     geo/                                layers, place names, tiles
     api/                                views and the live stream; console/ draws them
     config/                             a city directory in, checked objects out
@@ -18,4 +20,4 @@ The house in the order the data flows through it:
 __version__ = "0.1.0"
 
 #: Stages in flow order. A stage imports only `model/` and `kernel/`; only `app.py` knows them all.
-STAGES = ("feeds", "journal", "correlate", "alerts", "api")
+STAGES = ("feeds", "journal", "correlate", "alerts", "archive", "query", "api")

@@ -1,0 +1,127 @@
+"""What the archive holds, as those see it who ask it: stored files, what a question needs of them, and one consistent look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import pyarrow as pa
+
+from .event import INSTANT
+
+#: Events of the same nature share files: sparse and rich, many and small, many and moving.
+CLASSES: Final = ("events", "readings", "positions")
+
+_NAME: Final = pa.dictionary(pa.int32(), pa.string())
+
+#: One row of the archive: an event with its place in the journal. `attrs` is a JSON object, because files hold events of many feeds.
+ROW: Final = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),  # journal order; negative for what was imported
+        pa.field("event_time", INSTANT, nullable=False),
+        pa.field("ingest_time", INSTANT, nullable=False),
+        pa.field("feed", _NAME, nullable=False),
+        pa.field("kind", _NAME, nullable=False),
+        pa.field("source", _NAME),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("lon", pa.float64()),
+        pa.field("lat", pa.float64()),
+        pa.field("area", pa.binary()),  # WKB
+        pa.field("valid_until", INSTANT),
+        pa.field("value", pa.float64()),
+        pa.field("unit", _NAME),
+        pa.field("severity", pa.int8()),
+        pa.field("action", pa.int8(), nullable=False),
+        pa.field("refers_to", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("attrs", pa.string()),
+        pa.field("cell", pa.int64()),  # Morton code of the web-mercator tile at zoom 16 (its quadkey as a number); null without a place
+    ]
+)
+
+#: One row of a rollup: what one kind of one feed said in one tile (zoom 14) in one hour or one UTC day.
+ROLLUP: Final = pa.schema(
+    [
+        pa.field("start", INSTANT, nullable=False),
+        pa.field("cell", pa.int64()),  # zoom 14: cell >> 4
+        pa.field("feed", _NAME, nullable=False),
+        pa.field("kind", _NAME, nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("values", pa.int64(), nullable=False),  # rows that had a value
+        pa.field("total", pa.float64()),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        pa.field("severity", pa.int8()),  # the most severe
+    ]
+)
+
+
+class Box(NamedTuple):
+    """Degrees, WGS 84; west > east crosses the antimeridian."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a question needs, so that files that cannot hold it are never opened. Empty and None mean: no limit. `start`, `stop`: event time, µs,
+    exclusive at the end. `kinds`: dotted prefixes. `first`, `last`: `seq`, both inclusive."""
+
+    start: int | None = None
+    stop: int | None = None
+    box: Box | None = None
+    feeds: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One published Parquet file. `tier`: `day`, `month`, `hourly` or `daily`. `start`, `stop`: bounds of event time, µs, inclusive.
+    `box`: of all places in it, None when none has one. `first`, `last`: bounds of `seq`."""
+
+    path: Path
+    tier: str
+    stream: str  # one of CLASSES
+    feeds: tuple[str, ...]
+    rows: int
+    size: int
+    start: int
+    stop: int
+    box: Box | None
+    first: int
+    last: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that is stored of what is wanted at one moment: each row is in exactly one of `files` and `tail`. `tail`: rows of schema ROW that no file
+    has yet, already filtered. `reaches`: highest journal `seq` in the archive; later events are still on their way."""
+
+    files: Sequence[StoredFile]
+    tail: pa.Table
+    reaches: int
+
+    @property
+    def rows(self) -> int:
+        """At most so many rows have to be looked at."""
+        return sum(file.rows for file in self.files) + len(self.tail)
+
+
+class Holdings(Protocol):
+    """The archive, to those who read. While a look is open none of its files is removed."""
+
+    def look(self, want: Want) -> AbstractContextManager[Look]:
+        """Events of the day and month tiers and the hot tail."""
+
+    def rollup(self, want: Want, step: str) -> AbstractContextManager[Look]:
+        """`step`: `hourly` or `daily`; `tail` has schema ROLLUP and covers what no rollup file has yet."""
