@@ -1,0 +1,80 @@
+"""Every question to the archive in one place: what it may read is looked up and planned before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tocsin.model.archive import Holdings
+from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Tile
+
+from .around import around, want_around
+from .cells import top_cells
+from .engine import Engine
+from .history import history, want_history
+from .places import Places
+from .points import points, tile, within_tile
+from .rows import Limits, allow, plan_of
+from .search import Cursor, capped, search
+from .series import series
+from .where import is_open, want_of
+from .zones import Zones
+
+
+class Questions:
+    """`layers`: polygons by the name of their layer, as they are in force when a question comes. Any thread may ask. Every method raises
+    `Refused` (it cannot be asked like this), `TooMuch` (confirm it first), `TooSlow`, `Stopped`."""
+
+    def __init__(
+        self, holdings: Holdings, places: Places, layers: Callable[[], Mapping[str, Zones]] = dict, *, engine: Engine | None = None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        self.holdings, self.places, self.layers = holdings, places, layers
+        self.engine, self.limits = engine or Engine(), limits or Limits()
+
+    def search(self, asked: Search, patience: Patience) -> Answer:
+        """Events newest first. Reads a bounded part of the archive at most and then says how far it came, so it needs no confirmation."""
+        wanted = capped(asked.filter, Cursor.parse(asked.cursor) if asked.cursor else None)
+        with self.engine.session(patience) as session, self.holdings.look(want_of(wanted)) as look:
+            return search(session, look, asked, self.limits.rows)
+
+    def around(self, asked: Around, patience: Patience) -> Answer:
+        """Everything near a place and a time, with `distance_m` and `gap_us`."""
+        with self.engine.session(patience) as session, self.holdings.look(want_around(asked)) as look:
+            allow(plan_of(look), self.limits, confirmed=False)
+            return around(session, look, asked)
+
+    def series(self, asked: Series, patience: Patience) -> Answer:
+        """Counts and values by step of time."""
+        with self.engine.session(patience) as session:
+            return series(session, self.holdings, self.layers(), asked, self.limits)
+
+    def cells(self, asked: Cells, patience: Patience) -> Answer:
+        """The busiest tiles."""
+        with self.engine.session(patience) as session:
+            return top_cells(session, self.holdings, asked, self.limits)
+
+    def history(self, asked: History, patience: Patience) -> Answer:
+        """All that one source said, newest first."""
+        with self.engine.session(patience) as session:
+            known = self.places.of(session, self.holdings, asked.feed, asked.source)
+            with self.holdings.look(want_history(asked)) as look:
+                return history(session, look, asked, known)
+
+    def points(self, asked: Points, patience: Patience) -> Answer:
+        """Places of events as columns."""
+        with self.engine.session(patience) as session, self.holdings.look(want_of(asked.filter)) as look:
+            allow(plan_of(look, whole=is_open(want_of(asked.filter))), self.limits, asked.confirmed)
+            return points(session, look, asked)
+
+    def tile(self, asked: Tile, patience: Patience) -> Answer:
+        """The squares of one map tile."""
+        box = within_tile(asked)
+        narrowed = replace(asked.filter, box=box) if box else replace(asked.filter, start=0, stop=0)
+        with self.engine.session(patience) as session, self.holdings.look(want_of(narrowed)) as look:
+            allow(plan_of(look), self.limits, confirmed=False)
+            return tile(session, look, replace(asked, filter=asked.filter if box else narrowed))
+
+    def close(self) -> None:
+        self.engine.close()
+        self.places.close()

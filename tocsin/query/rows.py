@@ -1,0 +1,88 @@
+"""What is stored as something SQL can select from: only the files a look names, and the rows that no file has yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Look, StoredFile
+from tocsin.model.asking import Plan, TooMuch
+from tocsin.model.event import INSTANT
+from tocsin.model.rowids import ID_SQL
+
+from .engine import Session
+
+#: Beyond this a question says first what it would read, and must be confirmed. A city's 60 days at 3 M a day.
+ROWS_FREE: Final = 200_000_000
+_TAIL: Final = "tail_of_the_archive"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`rows`: read without being confirmed."""
+
+    rows: int = ROWS_FREE
+
+
+def plan_of(look: Look, basis: str = "raw", whole: bool = False) -> Plan:
+    """What this look would read at most."""
+    size = sum(file.size for file in look.files)
+    return Plan(len(look.files), look.rows, size + look.tail.nbytes, len(look.tail), basis, whole)
+
+
+def allow(plan: Plan, limits: Limits, confirmed: bool) -> None:
+    """Raises TooMuch."""
+    if plan.rows > limits.rows and not confirmed:
+        all_of_it = "everything there is: " if plan.whole else ""
+        words = f"this would read {all_of_it}{plan.files:,} files with {plan.rows:,} rows ({plan.bytes / 1e9:.1f} GB)"
+        raise TooMuch(plan, f"{words}; narrow it down by time, place, kind or feed, or confirm it")
+
+
+def from_clause(
+    session: Session, files: Iterable[StoredFile], tail: pa.Table | None, columns: Sequence[str], schema: pa.Schema = ROW
+) -> str:
+    """The rows of `files` and `tail` as a parenthesised select of `columns`. The tail is bound to the session's connection."""
+    names = ", ".join(columns)
+    paths = [str(file.path) for file in files]
+    parts = []
+    if paths:
+        parts.append(scan(session, paths, columns, schema))
+    if tail is not None and len(tail):
+        session.connection.register(_TAIL, tail)
+        parts.append(f"SELECT {names} FROM {_TAIL}")  # noqa: S608
+    if not parts:
+        session.connection.register(_TAIL, schema.empty_table())
+        parts.append(f"SELECT {names} FROM {_TAIL}")
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def scan(session: Session, paths: Sequence[str], columns: Sequence[str], schema: pa.Schema) -> str:
+    """A select of `columns` from exactly these files. Files of an older version of the archive lack columns: those are null."""
+    inner = f"read_parquet([{', '.join(quoted(path) for path in paths)}], union_by_name = true, hive_partitioning = false)"
+    there = set(session.connection.sql(f"SELECT * FROM {inner}").columns)
+
+    def shown(name: str) -> str:
+        bare = name.strip('"')
+        if bare not in there:
+            return f"NULL::{_duck_type(schema.field(bare))} AS {name}"
+        return f"{ID_SQL} AS id" if bare == "id" and ID_FORM.name in there else name
+
+    return f"SELECT {', '.join(shown(name) for name in columns)} FROM {inner}"  # noqa: S608
+
+
+def _duck_type(field: pa.Field) -> str:
+    kinds = {pa.int64(): "BIGINT", pa.int8(): "TINYINT", pa.float64(): "DOUBLE", pa.binary(): "BLOB", INSTANT: "TIMESTAMPTZ"}
+    return kinds.get(field.type, "VARCHAR")
+
+
+def quoted(text: str) -> str:
+    """A string literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+#: Columns of an event, and of a rollup, in their order.
+EVENT_COLUMNS: Final = tuple(ROW.names)
+ROLLUP_COLUMNS: Final = tuple('"values"' if name == "values" else name for name in ROLLUP.names)

@@ -1,0 +1,117 @@
+"""Search: events newest first, reading the newest files first and no more of them than the page needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.model.archive import ROW, Look, StoredFile
+from tocsin.model.asking import Answer, Filter, Refused, Search
+from tocsin.model.time import to_iso
+
+from .engine import Session
+from .rows import EVENT_COLUMNS, from_clause, plan_of
+from .where import Where, is_open, want_of, where_of
+
+#: Rows of the files that are read together; one search reads at most BUDGET of them and then says how far it came.
+WAVE_ROWS: Final = 8_000_000
+BUDGET: Final = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything before this event, in the order of (event_time, seq), is still to come."""
+
+    time: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Raises Refused."""
+        time, point, seq = text.partition(".")
+        try:
+            if not point:
+                raise ValueError
+            return cls(int(time), int(seq))
+        except ValueError:
+            raise Refused(f"cursor: found {text[:40]!r}; valid is `next` of the page before") from None
+
+    def __str__(self) -> str:
+        return f"{self.time}.{self.seq}"
+
+
+def capped(wanted: Filter, cursor: Cursor | None) -> Filter:
+    """The filter of the pages that follow a cursor."""
+    if cursor is None:
+        return wanted
+    stop = cursor.time + 1 if wanted.stop is None else min(wanted.stop, cursor.time + 1)
+    return replace(wanted, stop=stop)
+
+
+def search(session: Session, look: Look, asked: Search, budget: int = BUDGET) -> Answer:
+    """One page. `look` must be of `want_of(capped(filter, cursor))`."""
+    cursor = Cursor.parse(asked.cursor) if asked.cursor else None
+    wanted = capped(asked.filter, cursor)
+    where = where_of(wanted)
+    if cursor is not None:
+        where.add("(event_time < make_timestamptz(?) OR seq < ?)", cursor.time, cursor.seq)
+    return newest(session, look, where, asked.limit, whole=is_open(want_of(wanted)), budget=budget)
+
+
+def newest(session: Session, look: Look, where: Where, limit: int, *, whole: bool, budget: int = BUDGET) -> Answer:
+    """The newest `limit` events that pass, in the order of (event_time, seq), newest first."""
+    sql = ""
+    found = ROW.empty_table()
+    tail: pa.Table | None = look.tail
+    read = 0
+    for wave, horizon in waves(look.files):
+        source = from_clause(session, wave, tail, EVENT_COLUMNS)
+        sql = f"SELECT * FROM {source} WHERE {where.sql} ORDER BY event_time DESC, seq DESC LIMIT {limit + 1}"  # noqa: S608
+        found = _merged(found, session.table(sql, where.values), limit + 1)
+        tail = None
+        read += sum(file.rows for file in wave)
+        if horizon is None or (len(found) > limit and _time(found, limit) > horizon):
+            break
+        if read >= budget:
+            return _partial(found, look, horizon, limit, sql, where, whole)
+    more = len(found) > limit
+    page = found.slice(0, limit)
+    following = str(Cursor(_time(page, limit - 1), page["seq"][limit - 1].as_py())) if more else None
+    return Answer(page, plan_of(look, whole=whole), look.reaches, sql, tuple(where.values), following)
+
+
+def _partial(found: pa.Table, look: Look, horizon: int, limit: int, sql: str, where: Where, whole: bool) -> Answer:
+    """What is certain so far: no unread file holds anything newer than `horizon`."""
+    settled = found.filter(pc.greater(found["event_time"].cast(pa.int64()), horizon)).slice(0, limit)
+    words = f"looked back to {to_iso(horizon)} so far; go on with the next page"
+    edge = Cursor(horizon, (1 << 63) - 1)
+    return Answer(settled, plan_of(look, whole=whole), look.reaches, sql, tuple(where.values), str(edge), (words,), cut=True)
+
+
+def waves(files: Sequence[StoredFile]) -> Iterator[tuple[list[StoredFile], int | None]]:
+    """Files in the order of their newest event, some at a time, each time with the newest event that can be in what is left; None: nothing is.
+    Without files, one empty wave, so that the tail is looked at."""
+    left = sorted(files, key=lambda file: (-file.stop, str(file.path)))
+    while True:
+        wave = [left.pop(0)] if left else []
+        rows = sum(file.rows for file in wave)
+        while left and (rows + left[0].rows <= WAVE_ROWS or left[0].stop == wave[-1].stop):
+            rows += left[0].rows
+            wave.append(left.pop(0))
+        yield wave, left[0].stop if left else None
+        if not left:
+            return
+
+
+def _merged(one: pa.Table, two: pa.Table, limit: int) -> pa.Table:
+    both = pa.concat_tables([one, two.cast(ROW)])
+    order = pc.sort_indices(both, sort_keys=[("event_time", "descending"), ("seq", "descending")])
+    return both.take(order[:limit]).combine_chunks()
+
+
+def _time(table: pa.Table, row: int) -> int:
+    return int(table["event_time"][row].value)
