@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tocsin.model.archive import Holdings
-from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Tile
+from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
 
 from .around import around, want_around
 from .cells import top_cells
@@ -15,6 +15,7 @@ from .history import history, want_history
 from .places import Places
 from .points import points, tile, within_tile
 from .rows import Limits, allow, plan_of
+from .sandbox.run import Cage, run
 from .search import Cursor, capped, search
 from .series import series
 from .where import is_open, want_of
@@ -27,10 +28,11 @@ class Questions:
 
     def __init__(
         self, holdings: Holdings, places: Places, layers: Callable[[], Mapping[str, Zones]] = dict, *, engine: Engine | None = None,
-        limits: Limits | None = None,
+        limits: Limits | None = None, cage: Cage | None = None,
     ) -> None:  # fmt: skip
         self.holdings, self.places, self.layers = holdings, places, layers
         self.engine, self.limits = engine or Engine(), limits or Limits()
+        self.cage = cage or Cage()
 
     def search(self, asked: Search, patience: Patience) -> Answer:
         """Events newest first. Reads a bounded part of the archive at most and then says how far it came, so it needs no confirmation."""
@@ -74,6 +76,10 @@ class Questions:
         with self.engine.session(patience) as session, self.holdings.look(want_of(narrowed)) as look:
             allow(plan_of(look), self.limits, confirmed=False)
             return tile(session, look, replace(asked, filter=asked.filter if box else narrowed))
+
+    def sql(self, asked: Statement, patience: Patience) -> Answer:
+        """An analyst's statement, in a sandbox of its own. Raises Refused for anything but one SELECT."""
+        return run(self.holdings, asked, patience, self.limits, self.cage)
 
     def close(self) -> None:
         self.engine.close()
