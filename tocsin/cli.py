@@ -227,6 +227,46 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _asks(parser: argparse.ArgumentParser) -> None:
+    """What `query` and `search` have in common."""
+    parser.add_argument(
+        "--format", default=None, metavar="FORMAT", help="json, csv, arrow, parquet (GeoParquet), gpkg (GeoPackage) or fgb (FlatGeobuf)"
+    )
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the rows here; its ending says the format")
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+    parser.add_argument("--plan", action="store_true", help="print the query and what it read as well")
+
+
+def _query(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("sql", metavar="SQL", help="one SELECT from events, hourly and daily; - reads it from standard input")
+    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help="rows at most (default 10000)")
+    parser.add_argument("--within", default="60 s", metavar="SPAN", help="time it may take (default 60 s)")
+    parser.add_argument("--all", action="store_true", help="read it although it is much")
+    _asks(parser)
+    _json(parser)
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument(
+        "text", nargs="?", default="", metavar="TEXT", help='words of the text, attributes, source or id; "in quotes" for a phrase'
+    )
+    parser.add_argument("--near", default=None, metavar="LON,LAT", help="only around this place (degrees)")
+    parser.add_argument("--radius", default="500 m", metavar="LENGTH", help="... within this distance (default 500 m)")
+    parser.add_argument(
+        "--from", dest="start", default=None, metavar="TIME", help="not before; ISO 8601, or the city's own time as '2017-07-04 21:05'"
+    )
+    parser.add_argument("--to", dest="end", default=None, metavar="TIME", help="only before this time")
+    for name, words in (("kind", "dotted prefix of the kind"), ("feed", "feed"), ("source", "source")):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=f"only this {words}; repeatable")
+    parser.add_argument("--severity", type=int, choices=range(5), default=None, help="at least this severity (4 is extreme)")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="events at most (default 50)")
+    parser.add_argument("--cursor", default=None, help="`next` of the page before")
+    _asks(parser)
+    _json(parser)
+
+
 COMMANDS: dict[str, Command] = {
     "demo": Command(
         "Play a recorded city as if it were now, on this machine only.",
@@ -293,6 +333,20 @@ COMMANDS: dict[str, Command] = {
         "tocsin archive hold add CITY --reason 'incident 2026-114' --from 2026-01-05T14:00:00Z --to 2026-01-06T00:00:00Z --bbox=-122.4,47.5,-122.2,47.7",
         _archive,
         "archive:main",
+    ),
+    "search": Command(
+        "Search the archive: words, place, time, kind, feed, source; newest first.",
+        "tocsin search examples/seattle 'pike \"car fire\"' --from '2017-07-04 20:00'\n"
+        "tocsin search examples/seattle --near -122.33,47.61 --radius '1 km' --kind call.fire --out fires.gpkg",
+        _search,
+        "query:search",
+    ),
+    "query": Command(
+        "Ask the archive in SQL, read only, in a sandbox of its own.",
+        "tocsin query examples/seattle \"SELECT kind, count(*) FROM events WHERE event_time >= '2017-07-04' AND event_time < '2017-07-05' GROUP BY 1\"\n"
+        "tocsin query examples/seattle - --out calls.parquet < calls.sql",
+        _query,
+        "query:query",
     ),
     "warm-up": Command(
         "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from tocsin.kernel.clock import Clock
 from tocsin.model.access import Actor, Decision
 from tocsin.model.alert import Transition
+from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
@@ -89,6 +90,32 @@ RetryRecord = Callable[[str], Awaitable[Json]]
 Explain = Callable[[Question], Awaitable[Explanation]]
 
 
+class ArchiveView(Protocol):
+    """Questions to the archive (`query/ask.py`) and their answers as bytes. All of it for any thread; all may raise `Refused`, `TooMuch`,
+    `TooSlow`, `Stopped`."""
+
+    def search(self, asked: Search, patience: Patience) -> Answer: ...
+    def around(self, asked: Around, patience: Patience) -> Answer: ...
+    def series(self, asked: Series, patience: Patience) -> Answer: ...
+    def cells(self, asked: Cells, patience: Patience) -> Answer: ...
+    def history(self, asked: History, patience: Patience) -> Answer: ...
+    def event(self, seq: int, patience: Patience) -> Answer: ...
+    def points(self, asked: Points, patience: Patience) -> Answer: ...
+    def tile(self, asked: Tile, patience: Patience) -> Answer: ...
+    def sql(self, asked: Statement, patience: Patience) -> Answer: ...
+    def items(self, answer: Answer) -> list[Json]:
+        """Rows as JSON objects."""
+        ...
+
+    def known_format(self, form: str) -> None: ...
+    def encoded(self, answer: Answer, form: str) -> tuple[bytes, str, str]:
+        """The file, its media type, its name."""
+        ...
+
+    def columns(self, answer: Answer) -> tuple[bytes, str]: ...
+    def vector_tile(self, answer: Answer) -> tuple[bytes, str]: ...
+
+
 class LayerView(Protocol):
     """A checked map layer. `body`: GeoJSON; `bbox`: west, south, east, north."""
 
@@ -137,7 +164,8 @@ class TileView(Protocol):
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
-    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers
+    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `archive`: gives
+    years of events, None where none are kept; may take a moment when first called. `config`: the journal entry that put city, layers
     and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself."""
 
     city: City
@@ -157,6 +185,7 @@ class Services:
     hosts: tuple[str, ...] = ()
     config: int = 0
     explain: Explain | None = None
+    archive: Callable[[], ArchiveView] | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)
     processes: tuple[str, ...] = PROCESSES

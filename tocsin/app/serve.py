@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
@@ -20,7 +21,7 @@ from tocsin.api.app import create_app
 from tocsin.api.health_board import HealthBoard
 from tocsin.api.recent import RecentEvents
 from tocsin.api.server import bind, make_server
-from tocsin.api.services import Explain, QuarantineView, Services
+from tocsin.api.services import ArchiveView, Explain, QuarantineView, Services
 from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
 from tocsin.geo.layers import load_layers
@@ -113,7 +114,9 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
     async def publish(transition: Transition) -> int:
         return (await publish_transition(journal, transition)).seq
 
-    return Services(
+    services: list[Services] = []
+    archive = opening(node, services)
+    made = Services(
         city=city,
         clock=Clock(**node.clock) if node.clock else Clock(),
         recent=RecentEvents(),
@@ -127,8 +130,11 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
         explain=explaining(node),
+        archive=archive,
         processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
+    services.append(made)
+    return made
 
 
 def explaining(node: NodeFile) -> Explain:
@@ -141,6 +147,21 @@ def explaining(node: NodeFile) -> Explain:
         return await made[0](question)
 
     return answer
+
+
+def opening(node: NodeFile, services: Sequence[Services]) -> Callable[[], ArchiveView]:
+    """The archive's questions are loaded when somebody first asks one: they bring an engine along."""
+    made: list[ArchiveView] = []
+    lock = threading.Lock()
+
+    def opened() -> ArchiveView:
+        with lock:
+            if not made:
+                library = import_module("tocsin.app.library")
+                made.append(library.Library(node.layout.archive, node.layout.data / "cache", lambda: services[0].layers))
+            return made[0]
+
+    return opened
 
 
 def not_ready(journal: Journal) -> Sequence[str]:

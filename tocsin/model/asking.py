@@ -32,7 +32,8 @@ class Stopped(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a question would read, known before it reads. `rows`, `bytes`: of all that has to be looked at, at most. `tail`: rows that no file has
-    yet. `basis`: `raw`, `hourly` or `daily`. `whole`: nothing narrows it down: it reads everything there is."""
+    yet. `basis`: `raw`, `hourly` or `daily`. `whole`: nothing narrows it down: it reads everything there is.
+    `damaged`: files that belong to the answer and cannot be read."""
 
     files: int
     rows: int
@@ -40,6 +41,7 @@ class Plan:
     tail: int
     basis: str = "raw"
     whole: bool = False
+    damaged: int = 0
 
 
 class TooMuch(Exception):
@@ -87,6 +89,9 @@ class Around:
     kinds: tuple[str, ...] = ()
     feeds: tuple[str, ...] = ()
     limit: int = 1000
+    sources: tuple[str, ...] = ()
+    severity: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from math import asin, cos, degrees, radians, sin
 from typing import Final
 
 from tocsin.model.archive import Box, Look, Want
-from tocsin.model.asking import Answer, Around
+from tocsin.model.asking import Answer, Around, Filter
 
 from .engine import Session
 from .rows import EVENT_COLUMNS, from_clause, plan_of
-from .where import Where, add_box, add_kinds, add_names, add_times
+from .where import where_of
 
 #: IUGG mean radius, metres: distances are those of the rules (SEMANTICS 3).
 RADIUS: Final = 6_371_008.8
@@ -39,11 +39,7 @@ def want_around(asked: Around) -> Want:
 def around(session: Session, look: Look, asked: Around) -> Answer:
     """Columns of an event, and `distance_m` and `gap_s` (negative: before). Nearest first, then nearest in time, then journal order."""
     want = want_around(asked)
-    where = Where()
-    add_times(where, want.start, want.stop)
-    add_box(where, circle_box(asked.lon, asked.lat, asked.within))
-    add_kinds(where, asked.kinds)
-    add_names(where, "feed", asked.feeds)
+    where = where_of(Filter(want.start, want.stop, want.box, asked.kinds, asked.feeds, asked.sources, asked.severity, asked.text))
     chord = "pow(sin(radians(lat - ?) / 2), 2) + cos(radians(?)) * cos(radians(lat)) * pow(sin(radians(lon - ?) / 2), 2)"
     distance = f"2 * {RADIUS} * asin(least(1.0, sqrt({chord})))"
     source = from_clause(session, look.files, look.tail, EVENT_COLUMNS)

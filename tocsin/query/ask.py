@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tocsin.model.archive import Holdings
+from tocsin.model.archive import Holdings, Want
 from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
 
 from .around import around, want_around
@@ -16,9 +16,9 @@ from .places import Places
 from .points import points, tile, within_tile
 from .rows import Limits, allow, plan_of
 from .sandbox.run import Cage, run
-from .search import Cursor, capped, search
+from .search import Cursor, capped, newest, search
 from .series import series
-from .where import is_open, want_of
+from .where import Where, is_open, want_of
 from .zones import Zones
 
 
@@ -38,36 +38,41 @@ class Questions:
         """Events newest first. Reads a bounded part of the archive at most and then says how far it came, so it needs no confirmation."""
         wanted = capped(asked.filter, Cursor.parse(asked.cursor) if asked.cursor else None)
         with self.engine.session(patience) as session, self.holdings.look(want_of(wanted)) as look:
-            return search(session, look, asked, self.limits.rows)
+            return _warned(search(session, look, asked, self.limits.rows))
 
     def around(self, asked: Around, patience: Patience) -> Answer:
         """Everything near a place and a time, with `distance_m` and `gap_us`."""
         with self.engine.session(patience) as session, self.holdings.look(want_around(asked)) as look:
             allow(plan_of(look), self.limits, confirmed=False)
-            return around(session, look, asked)
+            return _warned(around(session, look, asked))
 
     def series(self, asked: Series, patience: Patience) -> Answer:
         """Counts and values by step of time."""
         with self.engine.session(patience) as session:
-            return series(session, self.holdings, self.layers(), asked, self.limits)
+            return _warned(series(session, self.holdings, self.layers(), asked, self.limits))
 
     def cells(self, asked: Cells, patience: Patience) -> Answer:
         """The busiest tiles."""
         with self.engine.session(patience) as session:
-            return top_cells(session, self.holdings, asked, self.limits)
+            return _warned(top_cells(session, self.holdings, asked, self.limits))
 
     def history(self, asked: History, patience: Patience) -> Answer:
         """All that one source said, newest first."""
         with self.engine.session(patience) as session:
             known = self.places.of(session, self.holdings, asked.feed, asked.source)
             with self.holdings.look(want_history(asked)) as look:
-                return history(session, look, asked, known)
+                return _warned(history(session, look, asked, known))
+
+    def event(self, seq: int, patience: Patience) -> Answer:
+        """One event by its `seq`; no rows when it is not there."""
+        with self.engine.session(patience) as session, self.holdings.look(Want(first=seq, last=seq)) as look:
+            return _warned(newest(session, look, Where(["seq = ?"], [seq]), 1, whole=False))
 
     def points(self, asked: Points, patience: Patience) -> Answer:
         """Places of events as columns."""
         with self.engine.session(patience) as session, self.holdings.look(want_of(asked.filter)) as look:
             allow(plan_of(look, whole=is_open(want_of(asked.filter))), self.limits, asked.confirmed)
-            return points(session, look, asked)
+            return _warned(points(session, look, asked))
 
     def tile(self, asked: Tile, patience: Patience) -> Answer:
         """The squares of one map tile."""
@@ -79,8 +84,16 @@ class Questions:
 
     def sql(self, asked: Statement, patience: Patience) -> Answer:
         """An analyst's statement, in a sandbox of its own. Raises Refused for anything but one SELECT."""
-        return run(self.holdings, asked, patience, self.limits, self.cage)
+        return _warned(run(self.holdings, asked, patience, self.limits, self.cage))
 
     def close(self) -> None:
         self.engine.close()
         self.places.close()
+
+
+def _warned(answer: Answer) -> Answer:
+    """What is missing is said with the answer."""
+    if not answer.plan.damaged:
+        return answer
+    words = f"{answer.plan.damaged} damaged files could not be read, so this is incomplete; 'tocsin archive verify' says which"
+    return replace(answer, notes=(*answer.notes, words))

@@ -16,7 +16,7 @@ from tocsin.model.asking import Patience, Stopped, TooSlow
 #: How often somebody who has gone is noticed, seconds.
 _LOOK: Final = 0.05
 #: Read by the engine at start; nothing is installed, loaded or fetched, nothing spills to disk.
-_FIXED: Final = {
+_FIXED: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,

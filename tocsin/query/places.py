@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +88,7 @@ def ranges(tiles: Iterable[int], most: int = RANGES_MOST) -> tuple[tuple[int, in
     ordered = sorted(tiles)
     if not ordered:
         return ()
-    gaps = sorted((after - before, after) for before, after in zip(ordered, ordered[1:], strict=False) if after - before > 1)
+    gaps = sorted((after - before, after) for before, after in pairwise(ordered) if after - before > 1)
     cuts = sorted(after for _, after in gaps[max(0, len(gaps) - most + 1) :])
     starts = [ordered[0], *cuts]
     ends = [*(max(tile for tile in ordered if tile < cut) for cut in cuts), ordered[-1]]

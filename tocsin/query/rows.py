@@ -30,7 +30,7 @@ class Limits:
 def plan_of(look: Look, basis: str = "raw", whole: bool = False) -> Plan:
     """What this look would read at most."""
     size = sum(file.size for file in look.files)
-    return Plan(len(look.files), look.rows, size + look.tail.nbytes, len(look.tail), basis, whole)
+    return Plan(len(look.files), look.rows, size + look.tail.nbytes, len(look.tail), basis, whole, len(look.damaged))
 
 
 def allow(plan: Plan, limits: Limits, confirmed: bool) -> None:
@@ -55,14 +55,14 @@ def from_clause(
         parts.append(f"SELECT {names} FROM {_TAIL}")  # noqa: S608
     if not parts:
         session.connection.register(_TAIL, schema.empty_table())
-        parts.append(f"SELECT {names} FROM {_TAIL}")
+        parts.append(f"SELECT {names} FROM {_TAIL}")  # noqa: S608
     return f"({' UNION ALL '.join(parts)})"
 
 
 def scan(session: Session, paths: Sequence[str], columns: Sequence[str], schema: pa.Schema) -> str:
     """A select of `columns` from exactly these files. Files of an older version of the archive lack columns: those are null."""
     inner = f"read_parquet([{', '.join(quoted(path) for path in paths)}], union_by_name = true, hive_partitioning = false)"
-    there = set(session.connection.sql(f"SELECT * FROM {inner}").columns)
+    there = set(session.connection.sql(f"SELECT * FROM {inner}").columns)  # noqa: S608
 
     def shown(name: str) -> str:
         bare = name.strip('"')

@@ -38,7 +38,7 @@ def bounds_of(tree: Tree, evaluate: Evaluate) -> dict[str, Bounds]:
     bounded: set[int] = set()
     for node in _nodes(tree):
         table = node.get("from_table")
-        if node.get("type") == "SELECT_NODE" and _is_table(table) and not table.get("column_name_alias"):
+        if node.get("type") == "SELECT_NODE" and isinstance(table, dict) and _is_table(table) and not table.get("column_name_alias"):
             bounded.add(id(table))
             own = _from_condition(node.get("where_clause"), _name(table), table.get("alias") or _name(table), evaluate)
             found.setdefault(_name(table), []).append(own)
@@ -87,7 +87,8 @@ def _from_condition(node: Tree, table: str, alias: str, evaluate: Evaluate) -> B
         names = [evaluate(child, "text") if _calm(child) else None for child in node["children"][1:]]
         return {column: names} if column in _NAMES and all(isinstance(name, str) for name in names) else {}
     if node.get("type") == "FUNCTION" and node.get("function_name") in _LIKE and len(node.get("arguments", ())) == 2:
-        return _alike(*(one["expression"] for one in node["arguments"]), table, alias, evaluate)
+        left, right = (one["expression"] for one in node["arguments"])
+        return _alike(left, right, table, alias, evaluate)
     return _compared(node, table, alias, evaluate)
 
 

@@ -9,17 +9,17 @@ from typing import Any, BinaryIO, Final
 
 sys.path[:0] = [str(Path(__file__).parents[3])]  # started by its path and without an environment
 
-import duckdb
-import orjson
-import pyarrow as pa
+import duckdb  # noqa: E402
+import orjson  # noqa: E402
+import pyarrow as pa  # noqa: E402
 
-from tocsin.query.sandbox.bounds import TABLES, bounds_of
-from tocsin.query.sandbox.confine import confine, limit
-from tocsin.query.sandbox.frames import ASKED, DONE, FAILED, FILES, NEEDS, ROWS, Broken, receive, send
+from tocsin.query.sandbox.bounds import TABLES, bounds_of  # noqa: E402
+from tocsin.query.sandbox.confine import confine, limit  # noqa: E402
+from tocsin.query.sandbox.frames import ASKED, DONE, FAILED, FILES, NEEDS, ROWS, Broken, receive, send  # noqa: E402
 
 #: Rows asked of the engine at a time.
 BATCH: Final = 8192
-_SHUT: Final = {
+_SHUT: Final[dict[str, Any]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
@@ -92,7 +92,7 @@ def _evaluated(database: duckdb.DuckDBPyConnection, node: Any, what: str) -> Any
         template["statements"][0]["node"]["select_list"] = [node]
         text = database.execute("SELECT json_deserialize_sql(?::JSON)", [orjson.dumps(template).decode()]).fetchall()[0][0]
         expression = text.removeprefix("SELECT ")
-        return database.execute(f"SELECT {_CASTS[what].format(expression)}").fetchall()[0][0]  # noqa: S608
+        return database.execute(f"SELECT {_CASTS[what].format(expression)}").fetchall()[0][0]
     except duckdb.Error:
         return None
 

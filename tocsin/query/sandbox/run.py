@@ -21,8 +21,8 @@ from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box, Holdings, Look, Want
 from tocsin.model.asking import Answer, Patience, Plan, Refused, Statement, Stopped, TooMuch, TooSlow
 from tocsin.model.rowids import ID_SQL
 from tocsin.model.time import DAY, HOUR, MINUTE
+from tocsin.query.rows import Limits, quoted
 
-from ..rows import Limits, quoted
 from .bounds import TABLES
 from .frames import ASKED, DONE, FAILED, FILES, NEEDS, Broken, receive, send
 
@@ -178,7 +178,15 @@ def plan_of(opened: dict[str, Look], needs: dict[str, Any]) -> tuple[Plan, tuple
     tails = sum(len(look.tail) for look in opened.values())
     wide = [name for name in opened if not any(needs[name].values())]
     rows = sum(look.rows for look in opened.values())
-    plan = Plan(len(files), rows, sum(file.size for file in files), tails, "+".join(opened) or "nothing", bool(wide))
+    plan = Plan(
+        len(files),
+        rows,
+        sum(file.size for file in files),
+        tails,
+        "+".join(opened) or "nothing",
+        bool(wide),
+        sum(len(look.damaged) for look in opened.values()),
+    )
     told = f"this would read {len(files):,} files with {rows:,} rows ({plan.bytes / 1e9:.1f} GB)"
     if not wide:
         return plan, (told,)
@@ -193,11 +201,11 @@ def view_sql(table: str, look: Look) -> str:
     parts = [f"SELECT {', '.join(names)} FROM {table}_tail"]  # noqa: S608
     paths = [str(file.path) for file in look.files]
     if paths:
-        parts.insert(0, files_sql(paths, schema, names))
+        parts.insert(0, files_sql(paths, names))
     return " UNION ALL ".join(parts)
 
 
-def files_sql(paths: Sequence[str], schema: pa.Schema, names: Sequence[str]) -> str:
+def files_sql(paths: Sequence[str], names: Sequence[str]) -> str:
     listed = ", ".join(quoted(path) for path in paths)
     there = set(pa.parquet.read_schema(paths[0]).names)
     shown = [f"{ID_SQL} AS id" if name == '"id"' and ID_FORM.name in there else name for name in names]
