@@ -249,8 +249,7 @@ def _query(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     _city(parser)
-    parser.add_argument(
-        "text", nargs="?", default="", metavar="TEXT", help='words of the text, attributes, source or id; "in quotes" for a phrase'
+    parser.add_argument("--text", default="", metavar="WORDS", help='words of the text, attributes, source or id; "in quotes" for a phrase'
     )
     parser.add_argument("--near", default=None, metavar="LON,LAT", help="only around this place (degrees)")
     parser.add_argument("--radius", default="500 m", metavar="LENGTH", help="... within this distance (default 500 m)")
@@ -336,7 +335,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "search": Command(
         "Search the archive: words, place, time, kind, feed, source; newest first.",
-        "tocsin search examples/seattle 'pike \"car fire\"' --from '2017-07-04 20:00'\n"
+        "tocsin search examples/seattle --text 'pike \"car fire\"' --from '2017-07-04 20:00'\n"
         "tocsin search examples/seattle --near -122.33,47.61 --radius '1 km' --kind call.fire --out fires.gpkg",
         _search,
         "query:search",

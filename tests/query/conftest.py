@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tocsin.query.engine import Engine
+
+sys.path.append(str(Path(__file__).parents[1] / "api"))  # a served world is there
 
 
 @pytest.fixture(scope="session")

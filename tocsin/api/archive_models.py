@@ -19,11 +19,6 @@ class ArchivePlan(Shape):
     damaged: Annotated[int, Field(description="files that belong to the answer and cannot be read")]
 
 
-class MadeBy(Shape):
-    sql: str
-    values: list[Any]
-
-
 class AnswerOut(Shape):
     items: list[dict[str, Any]]
     next: Annotated[str | None, Field(description="cursor of the next page, null on the last")]
@@ -31,7 +26,7 @@ class AnswerOut(Shape):
     notes: list[str]
     plan: ArchivePlan
     reaches: Annotated[int, Field(description="highest seq in the archive; later events are still on their way")]
-    query: MadeBy
+    query: Annotated[str, Field(description="the SQL that made it; POST /query takes it")]
 
 
 class EventAnswer(AnswerOut):

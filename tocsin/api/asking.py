@@ -92,7 +92,7 @@ def answered(answer: Answer, items: list[dict[str, Any]]) -> dict[str, Any]:
         "notes": list(answer.notes),
         "plan": asdict(answer.plan),
         "reaches": answer.reaches,
-        "query": {"sql": answer.sql, "values": list(answer.values)},
+        "query": answer.sql,
     }
 
 

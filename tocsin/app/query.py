@@ -98,7 +98,7 @@ def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:
 def _summary(answer: Answer, arguments: argparse.Namespace, body: bytes | None) -> dict[str, Any]:
     made = {"rows": len(answer.table), "next": answer.next, "cut": answer.cut, "notes": answer.notes, "plan": asdict(answer.plan)}
     shown = {"items": objects(answer.table)} if body is None else {"file": str(arguments.out or "-"), "bytes": len(body)}
-    return {**made, "reaches": answer.reaches, "query": {"sql": answer.sql, "values": list(answer.values)}, **shown}
+    return {**made, "reaches": answer.reaches, "query": answer.sql, **shown}
 
 
 def as_text(answer: Answer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pyarrow as pa
 
@@ -165,14 +165,13 @@ Asked = Search | Around | Series | Cells | History | Points | Statement
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`table`: the rows. `reaches`: highest journal `seq` in the archive when it was asked. `next`: cursor of the next page. `sql`, `values`: the
-    query that made it and its parameters. `notes`: what whoever reads it must know. `cut`: there was more than the limit."""
+    """`table`: the rows. `reaches`: highest journal `seq` in the archive when it was asked. `next`: cursor of the next page. `sql`: the query
+    that made it, from the views `events`, `hourly`, `daily`. `notes`: what whoever reads it must know. `cut`: there was more than the limit."""
 
     table: pa.Table
     plan: Plan
     reaches: int
     sql: str = ""
-    values: tuple[Any, ...] = ()
     next: str | None = None
     notes: tuple[str, ...] = ()
     cut: bool = False

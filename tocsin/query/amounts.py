@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from tocsin.model.time import DAY, HOUR
 
 from .engine import Session
 from .grid import EVENT_ZOOM, ROLLUP_ZOOM
-from .rows import ROLLUP_COLUMNS, from_clause
+from .rows import ROLLUP_COLUMNS, as_written, from_clause
 from .where import Where, add_kinds, add_names, add_times, where_of
 
 #: Groups that one question may have.
@@ -36,7 +36,6 @@ class Grouped:
 
     table: pa.Table
     sql: str
-    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,9 @@ def want_rollup(wanted: Filter) -> Want:
     return Want(start=wanted.start, stop=wanted.stop, feeds=wanted.feeds, kinds=wanted.kinds)
 
 
-def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *, rolled: bool, more: str = "") -> Grouped:
-    """`look`: of events, or of rollups when `rolled`. `more`: a further condition. Raises Refused when there are too many groups."""
-    if rolled:
+def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *, basis: str = "", more: str = "") -> Grouped:
+    """`look`: of events, or of rollups of `basis` (`hourly`, `daily`; empty: events). `more`: a further condition. Raises Refused when there are too many groups."""
+    if basis:
         where = Where()
         add_times(where, wanted.start, wanted.stop, "start")
         add_kinds(where, wanted.kinds)
@@ -94,13 +93,13 @@ def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *
         source = from_clause(session, look.files, look.tail, _needed(wanted, keys))
     if more:
         where.add(more)
-    shown = "".join(f"{key.rolled if rolled else key.raw} AS {key.name}, " for key in keys)
+    shown = "".join(f"{key.rolled if basis else key.raw} AS {key.name}, " for key in keys)
     by = f"GROUP BY {', '.join(str(n + 1) for n in range(len(keys)))} LIMIT {GROUPS_MOST + 1}" if keys else ""
-    sql = f"SELECT {shown}{_ROLLED if rolled else _RAW} FROM {source} WHERE {where.sql} {by}"  # noqa: S608
+    sql = f"SELECT {shown}{_ROLLED if basis else _RAW} FROM {source} WHERE {where.sql} {by}"  # noqa: S608
     table = session.table(sql, where.values)
     if len(table) > GROUPS_MOST:
         raise Refused(f"this would give more than {GROUPS_MOST:,} groups; ask for less time, a longer step or no split")
-    return Grouped(table, sql, tuple(where.values))
+    return Grouped(table, as_written(sql, source, basis or "events", where.values))
 
 
 def _needed(wanted: Filter, keys: Sequence[Key]) -> tuple[str, ...]:

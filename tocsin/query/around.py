@@ -9,7 +9,7 @@ from tocsin.model.archive import Box, Look, Want
 from tocsin.model.asking import Answer, Around, Filter
 
 from .engine import Session
-from .rows import EVENT_COLUMNS, from_clause, plan_of
+from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of
 from .where import where_of
 
 #: IUGG mean radius, metres: distances are those of the rules (SEMANTICS 3).
@@ -51,4 +51,4 @@ def around(session: Session, look: Look, asked: Around) -> Answer:
     found = session.table(sql, values)
     cut = len(found) > asked.limit
     notes = (f"only the nearest {asked.limit:,}; ask for less distance or time to see all",) if cut else ()
-    return Answer(found.slice(0, asked.limit), plan_of(look), look.reaches, sql, values, notes=notes, cut=cut)
+    return Answer(found.slice(0, asked.limit), plan_of(look), look.reaches, as_written(sql, source, "events", values), notes=notes, cut=cut)

@@ -24,7 +24,7 @@ def top_cells(session: Session, holdings: Holdings, asked: Cells, limits: Limits
     with holdings.rollup(want, basis) if basis else holdings.look(want) as look:
         plan = plan_of(look, basis or "raw", is_open(want))
         allow(plan, limits, asked.confirmed)
-        found = grouped(session, look, wanted, (key,), rolled=bool(basis), more="cell IS NOT NULL")
+        found = grouped(session, look, wanted, (key,), basis=basis, more="cell IS NOT NULL")
         reaches = look.reaches
     ordered = found.table.sort_by([("rows", "descending"), ("cell", "ascending")])
     top = ordered.slice(0, asked.limit)
@@ -34,4 +34,4 @@ def top_cells(session: Session, holdings: Holdings, asked: Cells, limits: Limits
     columns |= {name: pa.array([getattr(box, name) for box in boxes], pa.float64()) for name in ("west", "south", "east", "north")}
     columns |= {"rows": top["rows"], "values": top["values"], "mean": means(top["total"], top["values"])}
     columns |= {name: top[name] for name in ("low", "high", "severity")}
-    return Answer(pa.table(columns), plan, reaches, found.sql, found.values, cut=len(ordered) > asked.limit)
+    return Answer(pa.table(columns), plan, reaches, found.sql, cut=len(ordered) > asked.limit)

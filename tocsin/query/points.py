@@ -9,7 +9,7 @@ from tocsin.model.asking import Answer, Points, Tile
 
 from .engine import Session
 from .grid import tile_box
-from .rows import from_clause, plan_of
+from .rows import as_written, from_clause, plan_of
 from .where import is_open, want_of, where_of
 
 #: A tile's side in units of its own, and the side of the squares within which events become one symbol (Mapbox Vector Tile 2.1).
@@ -28,7 +28,7 @@ def points(session: Session, look: Look, asked: Points) -> Answer:
     cut = len(table) > asked.limit
     notes = (f"only {asked.limit:,} of them; ask for less time or a smaller place to see all",) if cut else ()
     plan = plan_of(look, whole=is_open(want_of(asked.filter)))
-    return Answer(table.slice(0, asked.limit), plan, look.reaches, sql, tuple(where.values), notes=notes, cut=cut)
+    return Answer(table.slice(0, asked.limit), plan, look.reaches, as_written(sql, source, "events", where.values), notes=notes, cut=cut)
 
 
 def tile(session: Session, look: Look, asked: Tile) -> Answer:
@@ -47,7 +47,7 @@ def tile(session: Session, look: Look, asked: Tile) -> Answer:
         f"GROUP BY floor(across / {SQUARE})::INTEGER, floor(down / {SQUARE})::INTEGER ORDER BY seq"
     )
     table = session.table(sql, where.values)
-    return Answer(table, plan_of(look), look.reaches, sql, tuple(where.values))
+    return Answer(table, plan_of(look), look.reaches, as_written(sql, source, "events", where.values))
 
 
 def within_tile(asked: Tile) -> Box | None:

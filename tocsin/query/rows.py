@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -76,6 +76,16 @@ def scan(session: Session, paths: Sequence[str], columns: Sequence[str], schema:
 def _duck_type(field: pa.Field) -> str:
     kinds = {pa.int64(): "BIGINT", pa.int8(): "TINYINT", pa.float64(): "DOUBLE", pa.binary(): "BLOB", INSTANT: "TIMESTAMPTZ"}
     return kinds.get(field.type, "VARCHAR")
+
+
+def as_written(sql: str, source: str, table: str, values: Sequence[Any]) -> str:
+    """A statement as an analyst would write it: from the view `table`, with the values in place. No text in `sql` holds a question mark."""
+    first, *rest = sql.replace(source, table).split("?")
+    return first + "".join(_literal(value) + part for value, part in zip(values, rest, strict=True))
+
+
+def _literal(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def quoted(text: str) -> str:

@@ -14,7 +14,7 @@ from tocsin.model.asking import Answer, Filter, Refused, Search
 from tocsin.model.time import to_iso
 
 from .engine import Session
-from .rows import EVENT_COLUMNS, from_clause, plan_of
+from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of
 from .where import Where, is_open, want_of, where_of
 
 #: Rows of the files that are read together; one search reads at most BUDGET of them and then says how far it came.
@@ -64,32 +64,33 @@ def search(session: Session, look: Look, asked: Search, budget: int = BUDGET) ->
 
 def newest(session: Session, look: Look, where: Where, limit: int, *, whole: bool, budget: int = BUDGET) -> Answer:
     """The newest `limit` events that pass, in the order of (event_time, seq), newest first."""
-    sql = ""
+    shown = ""
     found = ROW.empty_table()
     tail: pa.Table | None = look.tail
     read = 0
     for wave, horizon in waves(look.files):
         source = from_clause(session, wave, tail, EVENT_COLUMNS)
         sql = f"SELECT * FROM {source} WHERE {where.sql} ORDER BY event_time DESC, seq DESC LIMIT {limit + 1}"  # noqa: S608
+        shown = as_written(sql, source, "events", where.values)
         found = _merged(found, session.table(sql, where.values), limit + 1)
         tail = None
         read += sum(file.rows for file in wave)
         if horizon is None or (len(found) > limit and _time(found, limit) > horizon):
             break
         if read >= budget:
-            return _partial(found, look, horizon, limit, sql, where, whole)
+            return _partial(found, look, horizon, limit, shown, whole)
     more = len(found) > limit
     page = found.slice(0, limit)
     following = str(Cursor(_time(page, limit - 1), page["seq"][limit - 1].as_py())) if more else None
-    return Answer(page, plan_of(look, whole=whole), look.reaches, sql, tuple(where.values), following)
+    return Answer(page, plan_of(look, whole=whole), look.reaches, shown, following)
 
 
-def _partial(found: pa.Table, look: Look, horizon: int, limit: int, sql: str, where: Where, whole: bool) -> Answer:
+def _partial(found: pa.Table, look: Look, horizon: int, limit: int, shown: str, whole: bool) -> Answer:
     """What is certain so far: no unread file holds anything newer than `horizon`."""
     settled = found.filter(pc.greater(found["event_time"].cast(pa.int64()), horizon)).slice(0, limit)
     words = f"looked back to {to_iso(horizon)} so far; go on with the next page"
     edge = Cursor(horizon, (1 << 63) - 1)
-    return Answer(settled, plan_of(look, whole=whole), look.reaches, sql, tuple(where.values), str(edge), (words,), cut=True)
+    return Answer(settled, plan_of(look, whole=whole), look.reaches, shown, str(edge), (words,), cut=True)
 
 
 def waves(files: Sequence[StoredFile]) -> Iterator[tuple[list[StoredFile], int | None]]:

@@ -39,18 +39,18 @@ def series(session: Session, holdings: Holdings, layers: Mapping[str, Zones], as
         if not basis:
             plan = plan_of(look, whole=is_open(want_of(wanted)))
             allow(plan, limits, asked.confirmed)
-            found, reaches = grouped(session, look, wanted, keys, rolled=False), look.reaches
+            found, reaches = grouped(session, look, wanted, keys), look.reaches
     if basis:
         with holdings.rollup(want_rollup(wanted), basis) as rolled:
             plan = plan_of(rolled, basis, is_open(want_of(wanted)))
             allow(plan, limits, asked.confirmed)
-            found, reaches = grouped(session, rolled, wanted, keys, rolled=True), rolled.reaches
+            found, reaches = grouped(session, rolled, wanted, keys, basis=basis), rolled.reaches
     table = found.table
     if zones is not None:
         table = in_zones(table, zones)
     begins = folded(table["bucket"].to_numpy(), width, asked.step, zone)
     split = [name for name in ("kind", "feed", "source", "zone", "cell") if name in table.column_names]
-    return Answer(summed(table, begins, split), plan, reaches, found.sql, found.values)
+    return Answer(summed(table, begins, split), plan, reaches, found.sql)
 
 
 def summed(table: pa.Table, begins: np.ndarray[tuple[int], np.dtype[np.int64]], split: Sequence[str]) -> pa.Table:

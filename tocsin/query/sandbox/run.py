@@ -32,6 +32,8 @@ CHILD: Final = Path(__file__).with_name("child.py")
 #: A clock read while planning is older than the one read while running.
 _SLACK: Final = 5 * MINUTE
 _LOOK: Final = 0.05
+#: Rows beyond which it is said that nothing narrowed a statement down.
+_MANY: Final = 10_000_000
 _STEPS: Final = {"hourly": HOUR, "daily": DAY}
 
 
@@ -120,9 +122,10 @@ def _conversation(
     send(to, ASKED, orjson.dumps({"sql": asked.sql, **limitation}))
     needs = orjson.loads(_next(back, NEEDS)[1])
     opened = {name: looks.enter_context(_look(holdings, name, needs[name])) for name in TABLES if name in needs}
-    plan, notes = plan_of(opened, needs)
+    plan, words = plan_of(opened, needs)
     if plan.rows > limits.rows and not asked.confirmed:
-        raise TooMuch(plan, notes[0])
+        raise TooMuch(plan, f"this would read {words}, or confirm it")
+    notes = (f"this read {words}",) if plan.whole and plan.rows > _MANY else ()
     views = {name: {"paths": [str(file.path) for file in look.files], "sql": view_sql(name, look)} for name, look in opened.items()}
     send(to, FILES, orjson.dumps({"views": views}))
     for look in opened.values():
@@ -172,7 +175,7 @@ def want_of(table: str, bounds: dict[str, Any]) -> Want:
     return Want(start=start, stop=stop, box=box, feeds=tuple(bounds.get("feed", ())), kinds=tuple(bounds.get("kind", ())))
 
 
-def plan_of(opened: dict[str, Look], needs: dict[str, Any]) -> tuple[Plan, tuple[str, ...]]:
+def plan_of(opened: dict[str, Look], needs: dict[str, Any]) -> tuple[Plan, str]:
     """What it would read, and what to say about it."""
     files = [file for look in opened.values() for file in look.files]
     tails = sum(len(look.tail) for look in opened.values())
@@ -187,11 +190,11 @@ def plan_of(opened: dict[str, Look], needs: dict[str, Any]) -> tuple[Plan, tuple
         bool(wide),
         sum(len(look.damaged) for look in opened.values()),
     )
-    told = f"this would read {len(files):,} files with {rows:,} rows ({plan.bytes / 1e9:.1f} GB)"
+    told = f"{len(files):,} files with {rows:,} rows ({plan.bytes / 1e9:.1f} GB)"
     if not wide:
-        return plan, (told,)
+        return plan, told
     hint = " AND ".join(f"{TABLES[wide[0]]} {sign} '2026-01-0{day}'" for sign, day in ((">=", 1), ("<", 2)))
-    return plan, (f"{told}: nothing in it bounds {wide[0]}; add to its own WHERE a condition like {hint}, or confirm it",)
+    return plan, f"{told}: nothing in it bounds {wide[0]}; add to its own WHERE a condition like {hint}"
 
 
 def view_sql(table: str, look: Look) -> str:
