@@ -249,8 +249,7 @@ def _query(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     _city(parser)
-    parser.add_argument("--text", default="", metavar="WORDS", help='words of the text, attributes, source or id; "in quotes" for a phrase'
-    )
+    parser.add_argument("--text", default="", metavar="WORDS", help='words of the text, attributes, source or id; "in quotes" for a phrase')
     parser.add_argument("--near", default=None, metavar="LON,LAT", help="only around this place (degrees)")
     parser.add_argument("--radius", default="500 m", metavar="LENGTH", help="... within this distance (default 500 m)")
     parser.add_argument(
@@ -262,6 +261,27 @@ def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--severity", type=int, choices=range(5), default=None, help="at least this severity (4 is extreme)")
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="events at most (default 50)")
     parser.add_argument("--cursor", default=None, help="`next` of the page before")
+    _asks(parser)
+    _json(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("report", metavar="REPORT", help="volume, forecast, feeds, responses, coverage, false-alarms")
+    parser.add_argument("--from", dest="start", default=None, metavar="TIME", help="not before; ISO 8601, or the city's own time")
+    parser.add_argument("--to", dest="end", default=None, metavar="TIME", help="only before this time")
+    for name, words in (("kind", "dotted prefix of the kind"), ("feed", "feed")):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=f"only this {words}; repeatable")
+    parser.add_argument("--days", type=int, default=3, help="forecast: days ahead (default 3)")
+    parser.add_argument(
+        "--begins", default="event_time", metavar="ATTR", help="responses: attribute with the first instant (default event_time)"
+    )
+    parser.add_argument("--ends", default="arrived", metavar="ATTR", help="responses: attribute with the last instant (default arrived)")
+    parser.add_argument("--by", default="", metavar="ATTR", help="responses: attribute that names the station")
+    parser.add_argument(
+        "--people", default="census-blocks", metavar="LAYER", help="coverage: layer of points with people (default census-blocks)"
+    )
+    parser.add_argument("--stations", default="fire-stations", metavar="LAYER", help="coverage: layer of points (default fire-stations)")
     _asks(parser)
     _json(parser)
 
@@ -346,6 +366,13 @@ COMMANDS: dict[str, Command] = {
         "tocsin query examples/seattle - --out calls.parquet < calls.sql",
         _query,
         "query:query",
+    ),
+    "report": Command(
+        "Reports over the archive: volume by hour of the week, forecast, feeds, response times, coverage, false alarms.",
+        "tocsin report examples/seattle coverage\n"
+        "tocsin report CITY volume --kind call --from '2026-01-05 00:00' --to '2026-03-02 00:00' --out volume.csv",
+        _report,
+        "report:main",
     ),
     "warm-up": Command(
         "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",

@@ -68,7 +68,7 @@ def opened(arguments: argparse.Namespace) -> tuple[City, Library]:
 
 def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:
     """Asks and prints, or writes the file. Raises Fatal for what cannot be answered."""
-    form = _format(arguments)
+    form = asked_format(arguments)
     try:
         answer = ask()
         body = None if form is None else format_of(form).encode(answer.table)
@@ -117,7 +117,7 @@ def _cell(value: Any) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def _format(arguments: argparse.Namespace) -> str | None:
+def asked_format(arguments: argparse.Namespace) -> str | None:
     """The format that is asked for, by name or by the ending of the file; None: for people."""
     out: Path | None = arguments.out
     name = arguments.format or (None if out is None else out.suffix.removeprefix("."))

@@ -90,7 +90,7 @@ def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *
         source = from_clause(session, look.files, look.tail, ROLLUP_COLUMNS, ROLLUP)
     else:
         where = where_of(wanted)
-        source = from_clause(session, look.files, look.tail, _needed(wanted, keys))
+        source = from_clause(session, look.files, look.tail, needed(wanted, keys))
     if more:
         where.add(more)
     shown = "".join(f"{key.rolled if basis else key.raw} AS {key.name}, " for key in keys)
@@ -102,14 +102,14 @@ def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *
     return Grouped(table, as_written(sql, source, basis or "events", where.values))
 
 
-def _needed(wanted: Filter, keys: Sequence[Key]) -> tuple[str, ...]:
+def needed(wanted: Filter, keys: Sequence[Key] = ()) -> tuple[str, ...]:
     """The columns that this question reads; no other is decoded."""
-    needed = {"event_time", "value", "severity"}
-    needed.update(("lon", "lat") if wanted.box is not None else ())
-    needed.update(("kind",) if wanted.kinds else ())
-    needed.update(("feed",) if wanted.feeds else ())
-    needed.update(("source",) if wanted.sources else ())
-    needed.update(("text", "attrs", "source", "id") if wanted.text else ())
+    names = {"event_time", "value", "severity"}
+    names.update(("lon", "lat") if wanted.box is not None else ())
+    names.update(("kind",) if wanted.kinds else ())
+    names.update(("feed",) if wanted.feeds else ())
+    names.update(("source",) if wanted.sources else ())
+    names.update(("text", "attrs", "source", "id") if wanted.text else ())
     for key in keys:
-        needed.update({"bucket": ("event_time",)}.get(key.name, (key.name,)))
-    return tuple(sorted(needed))
+        names.update({"bucket": ("event_time",)}.get(key.name, (key.name,)))
+    return tuple(sorted(names))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tocsin.model.archive import Holdings, Want
-from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
+from tocsin.model.asking import Answer, Around, Cells, Filter, History, Patience, Points, Search, Series, Statement, Tile
 
+from .amounts import needed
 from .around import around, want_around
 from .cells import top_cells
 from .engine import Engine
 from .history import history, want_history
 from .places import Places
 from .points import points, tile, within_tile
-from .rows import Limits, allow, plan_of
+from .rows import Limits, allow, as_written, from_clause, plan_of
 from .sandbox.run import Cage, run
 from .search import Cursor, capped, newest, search
 from .series import series
-from .where import Where, is_open, want_of
+from .where import Where, is_open, want_of, where_of
 from .zones import Zones
 
 
@@ -81,6 +82,16 @@ class Questions:
         with self.engine.session(patience) as session, self.holdings.look(want_of(narrowed)) as look:
             allow(plan_of(look), self.limits, confirmed=False)
             return tile(session, look, replace(asked, filter=asked.filter if box else narrowed))
+
+    def select(self, wanted: Filter, columns: Sequence[str], sql: str, patience: Patience) -> Answer:
+        """A statement of the house over `columns` of the events of a filter, which stand for `{events}` in it."""
+        with self.engine.session(patience) as session, self.holdings.look(want_of(wanted)) as look:
+            where = where_of(wanted)
+            rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}))
+            filtered = f"(SELECT {', '.join(columns)} FROM {rows} WHERE {where.sql})"  # noqa: S608
+            shown = as_written(filtered, rows, "events", where.values)
+            table = session.table(sql.replace("{events}", filtered), where.values * sql.count("{events}"))
+            return _warned(Answer(table, plan_of(look), look.reaches, sql.replace("{events}", shown)))
 
     def sql(self, asked: Statement, patience: Patience) -> Answer:
         """An analyst's statement, in a sandbox of its own. Raises Refused for anything but one SELECT."""

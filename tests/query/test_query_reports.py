@@ -1,0 +1,149 @@
+"""Reports against plain counting, and what they refuse to say."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from archive_world import MONDAY, SmallArchive, row
+
+from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.time import DAY, HOUR, MINUTE, SECOND
+from tocsin.query.ask import Questions
+from tocsin.query.places import Places
+from tocsin.query.reports.coverage import coverage
+from tocsin.query.reports.false_alarms import false_alarms
+from tocsin.query.reports.feeds import feeds
+from tocsin.query.reports.forecast import METHODS, forecast, rolling_errors
+from tocsin.query.reports.responses import responses
+from tocsin.query.reports.volume import volume
+
+PATIENCE = Patience()
+WEEKS = 6
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory, engine) -> tuple[SmallArchive, Questions]:
+    """Six weeks of calls, busier by day; on the last Wednesday at noon something happened."""
+    made = SmallArchive(tmp_path_factory.mktemp("weeks"))
+    rng = np.random.default_rng(4)
+    rows = []
+    for hour in range(WEEKS * 168):
+        usual = 2 + 2 * math.sin(hour % 24 / 24 * 2 * math.pi) ** 2
+        count = int(rng.poisson(usual)) + (40 if hour == (WEEKS - 1) * 168 + 60 else 0)
+        rows += [row(len(rows) + n, event_time=MONDAY + hour * HOUR + n * SECOND, kind="call.medical") for n in range(count)]
+    made.add(rows)
+    return made, Questions(made, Places(), engine=engine)
+
+
+SPAN = Filter(MONDAY, MONDAY + WEEKS * 7 * DAY, kinds=("call",))
+
+
+def test_volume_holds_the_last_week_against_those_before(weeks):
+    archive, questions = weeks
+    found = volume(questions, SPAN, "UTC", PATIENCE)
+    counts = [0] * (WEEKS * 168)
+    for one in archive.rows:
+        counts[(one["event_time"] - MONDAY) // HOUR] += 1
+    for line in found.table.to_pylist():
+        hour = line["hour_of_week"]
+        before = [counts[week * 168 + hour] for week in range(WEEKS - 1)]
+        assert line["usual"] == pytest.approx(statistics.fmean(before)) and line["last"] == counts[(WEEKS - 1) * 168 + hour]
+    unusual = [line["hour_of_week"] for line in found.table.to_pylist() if line["unusual"]]
+    assert 60 in unusual and len(unusual) < 12
+    assert dict(found.facts)["events"] == len(archive.rows) and "FROM" in found.queries[0]
+
+
+def test_hours_of_the_week_are_the_citys(weeks):
+    _, questions = weeks
+    utc, kathmandu = (volume(questions, SPAN, zone, PATIENCE).table for zone in ("UTC", "America/Los_Angeles"))
+    assert utc["last"][60] == kathmandu["last"][52]
+
+
+def test_a_forecast_says_what_its_method_would_have_erred_before(weeks):
+    archive, questions = weeks
+    found = forecast(questions, SPAN, "UTC", PATIENCE, days=2)
+    facts = dict(found.facts)
+    counts = np.zeros(WEEKS * 168)
+    np.add.at(counts, [(one["event_time"] - MONDAY) // HOUR for one in archive.rows], 1)
+    errors = []
+    for back in range(facts["origins"], 0, -1):
+        cut = len(counts) - back * 48
+        errors += [abs(counts[hour] - counts[hour - 168]) for hour in range(cut, cut + 48)]
+    assert facts["seasonal_naive_error"] == pytest.approx(statistics.fmean(errors), abs=1e-3)
+    assert facts["mean_absolute_error"] <= facts["seasonal_naive_error"] and facts["method"] != "seasonal naive"
+    assert facts["better_than_naive"] > 0.1
+    table = found.table.to_pylist()
+    assert [line["start"] for line in table] == [MONDAY + WEEKS * 7 * DAY + n * HOUR for n in range(48)]
+    assert all(0 <= line["low"] <= line["expected"] <= line["high"] for line in table)
+
+
+def test_no_method_sees_what_it_is_to_forecast():
+    rng = np.random.default_rng(1)
+    counts, hours = rng.poisson(5, 5 * 168).astype(float), np.arange(5 * 168) % 168
+    for method in METHODS.values():
+        before = rolling_errors(counts, hours, method, 24, 3)
+        changed = counts.copy()
+        changed[-24:] += 1000
+        assert np.allclose(rolling_errors(changed, hours, method, 24, 3)[:2], before[:2])
+        assert np.allclose(rolling_errors(changed, hours, method, 24, 3)[2], before[2] + 1000)
+
+
+@pytest.mark.parametrize("span", [Filter(), Filter(MONDAY, MONDAY + HOUR), Filter(MONDAY, MONDAY + 7 * DAY)])
+def test_too_little_history_is_refused_in_words(weeks, span):
+    for ask in (lambda: volume(weeks[1], span, "UTC", PATIENCE), lambda: forecast(weeks[1], span, "UTC", PATIENCE)):
+        with pytest.raises(Refused, match="span: found"):
+            ask()
+
+
+def test_feeds_uptime_and_delay(tmp_path, engine):
+    archive = SmallArchive(tmp_path)
+    live = [row(n, event_time=MONDAY + n * MINUTE, ingest_time=MONDAY + n * MINUTE + (n % 5) * SECOND) for n in (*range(60), *range(120, 180))]
+    archive.add([*live, row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old")])
+    questions = Questions(archive, Places(), engine=engine)
+    found = feeds(questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE)
+    air, calls = sorted(found.table.to_pylist(), key=lambda one: one["feed"])
+    assert calls["events"] == 120 and calls["longest_gap_s"] == 61 * 60 and calls["uptime"] == pytest.approx(1 - 55 / 180)
+    assert (calls["delay_p50_s"], calls["delay_max_s"], calls["early"]) == (2.0, 4.0, 0)
+    assert air["uptime"] == 0.0 and air["events"] == 0, "a feed that never spoke is told"
+
+
+def test_response_times_where_a_feed_says_them_and_a_reason_where_not(tmp_path, engine):
+    archive = SmallArchive(tmp_path)
+    rows = [
+        row(n, event_time=MONDAY + 8 * HOUR + n * MINUTE, attrs=f'{{"station":"{n % 2}","arrived":"2026-01-05T{8 + (n + n // 4) // 60:02}:{(n + n // 4) % 60:02}:00Z"}}')
+        for n in range(40)
+    ]
+    archive.add([*rows, row(99, event_time=MONDAY + 8 * HOUR, attrs='{"station":"1","arrived":"never"}')])
+    questions = Questions(archive, Places(), engine=engine)
+    wanted = Filter(MONDAY, MONDAY + DAY)
+    found = responses(questions, wanted, "event_time", "arrived", "station", "America/Los_Angeles", PATIENCE).table.to_pylist()
+    assert [(one["station"], one["hour"], one["calls"]) for one in found] == [("0", 0, 20), ("1", 0, 20)]
+    even = sorted(n // 4 * 60 for n in range(0, 40, 2))
+    assert found[0]["p50_s"] == pytest.approx(statistics.median(even))
+    with pytest.raises(Refused, match="there are arrived, station; instants among them: arrived"):
+        responses(questions, wanted, "event_time", "turned_out", "", "UTC", PATIENCE)
+    with pytest.raises(Refused, match="letters, digits"):
+        responses(questions, wanted, "event_time", "a'b", "", "UTC", PATIENCE)
+
+
+def test_coverage_counts_people_by_the_nearest_station():
+    blocks = [(-122.33, 47.6, 100.0), (-122.33, 47.61, 50.0), (-122.0, 47.6, 10.0)]
+    found = coverage(blocks, [(-122.33, 47.6), (-122.34, 47.6)], ("people", "stations"))
+    assert found.table["people"].to_pylist() == [100.0, 100.0, 150.0, 150.0, 150.0, 150.0]
+    assert dict(found.facts) == {"people": 160, "stations": 2, "half_within_m": 0, "nine_of_ten_within_m": 1112}
+    with pytest.raises(Refused, match="found nothing in stations"):
+        coverage(blocks, [], ("people", "stations"))
+
+
+def test_false_alarms_by_source():
+    def alert(source, status="raised", note=None):
+        history = [] if note is None else [{"to": "resolved", "note": note}]
+        return {"status": status, "evidence": [{"feed": "alarms", "source": source}, {"feed": "alarms", "source": source}], "history": history}
+
+    alerts = [alert("d-1"), alert("d-1", note="False alarm, steam"), alert("d-1", "retracted"), alert("d-2", note="real fire"), alert(None)]
+    rows = false_alarms(alerts).table.to_pylist()
+    assert rows[0] == {"feed": "alarms", "source": "d-1", "alerts": 3, "retracted": 1, "closed_as_false": 1, "share": pytest.approx(2 / 3)}
+    assert rows[1]["source"] == "d-2" and rows[1]["share"] == 0 and len(rows) == 2

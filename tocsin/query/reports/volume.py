@@ -1,0 +1,73 @@
+"""How many events each hour of the week usually has, and which hours had many more or fewer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import sqrt
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from tocsin.model.asking import Filter, Patience, Refused, Series
+from tocsin.model.time import DAY, HOUR
+from tocsin.query.ask import Questions
+from tocsin.query.localtime import folded, zone_of
+
+from .report import Report
+
+#: An hour is unusual beyond so many standard deviations of counts at random about the usual one.
+UNUSUAL = 3.0
+
+
+def hourly_counts(questions: Questions, wanted: Filter, patience: Patience) -> tuple[np.ndarray, np.ndarray, str]:
+    """Instants of all whole hours of the span (µs), how many events each had, and the query. Raises Refused without a span."""
+    if wanted.start is None or wanted.stop is None or wanted.stop - wanted.start < 2 * HOUR:
+        raise Refused("span: found no span of time, or one under two hours; valid is a start and an end, some weeks apart")
+    first, last = -(-wanted.start // HOUR), wanted.stop // HOUR
+    whole = replace(wanted, start=first * HOUR, stop=last * HOUR)
+    answer = questions.series(Series(whole, "hour", zone="UTC", confirmed=True), patience)
+    counts = np.zeros(last - first, np.int64)
+    counts[answer.table["start"].to_numpy() // HOUR - first] = answer.table["rows"].to_numpy()
+    return np.arange(first, last, dtype=np.int64) * HOUR, counts, answer.sql
+
+
+def hour_of_week(instants: np.ndarray, zone: ZoneInfo) -> np.ndarray:
+    """0 (Monday 00:00) to 167 on the city's clock."""
+    return folded(instants // HOUR, HOUR, "hour-of-week", zone)
+
+
+def volume(questions: Questions, wanted: Filter, zone_name: str, patience: Patience) -> Report:
+    """Columns `hour_of_week`, `usual` (mean of the weeks before the last 7 days), `last` (the last 7 days), `ratio`, `deviations`, `unusual`."""
+    zone = zone_of(zone_name)
+    instants, counts, sql = hourly_counts(questions, wanted, patience)
+    recent = instants >= int(instants[-1]) + HOUR - 7 * DAY
+    if recent.all():
+        raise Refused("span: found a week or less; valid is more than one week, because the last week is held against those before")
+    hours = hour_of_week(instants, zone)
+    usual, weeks = _mean(hours[~recent], counts[~recent])
+    last, _ = _mean(hours[recent], counts[recent])
+    deviations = [None if np.isnan(u) or np.isnan(v) else (v - u) / sqrt(max(u, 1.0)) for u, v in zip(usual, last, strict=True)]
+    table = pa.table(
+        {
+            "hour_of_week": pa.array(range(168), pa.int64()),
+            "usual": pa.array(usual, from_pandas=True),
+            "weeks": pa.array(weeks, pa.int64()),
+            "last": pa.array(last, from_pandas=True),
+            "ratio": pa.array(
+                [None if not u or np.isnan(u) or np.isnan(v) else v / u for u, v in zip(usual, last, strict=True)], pa.float64()
+            ),
+            "deviations": pa.array(deviations, pa.float64()),
+            "unusual": pa.array([None if one is None else abs(one) >= UNUSUAL for one in deviations], pa.bool_()),
+        }
+    )
+    facts = (("hours", len(counts)), ("events", int(counts.sum())), ("weeks_before", round(float((~recent).sum()) / 168, 1)))
+    note = "deviations: (last - usual) / sqrt(usual), as if calls came at random about the usual number; bursts of one incident exceed it easily"
+    return Report("volume", "Events by hour of the week: the last seven days against the weeks before", table, (sql,), (note,), facts)
+
+
+def _mean(hours: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean count of each hour of the week (NaN where there is none), and how many there were."""
+    seen = np.bincount(hours, minlength=168)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.bincount(hours, counts, minlength=168) / seen, seen
