@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench import archive_data as data
-from tocsin.archive.compact import clock_of, compact
+from tocsin.archive.compact import compact
 from tocsin.archive.holdings import Archive
 from tocsin.archive.importing import Importer
 from tocsin.archive.rows import PLAIN, cell_column
@@ -81,7 +81,7 @@ def build(folder: Path, days: int, share: float) -> Path:
         print(f"\r{number + 1}/{days} days", end="", file=sys.stderr)
     if writer is not None:
         writer.close()
-    compact(importer.catalog, clock_of(importer.catalog))
+    compact(importer.catalog, data.FIRST + days * DAY)
     importer.close()
     print(file=sys.stderr)
     return folder / "archive"

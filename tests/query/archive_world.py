@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tocsin.model.archive import ROLLUP, ROW, Box, Look, StoredFile, Want
+from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box, Look, StoredFile, Want
 from tocsin.model.predicate import covers
 from tocsin.model.time import DAY, HOUR
 
@@ -32,7 +32,7 @@ def cell_of(lon: float, lat: float) -> int:
 
 def row(seq: int, **values: Any) -> Row:
     """A row with plain values where none are given. `event_time`: µs."""
-    full: Row = {name: None for name in ROW.names}
+    full: Row = dict.fromkeys(ROW.names)
     full |= {
         "seq": seq,
         "event_time": MONDAY,
@@ -144,7 +144,10 @@ class SmallArchive:
 
     def _write(self, tier: str, rows: Sequence[Row], schema: pa.Schema, drop: Sequence[str] = ()) -> StoredFile:
         path = self.folder / f"{tier}-{len(self.files)}.parquet"
-        pq.write_table(table(rows, schema).drop_columns(list(drop)), path, row_group_size=16)
+        made = table(rows, schema)
+        if schema is ROW:
+            made = made.append_column(ID_FORM, pa.nulls(len(rows), ID_FORM.type))
+        pq.write_table(made.drop_columns(list(drop)), path, row_group_size=16)
         time = "start" if tier in self.rollups else "event_time"
         placed = [one for one in rows if one.get("lon") is not None]
         box = (

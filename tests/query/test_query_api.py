@@ -32,7 +32,19 @@ class SmallLibrary(Library):
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     made = SmallArchive(tmp_path_factory.mktemp("files"))
-    made.add([row(n, event_time=MONDAY + n * MINUTE, lon=-122.33 + n / 10_000, value=n / 4, source=f"s{n % 5}", kind=("call.fire", "smoke")[n % 2]) for n in range(100)])
+    made.add(
+        [
+            row(
+                n,
+                event_time=MONDAY + n * MINUTE,
+                lon=-122.33 + n / 10_000,
+                value=n / 4,
+                source=f"s{n % 5}",
+                kind=("call.fire", "smoke")[n % 2],
+            )
+            for n in range(100)
+        ]
+    )
     made.keep([row(100, event_time=MONDAY + DAY, text="newest at Pike", lon=None, lat=None)])
     return made
 
@@ -82,12 +94,20 @@ def test_filters_narrow_down(client):
 
 def test_around_a_place_an_event_and_an_alert(client, world):
     near = items(client, "/archive/around", near="-122.33,47.6", at=START, within="58 m", after="10 min")
-    assert [one["seq"] for one in near] == list(range(8)) and near[1]["distance_m"] == pytest.approx(7.5, abs=0.1) and near[1]["gap_us"] == MINUTE
+    assert (
+        [one["seq"] for one in near] == list(range(8))
+        and near[1]["distance_m"] == pytest.approx(7.5, abs=0.1)
+        and near[1]["gap_us"] == MINUTE
+    )
     assert [one["seq"] for one in items(client, "/archive/around", event=50, within="5 m")] == [50]
     raised = world.raise_alert(alert(1))
     reply = client.get("/archive/around", params={"alert": raised, "within": "200 km"})
     assert reply.status_code == 200 and reply.json()["items"] == []
-    for parameters, words in (({}, "one of near"), ({"near": "1,2", "event": 3}, "one of near"), ({"near": "0,0", "within": "900 km"}, "200 km")):
+    for parameters, words in (
+        ({}, "one of near"),
+        ({"near": "1,2", "event": 3}, "one of near"),
+        ({"near": "0,0", "within": "900 km"}, "200 km"),
+    ):
         reply = client.get("/archive/around", params=parameters)
         assert reply.status_code == 422 and words in reply.json()["detail"]
     assert client.get("/archive/around", params={"event": 100}).json()["detail"].startswith("the event 100 has no place")
@@ -210,5 +230,3 @@ def test_damaged_files_are_told(library, archive):
     finally:
         archive._look = plain
     assert answer.plan.damaged == 1 and "incomplete" in answer.notes[-1]
-
-

@@ -63,7 +63,9 @@ def test_a_geopackage_has_what_the_standard_asks_for(tmp_path):
     with sqlite3.connect(written("gpkg", tmp_path)) as database:
         assert database.execute("PRAGMA application_id").fetchone() == (0x47504B47,)
         assert database.execute("PRAGMA user_version").fetchone()[0] >= 10200
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not database.execute("PRAGMA foreign_key_check").fetchall()
+        assert (
+            database.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not database.execute("PRAGMA foreign_key_check").fetchall()
+        )
         assert {srs for (srs,) in database.execute("SELECT srs_id FROM gpkg_spatial_ref_sys")} >= {-1, 0, 4326}
         (contents,) = database.execute("SELECT table_name, data_type, min_x, min_y, max_x, max_y, srs_id FROM gpkg_contents").fetchall()
         assert contents == ("rows", "features", -122.4, 47.5, -122.3, 47.6, 4326)
@@ -87,7 +89,7 @@ def test_geoparquet_says_what_the_standard_asks_for_and_engines_read_it(tmp_path
 def test_csv_reads_back_and_no_cell_is_a_formula(tmp_path):
     lines = list(csv.DictReader(io.StringIO(written("csv", tmp_path).read_bytes().decode(), newline="")))
     assert [line["seq"] for line in lines] == ["1", "2", "3"]
-    assert lines[0]["text"] == "'=cmd|\"/c calc\"!A1" and lines[1]["source"] == "'-5 engine" and lines[1]["text"] == "no place\nsecond line"
+    assert lines[0]["text"] == '\'=cmd|"/c calc"!A1' and lines[1]["source"] == "'-5 engine" and lines[1]["text"] == "no place\nsecond line"
     assert lines[0]["lon"] == "-122.33", "a negative number is a number"
     assert lines[0]["event_time"] == "2026-01-05T00:00:00.123456Z"
     assert [guarded(text) for text in ("=1", "+1", "-1", "@x", "\tx", "a=1")] == ["'=1", "'+1", "'-1", "'@x", "'\tx", "a=1"]
@@ -146,7 +148,10 @@ def test_gdal_reads_a_vector_tile(tmp_path):
 
 def test_points_are_flat_columns_within_a_centimetre():
     rng = np.random.default_rng(3)
-    rows = [row(n, lon=-122.33 + x, lat=47.6 + y, event_time=MONDAY + n * 1_000_000, kind=("a", "b")[n % 2]) for n, (x, y) in enumerate(rng.normal(0, 0.2, (99, 2)))]
+    rows = [
+        row(n, lon=-122.33 + x, lat=47.6 + y, event_time=MONDAY + n * 1_000_000, kind=("a", "b")[n % 2])
+        for n, (x, y) in enumerate(rng.normal(0, 0.2, (99, 2)))
+    ]
     taken = table(rows).select(["seq", "event_time", "lon", "lat", "kind", "severity"])
     body = to_points(Answer(taken, Plan(0, 0, 0, 0), 0))
     length = struct.unpack("<I", body[:4])[0]

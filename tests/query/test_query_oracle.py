@@ -34,7 +34,7 @@ SETTINGS = settings(max_examples=20, deadline=None, suppress_health_check=list(H
 degrees = st.integers(-12, 12)
 rows_strategy = st.lists(
     st.builds(
-        lambda time, kind, feed, source, place, value, severity, text, attrs: dict(
+        lambda time, kind, feed, source, place, value, severity, text, attrs: dict(  # noqa: C408
             event_time=MONDAY + time * 7 * MINUTE, kind=kind, feed=feed, source=source, lon=place and place[0] / 100 - 122,
             lat=place and place[1] / 100 + 47, value=value, severity=severity, text=text, attrs=attrs,
         ),
@@ -76,13 +76,13 @@ class Asked:
 
 def passes(one, wanted: Filter) -> bool:
     time = one["event_time"]
-    if wanted.start is not None and time < wanted.start or wanted.stop is not None and time >= wanted.stop:
+    if (wanted.start is not None and time < wanted.start) or (wanted.stop is not None and time >= wanted.stop):
         return False
     if wanted.box is not None and not in_box(one, wanted.box):
         return False
     if wanted.kinds and not any(covers(kind, one["kind"]) for kind in wanted.kinds):
         return False
-    if wanted.feeds and one["feed"] not in wanted.feeds or wanted.sources and one["source"] not in wanted.sources:
+    if (wanted.feeds and one["feed"] not in wanted.feeds) or (wanted.sources and one["source"] not in wanted.sources):
         return False
     if wanted.severity is not None and (one["severity"] is None or one["severity"] < wanted.severity):
         return False

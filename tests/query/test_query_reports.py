@@ -100,7 +100,9 @@ def test_too_little_history_is_refused_in_words(weeks, span):
 
 def test_feeds_uptime_and_delay(tmp_path, engine):
     archive = SmallArchive(tmp_path)
-    live = [row(n, event_time=MONDAY + n * MINUTE, ingest_time=MONDAY + n * MINUTE + (n % 5) * SECOND) for n in (*range(60), *range(120, 180))]
+    live = [
+        row(n, event_time=MONDAY + n * MINUTE, ingest_time=MONDAY + n * MINUTE + (n % 5) * SECOND) for n in (*range(60), *range(120, 180))
+    ]
     archive.add([*live, row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old")])
     questions = Questions(archive, Places(), engine=engine)
     found = feeds(questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE)
@@ -113,7 +115,11 @@ def test_feeds_uptime_and_delay(tmp_path, engine):
 def test_response_times_where_a_feed_says_them_and_a_reason_where_not(tmp_path, engine):
     archive = SmallArchive(tmp_path)
     rows = [
-        row(n, event_time=MONDAY + 8 * HOUR + n * MINUTE, attrs=f'{{"station":"{n % 2}","arrived":"2026-01-05T{8 + (n + n // 4) // 60:02}:{(n + n // 4) % 60:02}:00Z"}}')
+        row(
+            n,
+            event_time=MONDAY + 8 * HOUR + n * MINUTE,
+            attrs=f'{{"station":"{n % 2}","arrived":"2026-01-05T{8 + (n + n // 4) // 60:02}:{(n + n // 4) % 60:02}:00Z"}}',
+        )
         for n in range(40)
     ]
     archive.add([*rows, row(99, event_time=MONDAY + 8 * HOUR, attrs='{"station":"1","arrived":"never"}')])
@@ -141,7 +147,11 @@ def test_coverage_counts_people_by_the_nearest_station():
 def test_false_alarms_by_source():
     def alert(source, status="raised", note=None):
         history = [] if note is None else [{"to": "resolved", "note": note}]
-        return {"status": status, "evidence": [{"feed": "alarms", "source": source}, {"feed": "alarms", "source": source}], "history": history}
+        return {
+            "status": status,
+            "evidence": [{"feed": "alarms", "source": source}, {"feed": "alarms", "source": source}],
+            "history": history,
+        }
 
     alerts = [alert("d-1"), alert("d-1", note="False alarm, steam"), alert("d-1", "retracted"), alert("d-2", note="real fire"), alert(None)]
     rows = false_alarms(alerts).table.to_pylist()

@@ -11,7 +11,7 @@ from tocsin.model.asking import Answer, Around, Cells, Filter, History, Patience
 from .amounts import needed
 from .around import around, want_around
 from .cells import top_cells
-from .engine import Engine
+from .engine import Engine, Mixed, Session
 from .history import history, want_history
 from .places import Places
 from .points import points, tile, within_tile
@@ -35,63 +35,99 @@ class Questions:
         self.engine, self.limits = engine or Engine(), limits or Limits()
         self.cage = cage or Cage()
 
+    def _asked(self, patience: Patience, question: Callable[[Session], Answer]) -> Answer:
+        """Asks once more where files of an older version turn up among those it reads."""
+        for mixed in (False, True):
+            with self.engine.session(patience) as session:
+                session.mixed = mixed
+                try:
+                    return _warned(question(session))
+                except Mixed:
+                    continue
+        raise AssertionError("a mixed session does not say that it is one")
+
     def search(self, asked: Search, patience: Patience) -> Answer:
         """Events newest first. Reads a bounded part of the archive at most and then says how far it came, so it needs no confirmation."""
         wanted = capped(asked.filter, Cursor.parse(asked.cursor) if asked.cursor else None)
-        with self.engine.session(patience) as session, self.holdings.look(want_of(wanted)) as look:
-            return _warned(search(session, look, asked, self.limits.rows))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(want_of(wanted)) as look:
+                return search(session, look, asked, self.limits.rows)
+
+        return self._asked(patience, question)
 
     def around(self, asked: Around, patience: Patience) -> Answer:
         """Everything near a place and a time, with `distance_m` and `gap_us`."""
-        with self.engine.session(patience) as session, self.holdings.look(want_around(asked)) as look:
-            allow(plan_of(look), self.limits, confirmed=False)
-            return _warned(around(session, look, asked))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(want_around(asked)) as look:
+                allow(plan_of(look), self.limits, confirmed=False)
+                return around(session, look, asked)
+
+        return self._asked(patience, question)
 
     def series(self, asked: Series, patience: Patience) -> Answer:
         """Counts and values by step of time."""
-        with self.engine.session(patience) as session:
-            return _warned(series(session, self.holdings, self.layers(), asked, self.limits))
+        return self._asked(patience, lambda session: series(session, self.holdings, self.layers(), asked, self.limits))
 
     def cells(self, asked: Cells, patience: Patience) -> Answer:
         """The busiest tiles."""
-        with self.engine.session(patience) as session:
-            return _warned(top_cells(session, self.holdings, asked, self.limits))
+        return self._asked(patience, lambda session: top_cells(session, self.holdings, asked, self.limits))
 
     def history(self, asked: History, patience: Patience) -> Answer:
         """All that one source said, newest first."""
-        with self.engine.session(patience) as session:
+
+        def question(session: Session) -> Answer:
             known = self.places.of(session, self.holdings, asked.feed, asked.source)
             with self.holdings.look(want_history(asked)) as look:
-                return _warned(history(session, look, asked, known))
+                return history(session, look, asked, known)
+
+        return self._asked(patience, question)
 
     def event(self, seq: int, patience: Patience) -> Answer:
         """One event by its `seq`; no rows when it is not there."""
-        with self.engine.session(patience) as session, self.holdings.look(Want(first=seq, last=seq)) as look:
-            return _warned(newest(session, look, Where(["seq = ?"], [seq]), 1, whole=False))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(Want(first=seq, last=seq)) as look:
+                return newest(session, look, Where(["seq = ?"], [seq]), 1, whole=False)
+
+        return self._asked(patience, question)
 
     def points(self, asked: Points, patience: Patience) -> Answer:
         """Places of events as columns."""
-        with self.engine.session(patience) as session, self.holdings.look(want_of(asked.filter)) as look:
-            allow(plan_of(look, whole=is_open(want_of(asked.filter))), self.limits, asked.confirmed)
-            return _warned(points(session, look, asked))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(want_of(asked.filter)) as look:
+                allow(plan_of(look, whole=is_open(want_of(asked.filter))), self.limits, asked.confirmed)
+                return points(session, look, asked)
+
+        return self._asked(patience, question)
 
     def tile(self, asked: Tile, patience: Patience) -> Answer:
         """The squares of one map tile."""
         box = within_tile(asked)
         narrowed = replace(asked.filter, box=box) if box else replace(asked.filter, start=0, stop=0)
-        with self.engine.session(patience) as session, self.holdings.look(want_of(narrowed)) as look:
-            allow(plan_of(look), self.limits, confirmed=False)
-            return tile(session, look, replace(asked, filter=asked.filter if box else narrowed))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(want_of(narrowed)) as look:
+                allow(plan_of(look), self.limits, confirmed=False)
+                return tile(session, look, replace(asked, filter=asked.filter if box else narrowed))
+
+        return self._asked(patience, question)
 
     def select(self, wanted: Filter, columns: Sequence[str], sql: str, patience: Patience) -> Answer:
         """A statement of the house over `columns` of the events of a filter, which stand for `{events}` in it."""
-        with self.engine.session(patience) as session, self.holdings.look(want_of(wanted)) as look:
-            where = where_of(wanted)
-            rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}))
-            filtered = f"(SELECT {', '.join(columns)} FROM {rows} WHERE {where.sql})"  # noqa: S608
-            shown = as_written(filtered, rows, "events", where.values)
-            table = session.table(sql.replace("{events}", filtered), where.values * sql.count("{events}"))
-            return _warned(Answer(table, plan_of(look), look.reaches, sql.replace("{events}", shown)))
+
+        def question(session: Session) -> Answer:
+            with self.holdings.look(want_of(wanted)) as look:
+                where = where_of(wanted)
+                rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}))
+                filtered = f"(SELECT {', '.join(columns)} FROM {rows} WHERE {where.sql})"  # noqa: S608
+                shown = as_written(filtered, rows, "events", where.values)
+                table = session.table(sql.replace("{events}", filtered), where.values * sql.count("{events}"))
+                return Answer(table, plan_of(look), look.reaches, sql.replace("{events}", shown))
+
+        return self._asked(patience, question)
 
     def sql(self, asked: Statement, patience: Patience) -> Answer:
         """An analyst's statement, in a sandbox of its own. Raises Refused for anything but one SELECT."""

@@ -34,20 +34,29 @@ def open_database(threads: int, memory: int) -> duckdb.DuckDBPyConnection:
     return database
 
 
+class Mixed(Exception):
+    """Not all files have the columns that files have now."""
+
+
 @dataclass(slots=True)
 class Session:
-    """A connection of its own for one question."""
+    """A connection of its own for one question. `mixed`: files of older versions are among those it reads, so columns are looked up in each."""
 
     connection: duckdb.DuckDBPyConnection
     patience: Patience
+    mixed: bool = False
 
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
-        """Runs one statement. Raises TooSlow (time or memory), Stopped (whoever asked has gone)."""
+        """Runs one statement. Raises TooSlow (time or memory), Stopped (whoever asked has gone), Mixed."""
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(over,), daemon=True, name="question")
         watch.start()
         try:
             return self.connection.sql(sql, params=list(values)).to_arrow_table()
+        except (duckdb.BinderException, duckdb.InvalidInputException) as fault:
+            if self.mixed:
+                raise
+            raise Mixed(str(fault)) from fault
         except duckdb.InterruptException:
             if self.patience.given_up.is_set():
                 raise Stopped("whoever asked has gone") from None

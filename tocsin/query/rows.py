@@ -61,16 +61,20 @@ def from_clause(
 
 def scan(session: Session, paths: Sequence[str], columns: Sequence[str], schema: pa.Schema) -> str:
     """A select of `columns` from exactly these files. Files of an older version of the archive lack columns: those are null."""
-    inner = f"read_parquet([{', '.join(quoted(path) for path in paths)}], union_by_name = true, hive_partitioning = false)"
+    listed = ", ".join(quoted(path) for path in paths)
+    if not session.mixed:
+        shown = ", ".join(f"{ID_SQL} AS id" if name == "id" else name for name in columns)
+        return f"SELECT {shown} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
+    inner = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     there = set(session.connection.sql(f"SELECT * FROM {inner}").columns)  # noqa: S608
 
-    def shown(name: str) -> str:
+    def shown_of(name: str) -> str:
         bare = name.strip('"')
         if bare not in there:
             return f"NULL::{_duck_type(schema.field(bare))} AS {name}"
         return f"{ID_SQL} AS id" if bare == "id" and ID_FORM.name in there else name
 
-    return f"SELECT {', '.join(shown(name) for name in columns)} FROM {inner}"  # noqa: S608
+    return f"SELECT {', '.join(shown_of(name) for name in columns)} FROM {inner}"  # noqa: S608
 
 
 def _duck_type(field: pa.Field) -> str:

@@ -21,7 +21,7 @@ def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | Non
         raise Refused("span: found none; valid is a start and an end")
     delay = "(epoch_us(ingest_time) - epoch_us(event_time)) / 1e6"
     delays = (
-        f"SELECT feed, count(*) AS events, quantile_cont({delay}, 0.5) AS p50, quantile_cont({delay}, 0.95) AS p95, max({delay}) AS longest, "
+        f"SELECT feed, count(*) AS events, quantile_cont({delay}, 0.5) AS p50, quantile_cont({delay}, 0.95) AS p95, max({delay}) AS longest, "  # noqa: S608
         f"count(*) FILTER ({delay} < 0) AS early FROM {{events}} WHERE seq >= 0 GROUP BY 1 ORDER BY 1"
     )
     heard = f"SELECT feed, epoch_us(ingest_time) // {MINUTE} AS minute FROM {{events}} WHERE seq >= 0 GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
