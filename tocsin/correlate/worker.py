@@ -228,8 +228,7 @@ class Correlator:
         before, self.clock = self.clock, max(self.clock, entry.ingest)
         self.counters.entries += 1
         self._read = time.time_ns()
-        if entry.wall:
-            teller.behind = entry.seq > self.live_from and self._read - entry.wall > _BEHIND
+        teller.behind = entry.wall > 0 and entry.seq > self.live_from and self._read - entry.wall > _BEHIND
         if entry.batch is not None:
             await self._events(entry)
         elif entry.content and entry.subject != LEARNT:  # another configuration
