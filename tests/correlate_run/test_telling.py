@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,3 +205,52 @@ async def test_a_fault_in_the_background_is_raised_by_the_next_call() -> None:
     with pytest.raises(ConnectionError, match="the journal is away"):
         await desk.teller.tell([], 0, 0)
     await desk.teller.close()
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_amendments_give_way_to_entries_that_wait(behind: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each burst they rest for a multiple of what it took: a small one in peace, a large one while entries wait."""
+    rests: list[float] = []
+    sleep = asyncio.sleep
+
+    async def counting(seconds: float) -> None:
+        rests.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(telling.asyncio, "sleep", counting)
+    monkeypatch.setattr(Teller, "_some", _one_second)
+    desk = Desk()
+    desk.teller.behind = behind
+    await desk.teller.tell([one("x", 1, False), one("y", 1, False)], 0, 0)
+    while desk.teller.waiting:
+        await sleep(0)
+    await desk.teller.close()
+    assert [rest for rest in rests if rest >= 1] == [25.0 if behind else 2.0] * 2
+
+
+async def _one_second(self: Teller) -> float:
+    await self._one()
+    return 1.0
+
+
+async def test_the_correlator_knows_when_entries_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry received long ago waited for others; one of the past is only caught up with; a tick does not wait."""
+    journal = Journal().add(0, [smoke("a", 0)]).tick(1).add(2, [smoke("b", 2)])
+    worker, seen = correlator(plan(smoke_match(HOLD)), journal), []
+    take = worker._take
+    longest = 60 * 10**9
+
+    async def taking(entry: Entry, teller: Teller) -> None:
+        await take(entry, teller)
+        seen.append(teller.behind)
+
+    monkeypatch.setattr(worker, "_take", taking)
+    worker.live_from = 1
+    waited = [replace(entry, wall=time.time_ns() - longest if entry.batch is not None else 0) for entry in journal.entries]
+
+    async def entries() -> AsyncIterator[Entry]:
+        for entry in waited:
+            yield entry
+
+    await worker.run(entries(), Stream().publish)
+    assert seen == [False, False, True]

@@ -57,7 +57,7 @@ class Sizes:
     """
 
     ring: int = 19
-    heads: int = 18
+    heads: int = 19
     sources: int = 14
     pending: int = 12
     ring_max: int = 22

@@ -12,9 +12,10 @@ from .kernels import layout
 from .kernels.alerts import rehang
 from .kernels.candidates import SCANS_MAX
 from .kernels.match import refill
-from .kernels.recent import compact, relink
+from .kernels.recent import compact, living, relink
 from .kernels.verdicts import forget
 from .kernels.verdicts import rehang as rehang_verdicts
+from .room import Room, space
 from .tables import Tables
 
 Table = NDArray[Any]
@@ -36,18 +37,14 @@ _KEPT: dict[str, int | None] = {
     "runs": layout.RUNS_TOP,
     "facts": layout.STANDING,
 }
+#: Tables that are made longer while they hold something; all others are made anew or never.
+_GROW = frozenset(
+    {"hot", "more", "kept_bits", "groups", "evidence", "track_words", "heap", "pending", "pending_bits", "runs", "facts", "out", "told"}
+)
 _DTYPES = dict(layout.TABLES)
 _LARGE = 1 << 20  # entries of the recent store: 100 MB and more
+_CHAIN = 4  # entries of the store for each head of its chains, at most
 _NUMBERS = {name: number for number, (name, _) in enumerate(layout.TABLES)}
-
-
-def _space(name: str, n: int) -> Table:
-    """n records of zeros that start at a cache line. The system gives memory when it is first touched: to touch all of a large table at once
-    held the events up for a second at a million entries."""
-    dtype = _DTYPES[name]
-    raw = np.zeros(n * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + n * dtype.itemsize].view(dtype)
 
 
 def _bytes(table: Table) -> NDArray[np.uint8]:
@@ -66,6 +63,7 @@ class Memory:
         self._directory: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
         self.m = self._directory.ctypes.data
         self._arrays: dict[str, Table] = {}
+        self._rooms: dict[str, Room] = {}
         meta = np.zeros(layout.META_SIZE, np.int64)
         meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
         meta[[layout.CLOCK, layout.WATERMARK, layout.HORIZON, layout.TOP_TIME]] = layout.LONG_AGO
@@ -116,18 +114,26 @@ class Memory:
 
     def _make(self, sizes: Mapping[str, int]) -> None:
         for name, rows in sizes.items():
-            self.put(name, _space(name, rows * self._row.get(name, 1)))
+            n, dtype = rows * self._row.get(name, 1), _DTYPES[name]
+            if name in _GROW:
+                room = self._rooms[name] = Room(n * dtype.itemsize)
+                self.put(name, room.table(n, dtype))
+            else:
+                self.put(name, space(n, dtype))
 
     def _wipe(self, name: str) -> None:
         """Fills a table of chains or keys with "none"."""
         self._arrays[name].view(np.int8)[:] = -1
 
     def _lengthen(self, names: Iterable[str], rows: int) -> None:
-        """Gives tables room for more rows and keeps what is in them."""
+        """Gives tables room for more rows and keeps what is in them: in place, but for one that grows out of the space it began in."""
         for name in names:
-            made, old = _space(name, rows * self._row.get(name, 1)), _bytes(self._arrays[name])
-            _bytes(made)[: len(old)] = old
-            self.put(name, made)
+            n, dtype, old = rows * self._row.get(name, 1), _DTYPES[name], self._arrays[name]
+            if not self._rooms[name].has(n * dtype.itemsize):
+                self._make({name: rows})
+                _bytes(self._arrays[name])[: old.nbytes] = _bytes(old)
+            else:
+                self.put(name, self._rooms[name].table(n, dtype))
 
     def rekey(self, name: str, size: int) -> None:
         """Puts the keys of an open-addressing table into one of another size."""
@@ -154,39 +160,42 @@ class Memory:
         }[full]()
 
     def _grow_recent(self) -> None:
-        """Forgets what no window reaches; makes the store larger when that leaves it more than half full - a small one, which is
-        soon full again, when a quarter full. At the largest size the oldest quarter goes, which is counted: answers may be
-        incomplete from then on."""
+        """Makes the store larger when more than half of it is within reach of some window - a small one, which is soon full again, when a
+        quarter is; otherwise forgets what no window reaches. At the largest size the oldest quarter goes, which is counted: answers may
+        be incomplete from then on."""
         size, widest = len(self._arrays["hot"]), int(self.meta[layout.WIDEST])
+        needed = (4 if size < _LARGE else 2) * (living(self.m) + widest)
+        if needed > size and (size < self.ring_max or size < 8 * widest):
+            self._widen_recent(2 * size)
+            return
         moved = np.empty(size, np.int32)
         left = compact(self.m, moved, 0)
-        needed = (4 if size < _LARGE else 2) * (left + widest)
-        if needed > size and (size < self.ring_max or size < 8 * widest):
-            self._resize_recent(2 * size)
-            return
         if left + widest > size - size // 8:
             compact(self.m, moved, left // 4 + 1)
         self._relink()
 
-    def _relink(self) -> None:
-        """Builds the chains of the store; makes the table of newest entries larger when it should be, which takes a second time."""
-        relink(self.m)
-        if self._room_for_newest():
-            relink(self.m)
+    def _widen_recent(self, size: int) -> None:
+        """Entries stay where they are; only when the chains would become long are they built again, over more heads."""
+        self._lengthen(("hot", "more", "kept_bits"), size)
+        self._make({"dead": size})
+        if size > _CHAIN * len(self._arrays["heads"]):
+            self._make({"heads": size})
+            self._relink()
+        else:
+            self._room_for_newest()
 
-    def _room_for_newest(self) -> bool:
-        """Makes the table of newest entries larger when it should be; the chains must then be built again."""
+    def _relink(self) -> None:
+        """Builds the chains of the store."""
+        relink(self.m)
+        self._room_for_newest()
+
+    def _room_for_newest(self) -> None:
+        """Makes the table of newest entries larger when it should be."""
         size = old = len(self._arrays["latest"])
         while 4 * (int(self.meta[layout.NEWEST]) + int(self.meta[layout.WIDEST])) > size:
             size *= 2
         if size > old:
-            self._make({"latest": size})
-        return size > old
-
-    def _resize_recent(self, size: int) -> None:
-        self._lengthen(("hot", "more", "kept_bits"), size)
-        self._make({"heads": max(len(self._arrays["heads"]), size), "dead": size})
-        self._relink()
+            self.rekey("latest", size)
 
     def _grow_out(self) -> None:
         batch = 64 * int(self.meta[layout.WIDEST])
@@ -307,5 +316,8 @@ class Memory:
         self._make({"group_heads": 2 * len(self._arrays["groups"])})
         rehang(self.m)
         self.replace_facts(self.use(layout.STANDING, "facts").copy())
+        size = len(self._arrays["hot"])
+        self._lengthen(("more", "kept_bits"), size)
+        self._make({"heads": max(len(self._arrays["heads"]), size // _CHAIN), "dead": size})
         self._room_for_newest()
-        self._resize_recent(len(self._arrays["hot"]))
+        self._relink()

@@ -22,10 +22,11 @@ Lookup = Callable[[Iterable[int]], Awaitable[dict[int, Evidence]]]
 #: Amendments that may wait; beyond, the oldest are told before the next entry is taken in.
 WAITING_MAX: Final = 2000
 #: Seconds that amendments are gathered before some are told together (one write to the journal's socket, one to every screen), the
-#: longest such burst, and the rest after a burst as a part of the time it took: entries go first.
+#: longest such burst, and the rest after a burst as a multiple of the time it took - a much longer one while entries wait: they go first.
 _GATHER: Final = 0.05
 _BURST: Final = 0.004
 _REST: Final = 2.0
+_REST_BEHIND: Final = 25.0
 
 
 class Teller:
@@ -42,6 +43,7 @@ class Teller:
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._fault: BaseException | None = None
+        self.behind = False  # whether entries wait to be taken in
         self._task = asyncio.create_task(self._run(), name="amendments")
 
     @property
@@ -95,7 +97,7 @@ class Teller:
                 self._news.clear()
                 while self._size:
                     took = await self._some()
-                    await asyncio.sleep(_REST * took)
+                    await asyncio.sleep((_REST_BEHIND if self.behind else _REST) * took)
                 await self._news.wait()
                 await asyncio.sleep(_GATHER)
         except asyncio.CancelledError:

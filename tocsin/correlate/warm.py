@@ -39,6 +39,6 @@ def warm_up(engine: type[Engine]) -> None:
     memory = small._memory
     for table in range(layout.FULL_RECENT, layout.FULL_STANDING + 1):
         memory.grow(table)
-    for name in ("track_states", "watched"):
+    for name in ("track_states", "watched", "latest"):
         memory.rekey(name, len(memory[name]))
     small.restore(small.snapshot())

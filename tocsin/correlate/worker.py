@@ -49,6 +49,8 @@ PRUNE_EVERY: Final = 10 * MINUTE
 #: Counters of the kernels that also go down.
 _LEVELS: Final = frozenset({"histories", "samples_kept", "recent", "groups_open", "absences_pending", "state_bytes"})
 _BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
+#: An entry taken in so long after its receipt (ns) waited for others: work that can wait does.
+_BEHIND: Final = 40_000_000
 
 
 class Correlator:
@@ -226,6 +228,7 @@ class Correlator:
         before, self.clock = self.clock, max(self.clock, entry.ingest)
         self.counters.entries += 1
         self._read = time.time_ns()
+        teller.behind = entry.wall > 0 and entry.seq > self.live_from and self._read - entry.wall > _BEHIND
         if entry.batch is not None:
             await self._events(entry)
         elif entry.content and entry.subject != LEARNT:  # another configuration

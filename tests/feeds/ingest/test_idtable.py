@@ -13,9 +13,14 @@ KEYS = st.integers(1, 40).map(lambda n: (n % 3 + 1) | n << 32)
 CALLS = st.lists(st.dictionaries(KEYS, st.integers(1, 2**32 - 1), max_size=12), max_size=12)
 
 
-@pytest.fixture(params=[(16_384, 16), (1, 1), (3, 2)], ids=["at once", "slowly", "a little faster"], autouse=True)
+@pytest.fixture(
+    params=[(16_384, 16, 1 << 16), (1, 1, 1 << 16), (3, 2, 1 << 16), (3, 2, 4)],
+    ids=["at once", "slowly", "a little faster", "into memory made beside it"],
+    autouse=True,
+)
 def _pace(request, monkeypatch):
-    """How fast a table that grows is moved: with the small ones most calls find it half moved."""
+    """How fast a table that grows is moved: with the small ones most calls find it half moved. And from which size on a thread makes the larger one."""
+    monkeypatch.setattr(idtable, "_SMALL", request.param[2])
     monkeypatch.setattr(idtable, "_LEAST", request.param[0])
     monkeypatch.setattr(idtable, "_STEP", request.param[1])
 
@@ -69,3 +74,14 @@ def test_a_million_keys_stay_known_and_small():
     assert (table.find(keys) == 7).all()
     assert not table.find(keys + np.uint64(1)).any() or (table.find(keys + np.uint64(1)) != 0).sum() < 5
     assert table._keys.nbytes + table._values.nbytes <= 26_000_000
+
+
+def test_a_table_that_fills_up_has_its_larger_one_in_time(monkeypatch):
+    monkeypatch.setattr(idtable, "_SMALL", 64)
+    table, made = IdTable(slots=64), []
+    monkeypatch.setattr(idtable, "_Larger", lambda slots, kind=idtable._Larger: made.append(slots) or kind(slots))
+    for first in range(1, 200, 5):
+        table.put(np.arange(first, first + 5, dtype=np.uint64), np.ones(5, np.uint32))
+    assert made == [256, 512, 1024]  # four times 64, then twice; the last is not needed yet
+    assert table.array.size == 512
+    assert table.count == 200

@@ -261,16 +261,30 @@ def relink(m):
 
 
 @kernel
+def decided_until(m):
+    """The clock up to which windows are decided: a deadline that is being decided still asks about its own."""
+    meta = view(m, T_META)
+    return min(meta[CLOCK], view(m, T_HEAP)[ROOT].deadline) if meta[TIMERS] > 0 else meta[CLOCK]
+
+
+@kernel
+def living(m):
+    """How many entries some window can still reach."""
+    hot, more, now = view(m, T_HOT), view(m, T_MORE), decided_until(m)
+    n = 0
+    for at in range(view(m, T_META)[STORED]):
+        n += hot[at].state != DEAD and more[at].expires >= now
+    return n
+
+
+@kernel
 def compact(m, moved, drop):
     """Forgets entries that no window can reach any more, and the oldest `drop` entries even if one could (counted).
 
     Keeps the order; `moved` is working memory as long as the store. Returns how many entries are left. The caller links them again.
     """
     meta, hot, more = view(m, T_META), view(m, T_HOT), view(m, T_MORE)
-    bits, words = view(m, T_KEPT_BITS), meta[WORDS]
-    now = meta[CLOCK]
-    if meta[TIMERS] > 0:  # a deadline that is being decided still asks about its own window
-        now = min(now, view(m, T_HEAP)[ROOT].deadline)
+    bits, words, now = view(m, T_KEPT_BITS), meta[WORDS], decided_until(m)
     n = 0
     for at in range(meta[STORED]):
         moved[at] = -1
