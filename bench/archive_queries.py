@@ -87,76 +87,73 @@ def build(folder: Path, days: int, share: float) -> Path:
     return folder / "archive"
 
 
+def near(rng: np.random.Generator) -> tuple[float, float]:
+    """A place where the city has sensors."""
+    lon, lat = data.city().place[rng.integers(0, 1000)] + rng.normal(0, 0.002, 2)
+    return float(lon), float(lat)
+
+
+def context(first: int, last: int) -> Callable[[np.random.Generator], dict[str, Any]]:
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        lon, lat = near(rng)
+        return {"lon": lon, "lat": lat, "at": data.FIRST + int(rng.integers(first * DAY + HOUR, last * DAY - HOUR))}
+
+    return draw
+
+
+def boxed(metres: float, days: int) -> Callable[[np.random.Generator], dict[str, Any]]:
+    def draw(rng: np.random.Generator) -> dict[str, Any]:
+        return {"box": circle_box(*near(rng), metres / 2), "start": data.FIRST + int(rng.integers(0, max(1, days - 1))) * DAY}
+
+    return draw
+
+
+def around(asked: Questions, q: dict[str, Any]) -> int:
+    return len(asked.around(Around(q["lon"], q["lat"], q["at"], 500.0, 30 * MINUTE, 30 * MINUTE, limit=100_000), PATIENCE).table)
+
+
+def around_peer(q: dict[str, Any]) -> str:
+    box = circle_box(q["lon"], q["lat"], 500.0)
+    half = f"pow(sin(radians(lat - {q['lat']}) / 2), 2)"
+    chord = f"{half} + cos(radians({q['lat']})) * cos(radians(lat)) * pow(sin(radians(lon - ({q['lon']})) / 2), 2)"
+    return f"{inside(box)} AND {between(q['at'] - 30 * MINUTE, q['at'] + 30 * MINUTE + 1)} AND 2 * 6371008.8 * asin(sqrt({chord})) <= 500"
+
+
+def by_hour(asked: Questions, q: dict[str, Any]) -> int:
+    wanted = Filter(q["start"], q["start"] + DAY, q["box"], kinds=("air",))
+    return sum(asked.series(Series(wanted, "hour", "source"), PATIENCE).table["rows"].to_pylist())
+
+
+def calls(asked: Questions, q: dict[str, Any]) -> int:
+    return len(asked.search(Search(Filter(box=q["box"], kinds=("call",), feeds=("calls",)), 1_000_000), PATIENCE).table)
+
+
+def week(asked: Questions, q: dict[str, Any]) -> int:
+    return sum(asked.series(Series(Filter(q["start"], q["start"] + 7 * DAY), "hour", "kind"), PATIENCE).table["rows"].to_pylist())
+
+
+def cells(asked: Questions, q: dict[str, Any]) -> int:
+    return int(asked.cells(Cells(Filter(kinds=("call",)), 14, 1), PATIENCE).table["rows"][0].as_py())
+
+
+def sensor(asked: Questions, q: dict[str, Any]) -> int:
+    feed = data.NETWORKS[q["n"] % 8]
+    return len(asked.history(History(feed, f"{feed}-{q['n']}", limit=1_000_000), PATIENCE).table)
+
+
 def questions(days: int, old: int) -> list[Question]:
     """`days`: of data; those up to `old` lie in the month tier."""
-    city = data.city()
-    spot = lambda rng: city.place[rng.integers(0, 1000)] + rng.normal(0, 0.002, 2)  # noqa: E731
-
-    def context(first: int, last: int) -> Callable[[np.random.Generator], dict[str, Any]]:
-        def draw(rng: np.random.Generator) -> dict[str, Any]:
-            lon, lat = spot(rng)
-            return {"lon": float(lon), "lat": float(lat), "at": data.FIRST + int(rng.integers(first * DAY + HOUR, last * DAY - HOUR))}
-
-        return draw
-
-    def around(asked: Questions, q: dict[str, Any]) -> int:
-        return len(asked.around(Around(q["lon"], q["lat"], q["at"], 500.0, 30 * MINUTE, 30 * MINUTE, limit=100_000), PATIENCE).table)
-
-    def around_peer(q: dict[str, Any]) -> str:
-        box = circle_box(q["lon"], q["lat"], 500.0)
-        chord = f"pow(sin(radians(lat - {q['lat']}) / 2), 2) + cos(radians({q['lat']})) * cos(radians(lat)) * pow(sin(radians(lon - ({q['lon']})) / 2), 2)"
-        return (
-            f"{inside(box)} AND {between(q['at'] - 30 * MINUTE, q['at'] + 30 * MINUTE + 1)} AND 2 * 6371008.8 * asin(sqrt({chord})) <= 500"
-        )
-
-    def boxed(metres: float) -> Callable[[np.random.Generator], dict[str, Any]]:
-        def draw(rng: np.random.Generator) -> dict[str, Any]:
-            lon, lat = spot(rng)
-            return {
-                "box": circle_box(float(lon), float(lat), metres / 2),
-                "start": data.FIRST + int(rng.integers(0, max(1, days - 1))) * DAY,
-            }
-
-        return draw
-
-    def by_hour(asked: Questions, q: dict[str, Any]) -> int:
-        wanted = Filter(q["start"], q["start"] + DAY, q["box"], kinds=("air",))
-        return sum(asked.series(Series(wanted, "hour", "source"), PATIENCE).table["rows"].to_pylist())
-
-    def calls(asked: Questions, q: dict[str, Any]) -> int:
-        return len(asked.search(Search(Filter(box=q["box"], kinds=("call",), feeds=("calls",)), 1_000_000), PATIENCE).table)
-
-    def week(asked: Questions, q: dict[str, Any]) -> int:
-        wanted = Filter(q["start"], q["start"] + 7 * DAY)
-        return sum(asked.series(Series(wanted, "hour", "kind"), PATIENCE).table["rows"].to_pylist())
-
-    def cells(asked: Questions, q: dict[str, Any]) -> int:
-        return int(asked.cells(Cells(Filter(kinds=("call",)), 14, 1), PATIENCE).table["rows"][0].as_py())
-
-    def sensor(asked: Questions, q: dict[str, Any]) -> int:
-        feed = data.NETWORKS[q["n"] % 8]
-        return len(asked.history(History(feed, f"{feed}-{q['n']}", limit=1_000_000), PATIENCE).table)
-
     made = [
         Question("Q1 day tier: 500 m, 30 min", context(max(0, old), days), around, around_peer),
         Question(
-            "Q2 3 km, a day, air, by source and hour",
-            boxed(3000.0),
-            by_hour,
+            "Q2 3 km, a day, air, by source and hour", boxed(3000.0, days), by_hour,
             lambda q: f"{inside(q['box'])} AND kind LIKE 'air.%' AND {between(q['start'], q['start'] + DAY)}",
         ),
-        Question(
-            "Q3 1 km, calls, all time", boxed(1000.0), calls, lambda q: f"{inside(q['box'])} AND kind LIKE 'call.%' AND feed = 'calls'"
-        ),
-        Question("Q4 a week by hour and kind", boxed(1.0), week, lambda q: between(q["start"], q["start"] + 7 * DAY)),
+        Question("Q3 1 km, calls, all time", boxed(1000.0, days), calls, lambda q: f"{inside(q['box'])} AND kind LIKE 'call.%' AND feed = 'calls'"),
+        Question("Q4 a week by hour and kind", boxed(1.0, days), week, lambda q: between(q["start"], q["start"] + 7 * DAY)),
         Question("Q5 busiest tile of calls, all time", lambda rng: {}, cells),
-        Question(
-            "Q6 one sensor, all time",
-            lambda rng: {"n": int(rng.integers(0, 1000))},
-            sensor,
-            lambda q: f"source = '{data.NETWORKS[q['n'] % 8]}-{q['n']}'",
-        ),
-    ]
+        Question("Q6 one sensor, all time", lambda rng: {"n": int(rng.integers(0, 1000))}, sensor, lambda q: f"source = '{data.NETWORKS[q['n'] % 8]}-{q['n']}'"),
+    ]  # fmt: skip
     if old > 0:
         made.insert(1, Question("Q1 month tier: 500 m, 30 min", context(0, old), around, around_peer))
     return made

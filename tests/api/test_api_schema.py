@@ -8,10 +8,13 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
+from tocsin.app.library import Library
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    with World(tmp_path_factory.mktemp("schema")).serving() as world:
+    library = Library(tmp_path_factory.mktemp("archive"), None, dict)  # an archive with nothing in it yet
+    with World(tmp_path_factory.mktemp("schema"), archive=lambda: library).serving() as world:
         world.feed([{"id": str(i), "value": 1.0} for i in range(5)])
         world.raise_alert(alert(1), alert(2))
         world.quarantine.put("q1")
@@ -43,7 +46,7 @@ def probe(operation, mode, examples):
 
 
 def test_no_request_breaks_the_server(operations):
-    assert len(operations) == 20
+    assert len(operations) == 29
     seen = {}
     for name, operation in operations.items():
         seen[name] = probe(operation, GenerationMode.POSITIVE, 10)
@@ -61,7 +64,8 @@ def test_the_document_is_complete(client):
         f"/api/v1/{path}"
         for path in (
             "status", "events", "events/{seq}", "timeline", "alerts", "alerts/{alert}", "alerts/{alert}/transitions", "alerts/{alert}/explain", "feeds", "rules", "rules/{rule}/explain",
-            "layers", "layers/{name}", "quarantine", "quarantine/{record}", "quarantine/{record}/retry", "stream",
+            "layers", "layers/{name}", "quarantine", "quarantine/{record}", "quarantine/{record}/retry", "stream", "query",
+            *(f"archive/{part}" for part in ("search", "around", "series", "cells", "points", "events/{seq}", "sources/{feed}/{source}", "tiles/{z}/{x}/{y}.mvt")),
         )
     }  # fmt: skip
     assert set(document["paths"]) == paths

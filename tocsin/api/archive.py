@@ -64,7 +64,7 @@ def _add_around(doors: Doors, desk: Desk) -> None:
     @doors.get("/api/v1/archive/around", "archive", AnswerOut, problems={**PROBLEMS, 404: "no such alert or event"})
     async def around(
         *, request: Request, near: Near = None, at: Instant = None, alert: Annotated[str | None, Query(description="instead: around this alert")] = None,
-        event: Annotated[int | None, Query(description="instead: around this event, by seq")] = None, within: Within = "500 m",
+        event: Annotated[int | None, Query(ge=-(1 << 63), lt=1 << 63, description="instead: around this event, by seq")] = None, within: Within = "500 m",
         before: Annotated[str, Query(description="how long before")] = "30 min", after: Annotated[str, Query(description="how long after")] = "30 min",
         kind: Kinds = [], feed: Names = [], limit: Limit = 1000, format: Format = "json",  # noqa: A002, B006
     ) -> Response:  # fmt: skip
@@ -116,7 +116,7 @@ def _add_map(doors: Doors, desk: Desk) -> None:
 
     @doors.get("/api/v1/archive/tiles/{z}/{x}/{y}.mvt", "archive", None, media_type="application/vnd.mapbox-vector-tile", problems=PROBLEMS)
     async def tile(
-        *, request: Request, z: Annotated[int, Path(ge=0, le=22)], x: Annotated[int, Path(ge=0)], y: Annotated[int, Path(ge=0)], bbox: Bbox = None,
+        *, request: Request, z: Annotated[int, Path(ge=0, le=22)], x: Annotated[int, Path(ge=0, lt=1 << 22)], y: Annotated[int, Path(ge=0, lt=1 << 22)], bbox: Bbox = None,
         start: From = None, end: To = None, kind: Kinds = [], feed: Names = [], source: Sources = [], severity: Severity = None, text: Text = "",  # noqa: B006
     ) -> Response:  # fmt: skip
         """A vector tile: layer `events`, what lies too close together counted in `rows`."""
