@@ -19,12 +19,12 @@ PATIENCE = 60  # seconds a test waits before it says that something never came
 class Reader:
     """A browser: reads frames in a thread, remembers the last id."""
 
-    def __init__(self, base, query="", last=""):
+    def __init__(self, base, query="", last="", path="/api/v1/stream"):
         self.frames, self.comments, self.last, self.ended = [], [], last, False
         self.changed = threading.Condition()
         self.client = httpx.Client(base_url=base, timeout=PATIENCE)
         headers = {"last-event-id": last} if last else {}
-        self.reply = self.client.send(self.client.build_request("GET", f"/api/v1/stream{query}", headers=headers), stream=True)
+        self.reply = self.client.send(self.client.build_request("GET", f"{path}{query}", headers=headers), stream=True)
         if self.reply.status_code == 200:
             assert self.reply.headers["content-type"] == "text/event-stream; charset=utf-8"
             self.thread = threading.Thread(target=self._read, daemon=True)

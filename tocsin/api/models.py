@@ -75,9 +75,44 @@ class FeedTotals(Shape):
     stale: Annotated[int, Field(description="stale or failing")]
 
 
+class ReplayOut(Shape):
+    id: str
+    start: Annotated[datetime, Field(alias="from")]
+    stop: Annotated[datetime, Field(alias="to")]
+    at: Annotated[datetime, Field(description="the moment it shows")]
+    speed: float
+    by: Annotated[Literal["known", "event"], Field(description="as it was learnt, or as it happened")]
+    playing: bool
+    ended: bool
+    loading: Annotated[bool, Field(description="what led up to the moment is still being read")]
+    stage: Annotated[int, Field(description="another number: it went to another moment; load the picture again")]
+    notes: Annotated[list[str], Field(description="what it cannot show")]
+
+
+class ReplaysOut(Shape):
+    items: list[ReplayOut]
+
+
+class ReplayIn(Shape):
+    start: Annotated[str, Field(alias="from", description="first moment, ISO 8601", examples=["2017-07-04T21:00:00Z"])]
+    stop: Annotated[str | None, Field(alias="to", description="last moment; by default now")] = None
+    at: Annotated[str | None, Field(description="moment to begin at; by default `from`")] = None
+    speed: Annotated[float | None, Field(description="0.1 to 1000 times real time")] = None
+    by: Annotated[str | None, Field(description="known: as it was learnt; event: as it happened")] = None
+    playing: bool | None = None
+
+
+class ReplayChange(Shape):
+    at: str | None = None
+    speed: float | None = None
+    by: str | None = None
+    playing: bool | None = None
+
+
 class StatusOut(Shape):
     city: CityOut
-    mode: Literal["live", "exercise"]
+    mode: Literal["live", "exercise", "replay"]
+    replay: ReplayOut | None
     exercise: ExerciseOut | None
     clock: ClockOut
     access: AccessOut

@@ -42,6 +42,7 @@ from tocsin.model.explanation import Explanation, Question
 from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
+from .past import JournalPast
 from .pauses import shorten
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ async def run(node: NodeFile) -> None:
         found = await inforce.current(journal, Path(node.city), node.layout)
         view = AlertsView(store, {})
         services = services_for(node, found.city, journal, view)
+        services.past = JournalPast(node, store, view)
         show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
