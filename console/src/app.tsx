@@ -3,6 +3,7 @@ import { Banners } from './components/Banners';
 import { Overlays } from './components/Overlays';
 import { StatusStrip } from './components/StatusStrip';
 import { failure, load } from './live/link';
+import { replaying } from './live/playback';
 import { status } from './live/store';
 import { isLive, screen } from './live/view';
 import { t } from './i18n';
@@ -16,7 +17,7 @@ export function App() {
   if (status.value === null) return <Starting />;
   const Shown = SCREENS[screen.value];
   return (
-    <div class={isLive.value ? 'app' : 'app fixed'}>
+    <div class={replaying.value ? 'app replay' : isLive.value ? 'app' : 'app fixed'}>
       <StatusStrip />
       <Banners />
       <Shown />

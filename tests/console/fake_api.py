@@ -291,8 +291,12 @@ class Served:
 
     def __init__(self, node: FakeNode, port: int = 0) -> None:
         self.node = node
+        from fake_replay import routes as replayed  # builds upon this module
+
+        app = build(node)
+        app.router.routes[:0] = replayed(node)
         config = uvicorn.Config(
-            secured(build(node)), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
+            secured(app), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

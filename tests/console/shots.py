@@ -41,11 +41,20 @@ def main() -> None:
             ("family-phone", family.url, "phone", "dark", "", False),
             ("family-list", family.url, "desk", "light", "", False),
             ("feeds", plain.url, "wide", "dark", "#feeds", False),
+            ("replay-dark", plain.url, "wide", "dark", "", False),
+            ("replay-light", plain.url, "desk", "light", "", False),
+            ("replay-phone", plain.url, "phone", "dark", "", False),
             ("rules", plain.url, "wide", "light", "#rules", False),
         ):
             if names and name not in names:
                 continue
             page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name.endswith("list") else "map")
+            if name.startswith("replay"):
+                page.get_by_test_id("scrub").focus()
+                for _ in range(4):
+                    page.keyboard.press("PageDown")
+                page.get_by_test_id("replay-here").click()
+                page.get_by_test_id("replay").wait_for()
             if not hash_:
                 page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=treeitem]").first.click()
                 page.wait_for_selector(".evidence")

@@ -14,6 +14,7 @@ import type {
   Position,
   Quarantined,
   Rank,
+  Replay,
   Rule,
   Status,
   TimelineCounts,
@@ -220,6 +221,22 @@ export function decodeClock(item: Json): ClockFrame {
   };
 }
 
+export function decodeReplay(item: Json): Replay {
+  return {
+    id: text(item.id),
+    from: instant(item.from) ?? 0,
+    to: instant(item.to) ?? 0,
+    at: instant(item.at) ?? 0,
+    rate: number(item.speed),
+    by: item.by === 'event' ? 'event' : 'known',
+    playing: item.playing === true,
+    ended: item.ended === true,
+    loading: item.loading === true,
+    stage: number(item.stage),
+    notes: Array.isArray(item.notes) ? item.notes.map(text) : [],
+  };
+}
+
 export function decodeStatus(item: Json): Status {
   const city = object(item.city);
   const clock = object(item.clock);
@@ -233,7 +250,7 @@ export function decodeStatus(item: Json): Status {
       centre: [centre[0] ?? 0, centre[1] ?? 0],
       zoom: numberOrNull(city.zoom) ?? 10,
     },
-    mode: item.mode === 'exercise' ? 'exercise' : 'live',
+    mode: item.mode === 'exercise' || item.mode === 'replay' ? item.mode : 'live',
     exercise: exercise && { title: text(exercise.title), start: instant(exercise.start) ?? 0, end: instant(exercise.end) ?? 0 },
     clock: { now: instant(clock.now) ?? 0, speed: numberOrNull(clock.speed) ?? 1 },
     access: { mode: text(object(item.access).mode), words: text(object(item.access).words) },

@@ -3,8 +3,9 @@ import { failure, link, silence } from '../live/link';
 import { moment } from '../live/picture';
 import { keptFrom, pastFailure, pastWhole } from '../live/replay';
 import { now, reading, status } from '../live/store';
-import { isLive, returnToLive, timeWindow } from '../live/view';
-import { clock, count, moment as atMoment, span, t } from '../i18n';
+import { liveWaiting, replay, returnToLive } from '../live/playback';
+import { isFixed, timeWindow } from '../live/view';
+import { clock, count, dateTime, moment as atMoment, span, t } from '../i18n';
 
 export function Banners() {
   return (
@@ -12,6 +13,7 @@ export function Banners() {
       <Exercise />
       <Lost />
       <Past />
+      <Replayed />
     </>
   );
 }
@@ -41,8 +43,32 @@ function Lost() {
   );
 }
 
+function Replayed() {
+  const shown = replay.value;
+  if (shown === null) return null;
+  const { unacknowledged, since } = liveWaiting.value;
+  const pace = shown.loading ? t('replay.loading') : shown.ended ? t('replay.ended') : shown.playing ? t('replay.pace', { rate: shown.rate }) : t('replay.paused');
+  return (
+    <section class="banner replayed" aria-label={t('strip.replay')} data-testid="replay">
+      <b>{t('strip.replay')}</b>
+      <span>{t('replay.text', { time: dateTime(moment.value), pace, order: t(`replay.${shown.by}`) })}</span>
+      {shown.notes.map((note) => (
+        <span key={note}>{note}</span>
+      ))}
+      <span class="grow" />
+      <span class={since > 0 ? 'waits new' : 'waits'} role="status" data-testid="live-waiting">
+        {since > 0 ? t('replay.liveNew', { n: since }) : t('replay.live', { n: unacknowledged })}
+      </span>
+      <button type="button" onClick={returnToLive}>
+        {t('banner.return')}
+        <kbd>L</kbd>
+      </button>
+    </section>
+  );
+}
+
 function Past() {
-  if (isLive.value) return null;
+  if (!isFixed.value) return null;
   return (
     <div class="banner past" role="status" data-testid="fixed">
       <span>{t('banner.fixed', { time: atMoment(moment.value, now.value), age: span(now.value - moment.value) })}</span>

@@ -83,6 +83,7 @@ const KEYS: readonly [string, Key][] = [
   ['L', 'keys.l'],
   ['← →', 'keys.arrows'],
   ['␣', 'keys.space'],
+  ['P', 'keys.p'],
   ['T', 'keys.t'],
   ['1 2 3', 'keys.screens'],
   ['Esc', 'keys.esc'],

@@ -116,7 +116,17 @@ function trimAlerts(): void {
   for (const alert of done.slice(0, alerts.size - MOST_ALERTS)) alerts.delete(alert.id);
 }
 
-/** For tests. */
+/** Nothing is known any more: another picture begins. */
+export function forget(): void {
+  batch(() => {
+    reset();
+    feeds.value = [];
+    alertsKnown.value = false;
+    alertsVersion.value += 1;
+    eventsVersion.value += 1;
+  });
+}
+
 export function reset(): void {
   alerts.clear();
   events.clear();

@@ -31,7 +31,9 @@ const chosen = signal<Conductor | null>(null);
 export const conductor = computed<Conductor>(
   () => chosen.value ?? { mode: 'live', span: spanKept.value ?? defaultSpan(store.reading.value?.speed ?? 1) },
 );
+/** The present, where steps can be taken. A replay and a fixed moment are not. */
 export const isLive = computed(() => conductor.value.mode === 'live');
+export const isFixed = computed(() => conductor.value.mode === 'fixed');
 export const timeWindow = computed(() => windowOf(conductor.value, store.now.value));
 
 export function setConductor(next: Conductor): void {

@@ -182,9 +182,28 @@ export interface ClockFrame {
   config: number;
 }
 
+export type ReplayOrder = 'known' | 'event';
+
+/** A stretch of the past that the node plays. */
+export interface Replay {
+  id: string;
+  from: number;
+  to: number;
+  at: number;
+  /** Times real time, while it plays. */
+  rate: number;
+  by: ReplayOrder;
+  playing: boolean;
+  ended: boolean;
+  loading: boolean;
+  /** Another number: it went to another moment. */
+  stage: number;
+  notes: string[];
+}
+
 export interface Status {
   city: { name: string; title: string; timezone: string; centre: [number, number]; zoom: number };
-  mode: 'live' | 'exercise';
+  mode: 'live' | 'exercise' | 'replay';
   exercise: { title: string; start: number; end: number } | null;
   clock: { now: number; speed: number };
   access: { mode: string; words: string };
