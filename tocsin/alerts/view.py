@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
 import sqlalchemy as sa
 
+from tocsin.model.exercise import run_of
 from tocsin.model.plan import RulePlan
 from tocsin.model.severity import Severity
 from tocsin.model.time import SECOND, to_iso
@@ -63,6 +64,11 @@ class AlertsView:
             under = db.execute(self._now().where(ALERTS.c.parent == alert).order_by(ALERTS.c.known_at, ALERTS.c.id)).all()
             steps = db.execute(sa.select(HISTORY).where(HISTORY.c.alert == alert).order_by(HISTORY.c.seq)).all()
         return single(self.listed(row), row.body, [child_json(self.listed(one)) for one in under[:CHILDREN_MAX]], steps)
+
+    def ids(self, accepts: Callable[[str], bool]) -> list[str]:
+        """The ids of alerts that `accepts` takes."""
+        with self._store.reading() as db:
+            return [name for name in db.execute(sa.select(ALERTS.c.id)).scalars() if accepts(name)]
 
     def counts(self) -> Mapping[str, int]:
         """Alerts by state."""
@@ -130,6 +136,7 @@ class AlertsView:
             "rank": severity.rank,
             "state": state,
             "owner": owner,
+            "run": run_of(alert["id"]) or None,
         }
 
 

@@ -109,10 +109,91 @@ class ReplayChange(Shape):
     playing: bool | None = None
 
 
+class RunOut(Shape):
+    run: str
+    name: str
+    title: str
+
+
+class RunningOut(RunOut):
+    by: str
+    began: datetime
+    ends: datetime
+    ended: datetime | None
+    why: str
+
+
+class ScenarioOut(Shape):
+    name: str
+    title: str
+    purpose: str
+    events: int
+    recorded: Annotated[int, Field(description="stretches of the city's own past")]
+    expected: int
+    runs_s: float
+
+
+class ExercisesOut(Shape):
+    items: list[ScenarioOut]
+    running: RunningOut | None
+    runs: list[RunningOut]
+
+
+class ExerciseBy(Shape):
+    by: Annotated[str, Field(min_length=1, max_length=80, description="who begins or stops it")]
+
+
+class DetectionOut(Shape):
+    name: str
+    rule: str
+    verdict: Literal["detected", "late", "missed"]
+    alert: str | None
+    headline: str | None
+    possible_s: Annotated[float, Field(description="when it could be noticed, from the begin")]
+    alert_s: Annotated[float | None, Field(description="from there to the alert")]
+    alert_target_s: float
+    acknowledged_s: Annotated[float | None, Field(description="from the alert until a person took it")]
+    acknowledged_target_s: float | None
+    acknowledged_in_time: bool | None
+    by: str | None
+
+
+class FalseOut(Shape):
+    alert: str
+    rule: str
+    headline: str
+    at_s: float
+
+
+class ScoreTotals(Shape):
+    expected: int
+    detected: int
+    late: int
+    missed: int
+    false: int
+    acknowledged: int
+    alert_median_s: float | None
+    acknowledged_median_s: float | None
+
+
+class ScoreOut(Shape):
+    run: str
+    exercise: str
+    title: str
+    began: datetime
+    ended: datetime | None
+    by: str
+    why: str
+    detections: list[DetectionOut]
+    false: list[FalseOut]
+    summary: ScoreTotals
+
+
 class StatusOut(Shape):
     city: CityOut
     mode: Literal["live", "exercise", "replay"]
     replay: ReplayOut | None
+    running: Annotated[RunningOut | None, Field(description="an exercise that goes on beside real life")]
     exercise: ExerciseOut | None
     clock: ClockOut
     access: AccessOut
@@ -138,6 +219,7 @@ class EventOut(Shape):
     value: float | None
     unit: Annotated[str | None, Field(description="UCUM code")]
     severity: Annotated[int, Field(ge=0, le=4, description="CAP: 0 unknown, 1 minor, 2 moderate, 3 severe, 4 extreme")]
+    exercise: Annotated[bool, Field(description="injected by an exercise, not real")]
     action: Literal["report", "update", "cancel"]
     refers_to: str | None
     text: str | None

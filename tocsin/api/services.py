@@ -76,6 +76,20 @@ class Past(Protocol):
         ...
 
 
+class Exercises(Protocol):
+    """Exercises of this node; JSON as docs/wiring.md says."""
+
+    async def listed(self) -> Json: ...
+    async def running(self) -> Json | None: ...
+    async def control(self, do: str, name: str, by: str) -> Json:
+        """`do`: `start` or `stop`. Gives `{ok, run, name, title}` or `{ok: false, reason}`; raises `Retriable`."""
+        ...
+
+    async def score(self, run: str, city: City) -> Json | None:
+        """None for a run that never was."""
+        ...
+
+
 class CityClock(Protocol):
     """City time in µs, and how fast it runs."""
 
@@ -170,7 +184,8 @@ class Services:
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
     `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers
     and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself. `past`: what replays
-    read, None where there is no journal. `replay`: what these services are a replay of, None for the live ones."""
+    read, None where there is no journal. `replay`: what these services are a replay of, None for the live ones.
+    `exercises`: None where there is no journal; `running`: the exercise that goes on now."""
 
     city: City
     clock: CityClock
@@ -194,3 +209,5 @@ class Services:
     processes: tuple[str, ...] = PROCESSES
     past: Past | None = None
     replay: Callable[[], Json] | None = None
+    exercises: Exercises | None = None
+    running: Json | None = None

@@ -39,6 +39,7 @@ def status_json(services: Services) -> Json:
             "zoom": city.zoom,
         },
         "mode": "replay" if services.replay else "exercise" if exercise else "live",
+        "running": services.running,
         "replay": services.replay and services.replay(),
         "exercise": exercise and {"title": exercise.title, "start": to_iso(exercise.start), "end": to_iso(exercise.end)},
         "clock": {
@@ -64,6 +65,7 @@ def clock_json(services: Services) -> Json:
         "per_min": recent.per_minute(),
         "total": recent.total,
         "config": services.config,
+        "running": services.running and services.running["run"],
     } | ({} if services.replay is None else {"replay": services.replay()})
 
 

@@ -57,7 +57,7 @@ class JournalPast:
             def damaged(found: DamagedEntry) -> None:
                 notes.append(f"journal entries {found.first} to {found.last} cannot be read: {found.reason}")
 
-            async with aclosing(read(journal, first, until=last, on_damage=damaged)) as entries:  # type: ignore[type-var]
+            async with aclosing(read(journal, first, until=last, on_damage=damaged, exercise=True)) as entries:  # type: ignore[type-var]
                 ordered = as_it_happened(entries, notes) if by == "event" else as_it_was_known(entries)
                 async for due in ordered:
                     yield due

@@ -30,6 +30,7 @@ from tocsin.journal.changes import SUBJECT as CONFIG
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
+from tocsin.journal.exercises import BEGIN, END
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
 from tocsin.journal.streams import ALERTS
@@ -40,6 +41,7 @@ from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
+from .exercise import ExerciseDesk
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .past import JournalPast
@@ -64,6 +66,8 @@ async def run(node: NodeFile) -> None:
         view = AlertsView(store, {})
         services = services_for(node, found.city, journal, view)
         services.past = JournalPast(node, store, view)
+        services.exercises = desk = ExerciseDesk(journal, Path(node.city), view)
+        services.running = await desk.running()
         show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
@@ -94,7 +98,10 @@ def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[
     """Takes over what a journal entry puts in force; entries that were read back are older than what is in force."""
 
     async def changed(entry: Entry) -> None:
-        if entry.seq > services.config:
+        if entry.subject in (BEGIN, END):
+            desk = services.exercises
+            services.running = None if desk is None else await desk.running()
+        elif entry.seq > services.config:
             found = await asyncio.to_thread(inforce.opened, entry, Path(node.city), node.layout)
             await asyncio.to_thread(show, services, view, found)
             log.info(
@@ -177,12 +184,12 @@ def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
 async def follow_events(journal: Journal, recent: RecentEvents, changed: Callable[[Entry], Awaitable[None]]) -> None:
     start = max(1, await last_seq(journal) - RECENT_ENTRIES)
     begun = start == 1
-    async for entry in read(journal, start):
+    async for entry in read(journal, start, exercise=True):
         if not begun and entry.subject != CONFIG:
             recent.starts_at(entry.ingest)
             begun = True
         recent.add(entry)
-        if entry.subject == CONFIG:
+        if entry.subject in (CONFIG, BEGIN, END):
             await changed(entry)
 
 
@@ -193,7 +200,7 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
     start = store.start(await last_seq(journal, ALERTS))
 
     async def fetch() -> None:
-        async for message in read_alerts(journal, start):
+        async for message in read_alerts(journal, start, exercise=True):
             await pending.put(message)
 
     async with asyncio.TaskGroup() as group:
