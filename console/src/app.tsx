@@ -7,11 +7,12 @@ import { replaying } from './live/playback';
 import { status } from './live/store';
 import { isLive, screen } from './live/view';
 import { t } from './i18n';
+import { Exercises } from './screens/Exercises';
 import { Feeds } from './screens/Feeds';
 import { Live } from './screens/Live';
 import { Rules } from './screens/Rules';
 
-const SCREENS = { live: Live, feeds: Feeds, rules: Rules };
+const SCREENS = { live: Live, feeds: Feeds, rules: Rules, exercises: Exercises };
 
 export function App() {
   if (status.value === null) return <Starting />;

@@ -127,7 +127,11 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     assert [one["rule"] for one in score["false"]] == ["second-sensor"]
     assert (score["why"], score["by"]) == ("stopped by Ann", "Ann")
     listed = node.get("/api/v1/exercises")
-    assert ([one["name"] for one in listed["items"]], [one["run"] for one in listed["runs"]], listed["running"]) == (["two-smokes"], [run], None)
+    assert ([one["name"] for one in listed["items"]], [one["run"] for one in listed["runs"]], listed["running"]) == (
+        ["two-smokes"],
+        [run],
+        None,
+    )
 
 
 def test_a_run_goes_on_after_its_processes_were_killed(town: Town) -> None:

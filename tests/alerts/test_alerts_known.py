@@ -62,7 +62,11 @@ def test_changes_since_are_those_that_became_known_since(stream, one, other):
 
 def test_who_stood_under_it_then():
     live = new()
-    stream = [alert("a"), alert("b", at=1, parent="a", folded="fold"), alert("b", revision=2, status="amended", at=9, parent="a", folded="fold")]
+    stream = [
+        alert("a"),
+        alert("b", at=1, parent="a", folded="fold"),
+        alert("b", revision=2, status="amended", at=9, parent="a", folded="fold"),
+    ]
     live.apply([message(seq, what) for seq, what in enumerate([*stream, move("b", "acknowledged", 10)], 1)])
     known = KnownAlerts(live, AlertsView(live, RULES))
     known.jump(START)

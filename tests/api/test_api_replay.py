@@ -85,7 +85,12 @@ def until_known(client, url, wanted):
 
 @pytest.mark.parametrize(
     ("minutes", "events", "known"),
-    [(5, 6, {}), (15, 16, {"1": ("open", 1)}), (25, 26, {"1": ("acknowledged", 1)}), (45, 46, {"1": ("acknowledged", 2), "2": ("open", 1)})],
+    [
+        (5, 6, {}),
+        (15, 16, {"1": ("open", 1)}),
+        (25, 26, {"1": ("acknowledged", 1)}),
+        (45, 46, {"1": ("acknowledged", 2), "2": ("open", 1)}),
+    ],
 )
 def test_the_picture_is_that_of_the_moment(client, begin, minutes, events, known):
     url = begin(at=at(minutes), playing=False)
@@ -94,7 +99,11 @@ def test_the_picture_is_that_of_the_moment(client, begin, minutes, events, known
     found = client.get(f"{url}/events?limit=1000").json()["items"]
     assert [one["id"] for one in found] == [f"m{minute}" for minute in range(events - 1, -1, -1)]
     status = client.get(f"{url}/status").json()
-    assert (status["mode"], status["clock"], status["replay"]["by"]) == ("replay", status["clock"] | {"now": at(minutes), "speed": 0}, "known")
+    assert (status["mode"], status["clock"], status["replay"]["by"]) == (
+        "replay",
+        status["clock"] | {"now": at(minutes), "speed": 0},
+        "known",
+    )
     assert status["alerts"]["unacknowledged"] == sum(state == "open" for state, _ in known.values())
     feeds = {feed["name"]: feed for feed in client.get(f"{url}/feeds").json()["items"]}
     assert (feeds["calls"]["accepted"], feeds["calls"]["state"], feeds["quakes"]["state"]) == (events, "ok", "waiting")

@@ -63,6 +63,7 @@ class FakeNode:
         self.posted: list[Json] = []
         self.asked: list[Json] = []  # questions why something rang or not
         self.unexplained = False
+        self.running: Json | None = None  # an exercise beside real life
         self.config, self.rules, self.layers = 1, list(RULES.values()), list(LAYER_LIST)
 
     # -- what tests do to it
@@ -115,6 +116,7 @@ class FakeNode:
                 "centre": [-122.3321, 47.6062],
                 "zoom": 11.4,
             },
+            "running": self.running,
             "mode": "exercise" if self.exercise else "live",
             "exercise": exercise if self.exercise else None,
             "clock": {"now": iso(self.now()), "speed": self.speed, "wall": iso(self.now())},
@@ -127,7 +129,7 @@ class FakeNode:
         }
 
     def clock(self) -> Json:
-        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config}
+        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config, "running": self.running and self.running["run"]}
 
     def alerts_at(self, moment: str | None) -> list[Json]:
         """List view; with `moment` as they were known then."""

@@ -64,6 +64,53 @@ class FakeReplay(FakeNode):
         return super().alerts_at(moment or iso(self.now()))
 
 
+SCENARIO = {"name": "warehouse-fire", "title": "Warehouse fire by the stadium", "purpose": "the second-alarm call", "events": 7, "recorded": 0, "expected": 2, "runs_s": 1200.0}
+DETECTED = {
+    "name": "Fire in the warehouse", "rule": "alarm-then-fire", "verdict": "detected", "alert": "drill", "headline": "Fire", "possible_s": 60.0,
+    "alert_s": 1.2, "alert_target_s": 30.0, "acknowledged_s": 95.0, "acknowledged_target_s": 60.0, "acknowledged_in_time": False, "by": "Fire liaison",
+}  # fmt: skip
+MISSED = DETECTED | {"name": "Smoke over two quarters", "rule": "second-smoke-sensor", "verdict": "missed", "alert": None, "headline": None}
+MISSED |= {"alert_s": None, "acknowledged_s": None, "by": None}
+COUNTS = {"expected": 2, "detected": 1, "late": 0, "missed": 1, "false": 1, "acknowledged": 1, "alert_median_s": 1.2, "acknowledged_median_s": 95.0}
+
+
+def exercised(node: FakeNode) -> list[Any]:
+    """Exercises of the stand-in. Beginning one raises an alert that is part of it."""
+    node.runs = []  # type: ignore[attr-defined]
+
+    async def listed(_: Request) -> Response:
+        return JSONResponse({"items": [SCENARIO], "running": node.running, "runs": node.runs})  # type: ignore[attr-defined]
+
+    async def start(request: Request) -> Response:
+        by = (await request.json())["by"]
+        now = node.now()
+        run = {"run": "ab12", "name": SCENARIO["name"], "title": SCENARIO["title"], "by": by, "began": iso(now), "ends": iso(now + timedelta(minutes=20))}
+        node.running = run | {"ended": None, "why": ""}
+        node.runs = [node.running]  # type: ignore[attr-defined]
+        node.new_alert(node.scene.alerts[0]["id"], "drill", run="ab12", exercise=True, rank=1, headline="Fire in the warehouse")
+        return JSONResponse({key: run[key] for key in ("run", "name", "title")}, 201)
+
+    async def stop(request: Request) -> Response:
+        over = {"ended": iso(node.now()), "why": f"stopped by {(await request.json())['by']}"}
+        node.runs = [(node.running or {}) | over]  # type: ignore[attr-defined]
+        node.running = None
+        return JSONResponse({"run": "ab12", "name": SCENARIO["name"], "title": SCENARIO["title"]})
+
+    async def score(_: Request) -> Response:
+        run = node.runs[0]  # type: ignore[attr-defined]
+        wrong = [{"alert": "x", "rule": "medical-surge", "headline": "Many medical calls", "at_s": 300.0}]
+        whole = {"exercise": run["name"], "detections": [DETECTED, MISSED], "false": wrong, "summary": COUNTS}
+        return JSONResponse(whole | {key: run[key] for key in ("run", "title", "began", "ended", "by", "why")})
+
+    root = "/api/v1/exercises"
+    return [
+        Route(root, listed),
+        Route(f"{root}/stop", stop, methods=["POST"]),
+        Route(f"{root}/{{name}}/start", start, methods=["POST"]),
+        Route(f"{root}/runs/{{run}}/score", score),
+    ]
+
+
 def routes(node: FakeNode) -> list[Any]:
     """To be put before the others."""
 
@@ -94,4 +141,5 @@ def routes(node: FakeNode) -> list[Any]:
         Route(root, begin, methods=["POST"]),
         Route(f"{root}/{ID}", one, methods=["GET", "POST", "DELETE"]),
         Mount(f"{root}/{ID}", inside),
+        *exercised(node),
     ]

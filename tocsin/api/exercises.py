@@ -10,7 +10,7 @@ from tocsin.kernel.fault import Misconfigured
 
 from .doors import Doors, reply
 from .eventjson import Json
-from .models import ExerciseBy, ExercisesOut, RunOut, ScoreOut
+from .models_past import ExerciseBy, ExercisesOut, RunOut, ScoreOut
 from .problem import Problem
 from .services import Exercises, Services
 

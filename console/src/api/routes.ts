@@ -1,6 +1,6 @@
 // The routes of docs/wiring.md that the console uses.
-import type { Alert, AlertState, Event, Explanation, Feed, MapLayer, Position, Quarantined, Replay, ReplayOrder, Rule, Status, TimelineCounts } from '../model/types';
-import { cursor, decodeAlert, decodeEvent, decodeExplanation, decodeFeed, decodeLayer, decodeQuarantined, decodeReplay, decodeRule, decodeStatus, decodeTimeline, instant, items } from './decode';
+import type { Alert, AlertState, Event, Exercises, Explanation, Feed, MapLayer, Position, Quarantined, Replay, ReplayOrder, Rule, Score, Status, TimelineCounts } from '../model/types';
+import { cursor, decodeAlert, decodeEvent, decodeExercises, decodeExplanation, decodeFeed, decodeLayer, decodeQuarantined, decodeReplay, decodeRule, decodeScore, decodeStatus, decodeTimeline, instant, items } from './decode';
 import { deleteJson, getJson, postJson } from './http';
 
 const ROOT = 'api/v1';
@@ -125,3 +125,12 @@ export const steerReplay = async (id: string, change: ReplayChange): Promise<Rep
 };
 
 export const endReplay = (id: string): Promise<void> => deleteJson(`${ROOT}/replays/${encodeURIComponent(id)}`);
+
+export const getExercises = async (): Promise<Exercises> => decodeExercises((await getJson(`${ROOT}/exercises`)) as Record<string, unknown>);
+
+export const startExercise = (name: string, by: string): Promise<unknown> => postJson(`${ROOT}/exercises/${encodeURIComponent(name)}/start`, { by });
+
+export const stopExercise = (by: string): Promise<unknown> => postJson(`${ROOT}/exercises/stop`, { by });
+
+export const getScore = async (run: string): Promise<Score> =>
+  decodeScore((await getJson(`${ROOT}/exercises/runs/${encodeURIComponent(run)}/score`)) as Record<string, unknown>);

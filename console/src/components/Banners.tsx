@@ -11,6 +11,7 @@ export function Banners() {
   return (
     <>
       <Exercise />
+      <Running />
       <Lost />
       <Past />
       <Replayed />
@@ -26,6 +27,20 @@ function Exercise() {
     <section class="banner exercise" aria-label={t('banner.exercise')} data-testid="exercise">
       <b>{t('banner.exercise')}</b>
       <span>{t('banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
+    </section>
+  );
+}
+
+/** An exercise beside real life. */
+function Running() {
+  const run = status.value?.running;
+  if (!run) return null;
+  return (
+    <section class="banner running" aria-label={t('ex.running')} data-testid="running">
+      <b class="ex-mark">{t('ex.mark')}</b>
+      <span>{t('ex.runningText', { title: run.title, by: run.by })}</span>
+      <span class="grow" />
+      <a href="#exercises">{t('screen.exercises')}</a>
     </section>
   );
 }

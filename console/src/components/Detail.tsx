@@ -61,6 +61,11 @@ function Chosen({ alert }: { alert: Alert }) {
           <Standing alert={alert} />
         </div>
       </div>
+      {alert.run !== null && (
+        <p class="flag practised">
+          <b class="ex-mark">{t('ex.mark')}</b> {t('ex.notReal')}
+        </p>
+      )}
       {alert.status === 'retracted' && <p class="flag">{t('detail.retracted')}</p>}
       {alert.status === 'amended' && <p class="flag">{t('detail.amended', { revision: alert.revision })}</p>}
       <Actions alert={alert} />

@@ -164,8 +164,11 @@ function onFrame(frame: Frame, id: string): void {
   else if (frame.event === 'feeds') store.feeds.value = items(body).map(decodeFeed);
   else if (frame.event === 'clock') {
     const before = store.config.value;
+    const ran = store.status.value?.running?.run ?? null;
     if (heard(body)) return begin();
     store.takeClock(decodeClock(body), performance.now());
+    const found = decodeClock(body);
+    if (found.running !== ran && store.status.value !== null) void getStatus().then((status) => store.takeStatus(status, performance.now()), () => undefined);
     if (before !== 0 && store.config.value !== before) void reconfigured();
   }
 }

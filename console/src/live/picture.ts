@@ -88,4 +88,6 @@ export const selectedAlert = computed<Alert | null>(() => {
 /** How many of the unacknowledged stand under another alert. */
 export const unacknowledgedUnder = computed(() => [...families(shownAlerts.value).values()].flat().filter((alert) => alert.state === 'open').length);
 
-export const unacknowledged = computed(() => allAlerts.value.filter((alert) => alert.state === 'open').length);
+/** Real ones only: an exercise must not make the number look smaller or larger. */
+export const unacknowledged = computed(() => allAlerts.value.filter((alert) => alert.state === 'open' && alert.run === null).length);
+export const practised = computed(() => allAlerts.value.filter((alert) => alert.state === 'open' && alert.run !== null).length);

@@ -49,7 +49,7 @@ export function takeStatus(found: Status, wall: number): void {
   batch(() => {
     status.value = found;
     const { clock, events: counts } = found;
-    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config }, wall);
+    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config, running: found.running?.run ?? null }, wall);
     tick(wall);
   });
 }

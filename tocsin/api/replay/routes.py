@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tocsin.api import alerts, events, feeds, status, stream, timeline
 from tocsin.api.doors import Doors, Endpoint, reply
 from tocsin.api.live import LiveHub
-from tocsin.api.models import ReplayChange, ReplayIn, ReplayOut, ReplaysOut
+from tocsin.api.models_past import ReplayChange, ReplayIn, ReplayOut, ReplaysOut
 from tocsin.api.params import parse_instant
 from tocsin.api.problem import BadParameter, Problem, one_of
 from tocsin.api.services import Services
