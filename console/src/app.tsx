@@ -1,4 +1,5 @@
 // The frame round every screen.
+import { lazy, Suspense } from 'preact/compat';
 import { Banners } from './components/Banners';
 import { Overlays } from './components/Overlays';
 import { StatusStrip } from './components/StatusStrip';
@@ -12,7 +13,11 @@ import { Feeds } from './screens/Feeds';
 import { Live } from './screens/Live';
 import { Rules } from './screens/Rules';
 
-const SCREENS = { live: Live, feeds: Feeds, rules: Rules, exercises: Exercises };
+/** Loaded when somebody opens them: the queue does not wait for them. */
+const Investigate = lazy(() => import('./screens/Investigate').then((found) => found.Investigate));
+const Analytics = lazy(() => import('./screens/Analytics').then((found) => found.Analytics));
+
+const SCREENS = { live: Live, feeds: Feeds, rules: Rules, exercises: Exercises, investigate: Investigate, analytics: Analytics };
 
 export function App() {
   if (status.value === null) return <Starting />;
@@ -21,7 +26,9 @@ export function App() {
     <div class={replaying.value ? 'app replay' : isLive.value ? 'app' : 'app fixed'}>
       <StatusStrip />
       <Banners />
-      <Shown />
+      <Suspense fallback={null}>
+        <Shown />
+      </Suspense>
       <Overlays />
     </div>
   );

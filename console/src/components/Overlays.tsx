@@ -85,7 +85,7 @@ const KEYS: readonly [string, Key][] = [
   ['␣', 'keys.space'],
   ['P', 'keys.p'],
   ['T', 'keys.t'],
-  ['1 2 3 4', 'keys.screens'],
+  ['1 … 6', 'keys.screens'],
   ['Esc', 'keys.esc'],
   ['?', 'keys.help'],
 ];

@@ -94,6 +94,15 @@ export const clockUtc = (ms: number): string => formats.utc.format(ms);
 export const day = (ms: number): string => formats.day.format(ms);
 /** With its year, for a time that may be long ago. */
 export const dateTime = (ms: number): string => formats.whole.format(ms);
+/** For an input of type datetime-local, in city time; empty for none. */
+export const toField = (ms: number | null): string => (ms === null ? '' : new Date(ms + zoneOffset(ms)).toISOString().slice(0, 16));
+
+/** What such an input holds; null when it is empty. */
+export function fromField(text: string): number | null {
+  const local = Date.parse(`${text}Z`);
+  if (Number.isNaN(local)) return null;
+  return local - zoneOffset(local - zoneOffset(local));
+}
 const sameDay = (a: number, b: number): boolean => formats.date.format(a) === formats.date.format(b);
 
 /** City time; with its day when that is not the day of `now`. */

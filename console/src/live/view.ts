@@ -5,8 +5,8 @@ import { parseFilter, type Filter } from '../model/filter';
 import { kept, oneOf, parseList, plain } from './storage';
 import * as store from './store';
 
-export type Screen = 'live' | 'feeds' | 'rules' | 'exercises';
-export const SCREENS: readonly Screen[] = ['live', 'feeds', 'rules', 'exercises'];
+export type Screen = 'live' | 'feeds' | 'rules' | 'exercises' | 'investigate' | 'analytics';
+export const SCREENS: readonly Screen[] = ['live', 'feeds', 'rules', 'exercises', 'investigate', 'analytics'];
 export const THEMES = ['auto', 'dark', 'light', 'night'] as const;
 
 export const screen = signal<Screen>(screenOf(location.hash));
