@@ -293,10 +293,11 @@ class Served:
 
     def __init__(self, node: FakeNode, port: int = 0) -> None:
         self.node = node
+        from fake_archive import routes as archived
         from fake_replay import routes as replayed  # builds upon this module
 
         app = build(node)
-        app.router.routes[:0] = replayed(node)
+        app.router.routes[:0] = [*replayed(node), *archived(node)]
         config = uvicorn.Config(
             secured(app), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
         )

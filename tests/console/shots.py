@@ -21,6 +21,7 @@ def main() -> None:
         Served(FakeNode()) as plain,
         Served(FakeNode()) as family,
         Served(FakeNode(60, exercise=True)) as exercise,
+        Served(FakeNode()) as practised,
     ):
         add_family(family.node)
         for name, url, size, theme, hash_, fixed in (
@@ -44,6 +45,13 @@ def main() -> None:
             ("replay-dark", plain.url, "wide", "dark", "", False),
             ("replay-light", plain.url, "desk", "light", "", False),
             ("replay-phone", plain.url, "phone", "dark", "", False),
+            ("investigate-dark", plain.url, "wide", "dark", "#investigate", False),
+            ("investigate-light", plain.url, "desk", "light", "#investigate", False),
+            ("around-dark", plain.url, "desk", "dark", "", False),
+            ("analytics-dark", plain.url, "desk", "dark", "#analytics", False),
+            ("analytics-light", plain.url, "desk", "light", "#analytics", False),
+            ("exercise-dark", practised.url, "desk", "dark", "#exercises", False),
+            ("exercise-light", practised.url, "desk", "light", "", False),
             ("rules", plain.url, "wide", "light", "#rules", False),
         ):
             if names and name not in names:
@@ -55,6 +63,17 @@ def main() -> None:
                     page.keyboard.press("PageDown")
                 page.get_by_test_id("replay-here").click()
                 page.get_by_test_id("replay").wait_for()
+            if name == "exercise-dark":
+                page.get_by_role("button", name="Begin").click()
+                page.get_by_role("button", name="Warehouse fire").click()
+                page.get_by_test_id("score").wait_for()
+            if hash_ == "#investigate":
+                page.get_by_role("button", name="Ask").click()
+                page.locator(".findings .found tbody tr").nth(2).get_by_role("button").first.click()
+                page.wait_for_timeout(2500)
+            if hash_ == "#analytics":
+                page.get_by_role("button", name="Ask").last.click()
+                page.wait_for_timeout(800)
             if not hash_:
                 page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=treeitem]").first.click()
                 page.wait_for_selector(".evidence")
@@ -80,7 +99,11 @@ def main() -> None:
                 for _ in range(3):
                     page.keyboard.press("PageDown")
                 page.wait_for_timeout(1500)
-            page.screenshot(path=out / f"{name}.png", full_page=size == "phone")
+            if name.startswith("around"):
+                page.get_by_role("button", name="Around this").click()
+                page.locator(".findings .found tbody tr").first.wait_for()
+                page.wait_for_timeout(2500)
+            page.screenshot(path=out / f"{name}.png", full_page=size == "phone" or name.startswith("analytics"))
             page.context.close()
 
 

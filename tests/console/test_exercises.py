@@ -56,6 +56,6 @@ def test_it_is_stopped_and_scored(begun: Page) -> None:
     page.get_by_role("button", name="Warehouse fire").click()
     sheet = page.get_by_test_id("score")
     expect(sheet).to_contain_text("1 of 2 noticed in time, 0 late, 1 missed; 1 rang without reason.")
-    expect(sheet.get_by_role("row", name="Fire in the warehouse")).to_contain_text("too late")
+    expect(sheet.get_by_role("row", name="Fire in the warehouse")).to_contain_text("1 min 35 s (target 1 min 0 s) too late")
     expect(sheet.get_by_role("row", name="Smoke over two quarters")).to_contain_text("missed")
     expect(page.get_by_text("stopped by Fire liaison")).to_be_visible()

@@ -6,7 +6,7 @@ export interface Bar {
   value: number;
 }
 
-const WIDTH = 720;
+const WIDTH = 560;
 const HEIGHT = 150;
 const LEFT = 46;
 const BOTTOM = 20;
@@ -16,7 +16,7 @@ export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick
   const most = Math.max(1, ...bars.map((bar) => bar.value));
   const width = (WIDTH - LEFT) / Math.max(1, bars.length);
   const height = (value: number): number => (value / most) * (HEIGHT - BOTTOM - 8);
-  const every = Math.max(1, Math.ceil(bars.length / 8));
+  const every = Math.max(1, Math.ceil(bars.length / 5));
   return (
     <figure class="chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={t('chart.label', { name, n: bars.length, most: count(most) })}>
@@ -34,7 +34,7 @@ export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick
             </rect>
             <rect x={LEFT + i * width + width * 0.1} y={HEIGHT - BOTTOM - height(bar.value)} width={Math.max(0.6, width * 0.8)} height={height(bar.value)} class="bar" />
             {i % every === 0 && (
-              <text x={LEFT + (i + 0.5) * width} y={HEIGHT - 5} class="axis" text-anchor={i === 0 ? 'start' : 'middle'}>
+              <text x={LEFT + (i + 0.5) * width} y={HEIGHT - 5} class="axis" text-anchor="middle">
                 {bar.label}
               </text>
             )}

@@ -118,6 +118,8 @@ export const en = {
   'ex.falseAt': 'after {time}, rule {rule}',
   'ex.never': 'never',
   'ex.of': '{took} (target {target})',
+  'ex.seconds': '{s} s',
+  'ex.minutes': '{m} min {s} s',
   'ex.tooLate': 'too late',
   'ex.print': 'Print',
   'strip.replay': 'REPLAY',

@@ -16,11 +16,12 @@ const CELLS = 'everything';
 export async function openArchiveMap(box: HTMLElement): Promise<() => void> {
   const tiles = await tileFiles();
   const city = status.peek()?.city;
+  const near = around.peek()?.near;
   const map = new MapLibre({
     container: box,
     style: { version: 8, sources: sources(tiles), layers: ground(tiles, palette.peek()) },
-    center: city?.centre ?? [0, 0],
-    zoom: city?.zoom ?? 2,
+    center: near ? [near.lon, near.lat] : (city?.centre ?? [0, 0]),
+    zoom: near ? 13.5 : (city?.zoom ?? 2),
     minZoom: 1,
     maxZoom: 18,
     fadeDuration: 0,

@@ -156,9 +156,15 @@ function ScoreSheet({ score: sheet }: { score: Score }) {
   );
 }
 
+/** To the second: a minute and a half is not a minute. */
+function exact(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? t('ex.seconds', { s: seconds }) : t('ex.minutes', { m: Math.floor(seconds / 60), s: seconds % 60 });
+}
+
 const SIGNS = { detected: '✓', late: '◷', missed: '✕' } as const;
 const against = (took: number | null, target: number | null): string =>
-  took === null ? t('ex.never') : target === null ? span(took) : t('ex.of', { took: span(took), target: span(target) });
+  took === null ? t('ex.never') : target === null ? exact(took) : t('ex.of', { took: exact(took), target: exact(target) });
 
 function Row({ one }: { one: Detection }) {
   return (
@@ -174,7 +180,7 @@ function Row({ one }: { one: Detection }) {
       <td>{against(one.alertMs, one.alertTargetMs)}</td>
       <td>
         {against(one.ackMs, one.ackTargetMs)}
-        {one.ackInTime === false && <b class="besides"> {t('ex.tooLate')}</b>}
+        {one.ackInTime === false && one.ackMs !== null && <b class="besides"> {t('ex.tooLate')}</b>}
       </td>
       <td>{one.by ?? '–'}</td>
     </tr>

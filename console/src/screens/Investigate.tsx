@@ -136,14 +136,14 @@ function AroundForm() {
   );
 }
 
-function ReplayButton({ at }: { at: number }) {
+function ReplayButton({ at, small = false }: { at: number; small?: boolean }) {
   const go = (): void => {
     location.hash = '#live';
     void replayFrom({ from: at - HALF_HOUR, to: at + 2 * HALF_HOUR, at: at - HALF_HOUR / 6, rate: 10 });
   };
   return (
-    <button type="button" title={t('replay.hereTitle')} onClick={go}>
-      {t('replay.here')}
+    <button type="button" title={t('replay.hereTitle')} aria-label={small ? `${t('replay.here')}, ${dateTime(at)}` : undefined} onClick={go}>
+      {small ? <span aria-hidden="true">⟲</span> : t('replay.here')}
     </button>
   );
 }
@@ -173,9 +173,7 @@ function Standing() {
           <b>{t(answer.cut || answer.next !== null ? 'inv.foundMore' : 'inv.found', { n: answer.items.length })}</b>{' '}
           <span class="muted">{t('inv.cost', { files: answer.files, rows: count(answer.rows) })}</span>
           {answer.notes.map((note) => (
-            <span key={note} class="besides">
-              {note}
-            </span>
+            <span key={note}> {note}.</span>
           ))}
         </p>
       )}
@@ -203,7 +201,7 @@ function Results() {
   const answer = found.value;
   if (answer === null || answer.items.length === 0) return null;
   return (
-    <div class="rows" role="region" aria-label={t('inv.list')} tabIndex={0}>
+    <div class="found" role="region" aria-label={t('inv.list')} tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -252,7 +250,7 @@ function Row({ event }: { event: FoundEvent }) {
       </td>
       <td class="nowrap">{around.value === null ? event.feed : `${near} ${apart}`}</td>
       <td>
-        <ReplayButton at={event.eventTime} />
+        <ReplayButton at={event.eventTime} small />
       </td>
     </tr>
   );
