@@ -153,3 +153,32 @@ def test_a_run_goes_on_after_its_processes_were_killed(town: Town) -> None:
     httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=30).raise_for_status()
     node.eventually("the end", lambda: [one["state"] for one in alerts(node) if one["run"] == run] == ["resolved"])
     assert node.get(f"/api/v1/exercises/runs/{run}/score")["summary"]["detected"] == 1
+
+
+def test_the_whole_evening_is_replayed_as_it_was_known(town: Town) -> None:
+    """After the tests above: a thousand times as fast, from the first reading on, while the node goes on."""
+    node = town.node
+    live_alerts, live_events = alerts(node), node.get("/api/v1/events", limit=1000)["items"]
+    first = min(one["ingest_time"] for one in live_events)
+    body = {"from": first, "speed": 1000.0, "playing": False}
+    begun = httpx.post(f"{node.http}/api/v1/replays", json=body, timeout=30)
+    assert begun.status_code == 201, begun.text
+    replay = f"/api/v1/replays/{begun.json()['id']}"
+    node.eventually("the first moment", lambda: not node.get(replay)["loading"])
+    assert node.get(f"{replay}/alerts")["items"] == []
+    assert [one["id"] for one in node.get(f"{replay}/events")["items"]] == ["rreal-1"]
+    httpx.post(node.http + replay, json={"playing": True}, timeout=30).raise_for_status()
+    node.eventually("the end", lambda: node.get(replay)["ended"])
+    node.eventually("all alerts", lambda: node.get(f"{replay}/alerts")["items"] == live_alerts)
+    shown = [(one["seq"], one["id"], one["exercise"]) for one in node.get(f"{replay}/events", limit=1000)["items"]]
+    assert shown == [(one["seq"], one["id"], one["exercise"]) for one in live_events]
+    # the moment before somebody acknowledged it, told from the same tables
+    taken = next(one for one in live_alerts if one["run"] and one["owner"] == "Bob")
+    step = next(one for one in node.get(f"/api/v1/alerts/{taken['id']}")["history"] if one["to"] == "acknowledged")
+    between = max(one["at"] for one in node.get(f"/api/v1/alerts/{taken['id']}")["history"] if one["at"] < step["at"])
+    httpx.post(node.http + replay, json={"at": between, "playing": False}, timeout=30).raise_for_status()
+    node.eventually("open again", lambda: node.get(f"{replay}/alerts/{taken['id']}")["state"] == "open")
+    httpx.post(node.http + replay, json={"by": "event"}, timeout=30).raise_for_status()
+    node.eventually("as it happened", lambda: not node.get(replay)["loading"])
+    assert alerts(node) == live_alerts
+    assert httpx.delete(node.http + replay, timeout=30).status_code == 204
