@@ -15,6 +15,7 @@ from tocsin.app.ingest import endpoint_of
 from tocsin.app.layout import Layout, NodeFile
 from tocsin.journal.alerts import read_alerts
 from tocsin.journal.connection import connect
+from tocsin.journal.encode import entry_headers
 from tocsin.journal.reader import read
 
 from .node_world import Node, last_json, ndjson, reading, running, tocsin, write_city
@@ -182,3 +183,20 @@ def test_the_whole_evening_is_replayed_as_it_was_known(town: Town) -> None:
     node.eventually("as it happened", lambda: not node.get(replay)["loading"])
     assert alerts(node) == live_alerts
     assert httpx.delete(node.http + replay, timeout=30).status_code == 204
+
+
+def test_a_broken_exercise_stops_nothing_real(town: Town) -> None:
+    node = town.node
+
+    async def spoil() -> None:
+        async with await connect(endpoint_of(NodeFile.read(Layout(town.data))), name="spoiler") as journal:
+            for subject, content in (("exercise.ev.testville.x", b"no batch"), ("exercise.begin", b"{}"), ("exercise.end", b"no json")):
+                await journal.append(subject, content, entry_headers(content, 1, 0, 0, f"spoilt {subject}"))
+
+    asyncio.run(spoil())
+    before = node.child("correlate"), node.child("ingest"), node.child("serve")
+    assert node.post(ndjson(reading("after-1", "t1", 300, 70_000), reading("after-2", "t2", 300, 70_010))).status_code == 202
+    assert node.alert_near(70_000)["run"] is None
+    assert (node.child("correlate"), node.child("ingest"), node.child("serve")) == before
+    assert node.get("/api/v1/status")["running"] is None
+    assert len(node.get("/api/v1/exercises")["runs"]) == 2

@@ -7,6 +7,7 @@ from journal_world import batch, entries, ids, world
 from test_journal_alerts import ALERT, MOVE
 
 from tocsin.journal import fetch, publish_alert, publish_transition, read_alerts
+from tocsin.journal.encode import entry_headers
 from tocsin.journal.exercises import all_runs, append_begin, append_end, append_events, fetch_unmarked, marked, newest_run, run_entries
 from tocsin.journal.reader import skim, tail
 from tocsin.model.exercise import Detection, Scenario, marked_id, plain_id, run_of
@@ -85,3 +86,15 @@ async def test_its_alerts_are_left_out_unless_asked_for(tmp_path):
 def test_ids_say_which_run():
     assert (run_of(DRILL.id), run_of(ALERT.id), run_of(""), marked_id("ab12", "")) == ("ab12", "", "", "")
     assert plain_id(DRILL.id) == ALERT.id
+
+
+async def test_what_cannot_be_read_is_no_run(made):
+    journal, run = made
+    headers = entry_headers(b"{}", 1, 0, 0, "broken")
+    await journal.append("exercise.begin", b"{}", headers)
+    assert await newest_run(journal) is None
+    assert [one.id for one in await all_runs(journal)] == [run.id]
+    await journal.append("exercise.end", b"{}", entry_headers(b"{}", 2, 0, 0, "broken end"))
+    again = await append_begin(journal, SCENARIO, 3, "ann")
+    await journal.append("exercise.end", b"no json", entry_headers(b"no json", 4, 0, 0, "another"))
+    assert [(one.id, one.ended) for one in await all_runs(journal)][-1] == (again.id, 4)

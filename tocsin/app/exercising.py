@@ -18,7 +18,7 @@ from tocsin.journal.encode import Entry
 from tocsin.journal.exercises import BEGIN, all_runs, fetch_unmarked, run_entries
 from tocsin.journal.link import Reply
 from tocsin.journal.reader import newest_of
-from tocsin.kernel.fault import Retriable, TocsinError
+from tocsin.kernel.fault import Retriable
 from tocsin.model.alert import Alert, Evidence, Transition
 from tocsin.model.exercise import MARK, UMPIRE, Run, marked_id, plain_id, run_of
 
@@ -37,6 +37,7 @@ class ExerciseEngine:
         self._node, self._journal = node, journal
         self._news = asyncio.Event()
         self.alerts = 0
+        self._latest = 0  # journal entry of the newest begin
 
     async def run(self) -> None:
         """For ever."""
@@ -52,10 +53,9 @@ class ExerciseEngine:
                 log.warning("exercise: %s; trying again", fault)
                 await asyncio.sleep(1.0)
                 continue
-            except TocsinError as fault:
-                log.error("exercise: it is not judged any further: %s", fault)
-                newest = await newest_of(self._journal, BEGIN)
-                done = newest.seq if newest is not None else done
+            except Exception:  # whatever is wrong with an exercise, real alerts go on
+                log.exception("exercise: it is not judged any further")
+                done = self._latest
             try:
                 async with asyncio.timeout(_LOOK):
                     await self._news.wait()
@@ -70,6 +70,7 @@ class ExerciseEngine:
         newest = await newest_of(self._journal, BEGIN)
         if newest is None or newest.seq <= done:
             return []
+        self._latest = newest.seq
         runs = [run for run in await all_runs(self._journal) if run.seq > done]
         return [run for run in runs if not run.end or run is runs[-1]]
 
@@ -102,22 +103,27 @@ class ExerciseEngine:
         """Under the rules in force when the run began."""
         entry = await change_before(self._journal, run.seq)
         root, layout = Path(self._node.city), self._node.layout
-        found = inforce.opened(entry, root, layout) if entry is not None else await inforce.at_entry(self._journal, 0, root, layout)
-        setting = inforce.setting(found)
+        given = await inforce.at_entry(self._journal, 0, root, layout) if entry is None else None
 
         async def again(seq: int) -> Entry:
             return await fetch_unmarked(self._journal, seq)
 
-        return Correlator(
-            setting.plan,
-            again,
-            name_place=setting.name_place,
-            published=dict(told),
-            corrects=setting.corrects,
-            skews=setting.skews,
-            lateness=setting.lateness,
-            exercise=True,
-        )
+        def made() -> Correlator:
+            found = given if entry is None else inforce.opened(entry, root, layout)
+            assert found is not None
+            setting = inforce.setting(found)
+            return Correlator(
+                setting.plan,
+                again,
+                name_place=setting.name_place,
+                published=dict(told),
+                corrects=setting.corrects,
+                skews=setting.skews,
+                lateness=setting.lateness,
+                exercise=True,
+            )
+
+        return await asyncio.to_thread(made)  # reading layers takes a moment that no real alert has to wait for
 
     def metrics(self) -> str:
         """Prometheus text."""

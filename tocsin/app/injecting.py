@@ -53,8 +53,9 @@ class Exercises:
 
     async def run(self) -> None:
         """For ever: injects what the running exercise has, and waits for the next."""
-        found = await newest_run(self._journal)
+        found = await self._last()
         self._run = found if found is not None and not found.end else None
+        trouble = ""
         while True:
             run = self._run
             if run is None:
@@ -62,13 +63,30 @@ class Exercises:
                 await self._news.wait()
                 continue
             try:
-                await self._inject(run)
+                if trouble:
+                    await self._over(run, f"it could not go on: {trouble}")
+                    trouble = ""
+                else:
+                    await self._inject(run)
             except Retriable as fault:
                 log.warning("exercise %s: %s; trying again", run.name, fault)
                 await asyncio.sleep(1.0)
-            except (TocsinError, ValueError) as fault:
-                log.error("exercise %s cannot go on: %s", run.name, fault)
-                await self._over(run, f"it could not go on: {fault}")
+            except Exception as fault:  # whatever is wrong with an exercise, real feeds go on
+                log.exception("exercise %s cannot go on", run.name)
+                trouble = trouble or str(fault) or type(fault).__name__
+                await asyncio.sleep(1.0)
+
+    async def _last(self) -> Run | None:
+        """The newest run; an unreadable one is none. Waits while the journal is away."""
+        while True:
+            try:
+                return await newest_run(self._journal)
+            except Retriable as fault:
+                log.warning("exercises: %s; trying again", fault)
+                await asyncio.sleep(1.0)
+            except (TocsinError, ValueError, KeyError, TypeError) as fault:
+                log.error("exercises: the newest run cannot be read: %s", fault)
+                return None
 
     async def start(self, name: str, by: str) -> Run:
         """Raises Misconfigured: no such exercise, a mistake in a file, or one is running."""

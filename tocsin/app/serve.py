@@ -35,7 +35,7 @@ from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
 from tocsin.journal.streams import ALERTS
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.kernel.fault import Retriable, Skippable, TocsinError
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
@@ -66,8 +66,8 @@ async def run(node: NodeFile) -> None:
         view = AlertsView(store, {})
         services = services_for(node, found.city, journal, view)
         services.past = JournalPast(node, store, view)
-        services.exercises = desk = ExerciseDesk(journal, Path(node.city), view)
-        services.running = await desk.running()
+        services.exercises = ExerciseDesk(journal, Path(node.city), view)
+        await running(services)
         show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
@@ -99,8 +99,7 @@ def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[
 
     async def changed(entry: Entry) -> None:
         if entry.subject in (BEGIN, END):
-            desk = services.exercises
-            services.running = None if desk is None else await desk.running()
+            await running(services)
         elif entry.seq > services.config:
             found = await asyncio.to_thread(inforce.opened, entry, Path(node.city), node.layout)
             await asyncio.to_thread(show, services, view, found)
@@ -113,6 +112,15 @@ def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[
             )
 
     return changed
+
+
+async def running(services: Services) -> None:
+    """Which exercise goes on now; one that cannot be read is none, and the real picture goes on."""
+    try:
+        services.running = None if services.exercises is None else await services.exercises.running()
+    except (TocsinError, ValueError, KeyError, TypeError) as fault:
+        log.error("the newest exercise cannot be read: %s", fault)
+        services.running = None
 
 
 def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView) -> Services:

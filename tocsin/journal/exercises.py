@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ from .encode import INGEST, Entry, decode, encode, entry_headers, stamp
 from .nats_conf import subject_token
 from .reader import fetch, first_of, newest_of, next_of, verified
 from .streams import EVENTS
+
+log = logging.getLogger(__name__)
 
 BEGIN: Final = MARK + "begin"
 END: Final = MARK + "end"
@@ -55,10 +58,8 @@ async def _append(journal: Journal, subject: str, payload: bytes, clock: int, co
 async def newest_run(journal: Journal) -> Run | None:
     """The run that was begun last; its `end` is 0 while it goes on. Raises Retriable, Skippable (damaged)."""
     begin, end = await newest_of(journal, BEGIN), await newest_of(journal, END)
-    if begin is None:
-        return None
-    run = run_from(orjson.loads(begin.content), begin.seq)
-    return run if end is None or end.seq < begin.seq else ended(run, end)
+    run = None if begin is None else _run(begin)
+    return run if run is None or end is None or end.seq < run.seq else ended(run, end)
 
 
 async def all_runs(journal: Journal) -> list[Run]:
@@ -66,18 +67,32 @@ async def all_runs(journal: Journal) -> list[Run]:
     runs: list[Run] = []
     begin = await first_of(journal, BEGIN)
     while begin is not None:
-        run, following = run_from(orjson.loads(begin.content), begin.seq), await next_of(journal, BEGIN, begin.seq + 1)
+        run, following = _run(begin), await next_of(journal, BEGIN, begin.seq + 1)
         end = await next_of(journal, END, begin.seq)
         over = end is not None and (following is None or end.seq < following.seq)
-        runs.append(ended(run, end) if over and end is not None else run)
+        if run is not None:
+            runs.append(ended(run, end) if over and end is not None else run)
         begin = following
     return runs
 
 
+def _run(begin: Entry) -> Run | None:
+    """The run of a begin; one that cannot be read is said in the log and is none."""
+    try:
+        return run_from(orjson.loads(begin.content), begin.seq)
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("journal entry %d begins an exercise that cannot be read: %r", begin.seq, error)
+        return None
+
+
 def ended(run: Run, end: Entry) -> Run:
     """The run with its end."""
-    content: dict[str, Any] = orjson.loads(end.content)
-    return replace(run, end=end.seq, ended=content["at"], why=content["why"])
+    try:
+        content: dict[str, Any] = orjson.loads(end.content)
+        return replace(run, end=end.seq, ended=int(content["at"]), why=str(content["why"]))
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("journal entry %d ends an exercise in words that cannot be read: %r", end.seq, error)
+        return replace(run, end=end.seq, ended=end.ingest)
 
 
 async def run_entries(journal: Journal, run: Run) -> AsyncIterator[Entry]:
