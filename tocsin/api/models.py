@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .models_past import ReplayOut, RunningOut
-from .shape import Shape
+from .shape import Shape as Shape  # noqa: PLC0414  # the other rooms of replies import it from here
 
 Degrees = Annotated[float, Field(description="WGS 84 degrees")]
 
