@@ -15,6 +15,15 @@ HOUR = 3_600_000_000
 MADE = {"sql": "SELECT * FROM read_parquet(?) WHERE event_time >= ?", "values": ["events", 1]}
 
 
+BACKTESTED = {
+    "format": 1, "summary": {"alerts": 9, "retracted": 1, "per_week": 4.5, "most_in_a_day": 3}, "budget": {"words": "Within its budget of 6 per 12 h."},
+    "by_week": [{"week": "2017-06-26", "alerts": 4, "days": 7}, {"week": "2017-07-03", "alerts": 5, "days": 2}],
+    "by_source": [{"source": "calls/E25", "alerts": 3, "share": 0.33}], "incidents": None, "against": None, "notes": ["two files were skipped"],
+    "near_misses": {"total": 14, "list": [{"time": "2017-07-01T03:00:00Z", "words": "2 of 3 sources"}]},
+    "sweep": {"rows": [{"value": 2, "per_week": 9.5}, {"value": 3, "per_week": 4.5}], "suggestion": {"value": 3, "why": "half the alerts, nothing missed"}},
+}  # fmt: skip
+
+
 def answered(items: list[Json], cursor: str | None = None, notes: tuple[str, ...] = ()) -> Json:
     plan = {"files": 3, "rows": 12_000, "bytes": 90_000, "tail": 12, "basis": "raw", "whole": False, "damaged": 0}
     return {"items": items, "next": cursor, "cut": cursor is not None, "notes": list(notes), "plan": plan, "reaches": 1, "query": MADE}
@@ -77,6 +86,24 @@ def routes(node: Any) -> list[Route]:
             return problem(422, "a statement that reads; found DROP")
         return JSONResponse(answered([{"kind": "call.fire", "events": 12}, {"kind": "call.medical", "events": 30}]))
 
+    job = {"id": "b1", "state": "running", "rule": "", "question": {}, "asked": "", "ended": None, "error": None}
+    node.looks = 0
+
+    async def backtest(request: Request) -> Response:
+        if request.url.path.endswith("/cancel"):
+            job["state"] = "cancelled"
+        elif request.method == "POST":
+            node.questions.append(await request.json())
+            job["state"], node.looks = "running", 0
+        elif job["state"] == "running":
+            node.looks += 1
+            job["state"] = "done" if node.looks > 2 else "running"
+        progress = {"done": 0.4, "clock": None, "alerts": 2, "events": 900}
+        return JSONResponse(job | {"progress": progress}, 202 if request.method == "POST" else 200)
+
+    async def backtest_result(_: Request) -> Response:
+        return JSONResponse(BACKTESTED)
+
     root = "/api/v1/archive"
     return [
         Route(f"{root}/search", search),
@@ -85,4 +112,8 @@ def routes(node: Any) -> list[Route]:
         Route(f"{root}/cells", cells),
         Route(f"{root}/tiles/{{z}}/{{x}}/{{y}}.mvt", tile),
         Route("/api/v1/query", sql, methods=["POST"]),
+        Route("/api/v1/backtests", backtest, methods=["POST"]),
+        Route("/api/v1/backtests/b1", backtest),
+        Route("/api/v1/backtests/b1/cancel", backtest, methods=["POST"]),
+        Route("/api/v1/backtests/b1/result", backtest_result),
     ]
