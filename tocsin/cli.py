@@ -223,6 +223,24 @@ def _holds(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--by", default=None, metavar="NAME", help="who says so (default: the name of this account)")
 
 
+def _exercise(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|start|stop|score")
+    for name, about in (
+        ("list", "what CITY/exercises/ holds"),
+        ("start", "begin one on the running node"),
+        ("stop", "end the one that is running"),
+        ("score", "how the newest run of one went"),
+    ):
+        action = actions.add_parser(name, help=about, formatter_class=_Formatter)
+        _city(action)
+        if name in ("start", "score"):
+            action.add_argument("name", metavar="NAME", help="name of the exercise" + (", or id of a run" if name == "score" else ""))
+        if name in ("start", "stop"):
+            action.add_argument("--by", default="", metavar="WHO", help="who leads it (default: this account's name)")
+        action.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+        _json(action)
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
@@ -373,6 +391,12 @@ COMMANDS: dict[str, Command] = {
         "tocsin report CITY volume --kind call --from '2026-01-05 00:00' --to '2026-03-02 00:00' --out volume.csv",
         _report,
         "report:main",
+    ),
+    "exercise": Command(
+        "Practise: inject a written scenario beside real life, marked everywhere, and score how it was noticed.",
+        "tocsin exercise start examples/seattle warehouse-fire\ntocsin exercise score examples/seattle warehouse-fire --json",
+        _exercise,
+        "exercise:main",
     ),
     "warm-up": Command(
         "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",

@@ -1,25 +1,34 @@
 // The frame round every screen.
+import { lazy, Suspense } from 'preact/compat';
 import { Banners } from './components/Banners';
 import { Overlays } from './components/Overlays';
 import { StatusStrip } from './components/StatusStrip';
 import { failure, load } from './live/link';
+import { replaying } from './live/playback';
 import { status } from './live/store';
 import { isLive, screen } from './live/view';
 import { t } from './i18n';
+import { Exercises } from './screens/Exercises';
 import { Feeds } from './screens/Feeds';
 import { Live } from './screens/Live';
 import { Rules } from './screens/Rules';
 
-const SCREENS = { live: Live, feeds: Feeds, rules: Rules };
+/** Loaded when somebody opens them: the queue does not wait for them. */
+const Investigate = lazy(() => import('./screens/Investigate').then((found) => found.Investigate));
+const Analytics = lazy(() => import('./screens/Analytics').then((found) => found.Analytics));
+
+const SCREENS = { live: Live, feeds: Feeds, rules: Rules, exercises: Exercises, investigate: Investigate, analytics: Analytics };
 
 export function App() {
   if (status.value === null) return <Starting />;
   const Shown = SCREENS[screen.value];
   return (
-    <div class={isLive.value ? 'app' : 'app fixed'}>
+    <div class={replaying.value ? 'app replay' : isLive.value ? 'app' : 'app fixed'}>
       <StatusStrip />
       <Banners />
-      <Shown />
+      <Suspense fallback={null}>
+        <Shown />
+      </Suspense>
       <Overlays />
     </div>
   );

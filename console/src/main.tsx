@@ -14,6 +14,7 @@ import { onKey } from './live/keys';
 import { start } from './live/link';
 import { unacknowledged } from './live/picture';
 import { startQueue } from './live/queue';
+import { replaying } from './live/playback';
 import { startReplay } from './live/replay';
 import { status } from './live/store';
 import './live/theme';
@@ -27,7 +28,8 @@ effect(() => {
   const city = status.value?.city;
   if (!city) return;
   const waiting = unacknowledged.value;
-  document.title = `${waiting > 0 ? `(${waiting}) ` : ''}${city.title} – ${t('app.name')}`;
+  const mark = replaying.value ? `${t('strip.replay')} – ` : '';
+  document.title = `${mark}${waiting > 0 && !replaying.value ? `(${waiting}) ` : ''}${city.title} – ${t('app.name')}`;
 });
 addEventListener('keydown', onKey);
 start();

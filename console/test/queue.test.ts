@@ -60,3 +60,20 @@ describe('queue', () => {
     expect(Object.values(TRANSITIONS).flat().includes('retracted')).toBe(false);
   });
 });
+
+describe('an exercise in the queue', () => {
+  const run = 'ab12';
+
+  it('stands after everything real of the same state, whatever its severity', () => {
+    const rows = buildQueue([alert('drill', { run, rank: 1 }), alert('small', { rank: 4 })], new Set(), false)[0]?.rows ?? [];
+    expect(rows.map((row) => row.key)).toEqual(['small', 'drill']);
+  });
+
+  it('neither folds what is real nor is folded with it', () => {
+    const real = Array.from({ length: 6 }, (_, i) => alert(`real${i}`, { rule: 'flood' }));
+    const drill = Array.from({ length: 11 }, (_, i) => alert(`drill${i}`, { rule: 'flood', run }));
+    const rows = buildQueue([...drill, ...real], new Set(), false)[0]?.rows ?? [];
+    expect(rows.map((row) => row.key).sort()).toEqual([...real.map((one) => one.id), `open:${run}:flood`].sort());
+    expect(rows.at(-1)).toMatchObject({ type: 'fold', alerts: expect.objectContaining({ length: 11 }) as unknown });
+  });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clock, fill, inCityTime, kindName, measure, metres, moment, setZone, span, t, zoneOffset } from '../src/i18n';
+import { clock, fill, fromField, inCityTime, kindName, measure, metres, moment, setZone, span, t, toField, zoneOffset } from '../src/i18n';
 import { nodeTime, isSilent } from '../src/model/clock';
 import { glyphOf, kindGroup } from '../src/model/kinds';
 import { decodeAlert, decodeEvent, decodeStatus } from '../src/api/decode';
@@ -60,5 +60,14 @@ describe('decoding', () => {
 
   it('reads microseconds', () => {
     expect(decodeEvent({ event_time: '2017-07-05T04:40:00.250123Z' }).eventTime).toBe(T0 + 250);
+  });
+});
+
+describe('instants in input fields', () => {
+  it('are city time both ways, also round the change of the clocks', () => {
+    setZone('America/Los_Angeles');
+    for (const text of ['2017-07-04T21:05', '2017-03-12T01:30', '2017-03-12T03:30', '2017-11-05T03:00']) expect(toField(fromField(text))).toBe(text);
+    expect(fromField('2017-07-04T21:05')).toBe(Date.parse('2017-07-05T04:05:00Z'));
+    expect([fromField(''), toField(null)]).toEqual([null, '']);
   });
 });

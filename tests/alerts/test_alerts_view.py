@@ -90,6 +90,7 @@ def test_an_alert_is_shown_as_the_wiring_says(store, view):
         "budget": None,
         "context": [],
         "children": [],
+        "run": None,
     }
     [listed], _ = view.find(Wanted(), 10, None)
     assert listed == {name: value for name, value in found.items() if name not in {"evidence", "history", "context", "children"}}

@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 
 from tocsin.accountability.access import authorize
+from tocsin.alerts.known import KnownAlerts
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.view import AlertsView
 from tocsin.api.app import create_app
@@ -119,6 +120,26 @@ class MemoryQuarantine:
         return {"id": name, "accepted": 1, "rejected": 0}
 
 
+class MemoryPast:
+    """Where replays read in these tests: entries as (due, entry), and the alerts of the world's own store."""
+
+    def __init__(self, alerts):
+        self.entries, self._alerts, self.asked, self.fault = [], alerts, [], None
+
+    def put(self, seq, at, rows, feed="calls"):
+        self.entries.append((at, Entry(seq, f"ev.sea.{feed}" if rows else "tick", at, 0, batch(rows, feed) if rows else None)))
+
+    def alerts(self):
+        return KnownAlerts(self._alerts.store, self._alerts.view)
+
+    async def events(self, at, stop, by, notes):
+        self.asked.append((at, stop, by))
+        for due, entry in self.entries:
+            yield due, entry
+        if self.fault is not None:
+            raise self.fault
+
+
 def feed_spec(name):
     return FeedSpec(
         name=name, title=name.title(), purpose="test", owner="fire", retention=10**12, sensitivity="public",
@@ -147,13 +168,14 @@ class World:
         self.alerts, self.quarantine, self.recent = Alerts(tmp_path, self.city.plan), MemoryQuarantine(), RecentEvents()
         self.lost = False  # the alerts view no longer hears the stream
         self.board = HealthBoard()
+        self.past = MemoryPast(self.alerts)
         self.seq = 0
         self.published = 0  # transitions on their way to the view
         self.services = Services(
             **{
                 "city": self.city, "clock": Clock(), "recent": self.recent, "alerts": self.alerts.view,
                 "publish_transition": self.publish, "board": self.board, "quarantine": self.quarantine,
-                "retry_record": self.quarantine.retry, "explain": self.explain, "authorize": authorize, "version": "0.1.0", "limits": limits or Limits(), **more,
+                "retry_record": self.quarantine.retry, "explain": self.explain, "authorize": authorize, "past": self.past, "version": "0.1.0", "limits": limits or Limits(), **more,
             }
         )  # fmt: skip
         self.app = create_app(self.services)

@@ -213,7 +213,7 @@ def test_every_field_of_an_event():
         "event_time": "2017-07-04T12:00:00.250000Z", "ingest_time": "2017-07-04T12:00:02Z", "lon": -122.0, "lat": 47.0,
         "area": {"type": "Polygon", "coordinates": [[[1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]]]},
         "valid_until": "2017-07-04T12:00:01Z", "value": 2.5, "unit": "cm/h", "severity": 3, "action": "update", "refers_to": "a-0",
-        "text": "Flood 🌊", "attrs": {"units": 3, "seen": "2017-07-04T12:00:00Z"},
+        "exercise": False, "text": "Flood 🌊", "attrs": {"units": 3, "seen": "2017-07-04T12:00:00Z"},
     }  # fmt: skip
 
 

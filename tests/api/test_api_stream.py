@@ -19,12 +19,12 @@ PATIENCE = 60  # seconds a test waits before it says that something never came
 class Reader:
     """A browser: reads frames in a thread, remembers the last id."""
 
-    def __init__(self, base, query="", last=""):
+    def __init__(self, base, query="", last="", path="/api/v1/stream"):
         self.frames, self.comments, self.last, self.ended = [], [], last, False
         self.changed = threading.Condition()
         self.client = httpx.Client(base_url=base, timeout=PATIENCE)
         headers = {"last-event-id": last} if last else {}
-        self.reply = self.client.send(self.client.build_request("GET", f"/api/v1/stream{query}", headers=headers), stream=True)
+        self.reply = self.client.send(self.client.build_request("GET", f"{path}{query}", headers=headers), stream=True)
         if self.reply.status_code == 200:
             assert self.reply.headers["content-type"] == "text/event-stream; charset=utf-8"
             self.thread = threading.Thread(target=self._read, daemon=True)
@@ -106,7 +106,7 @@ def test_everything_that_happens_arrives(quick):
         assert (position[1], [event["id"] for event in data["items"]], data["skipped"]) == (quick.recent.last_seq, ["a", "b"], 0)
         assert data["items"] == httpx.get(quick.base + "/api/v1/events").json()["items"][1::-1]
         assert reader.of("feeds")[-1][1] == {"items": [{"name": "calls", "state": "ok"}]}
-        assert set(reader.of("clock")[-1][1]) == {"now", "speed", "per_min", "total", "config"}
+        assert set(reader.of("clock")[-1][1]) == {"now", "speed", "per_min", "total", "config", "running"}
         reader.wait(lambda: "here" in reader.comments, "a heartbeat")
         positions = [position for position, _, _ in reader.frames]
         assert positions == sorted(positions)

@@ -66,7 +66,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "refers",
         '  - {at: 5 min, kind: fire.smoke, source: b, east: 120 m, north: 0, value: "180 ug/m3", arrives: +3 min, id: x}',
         '  - {at: 5 min, kind: fire.smoke, source: b, east: 120 m, north: 0, value: "180 ug/m3", arrives: +3 min, action: cancel, refers_to: y}',
-        ["t.yaml:5: events[2].refers_to: no event of this test has the id 'y'; none has one; write id"],
+        ["t.yaml:5: events[2].refers_to: no event here has the id 'y'; none has one; write id"],
     ),
     (
         "report refers",

@@ -63,6 +63,7 @@ class FakeNode:
         self.posted: list[Json] = []
         self.asked: list[Json] = []  # questions why something rang or not
         self.unexplained = False
+        self.running: Json | None = None  # an exercise beside real life
         self.config, self.rules, self.layers = 1, list(RULES.values()), list(LAYER_LIST)
 
     # -- what tests do to it
@@ -115,6 +116,7 @@ class FakeNode:
                 "centre": [-122.3321, 47.6062],
                 "zoom": 11.4,
             },
+            "running": self.running,
             "mode": "exercise" if self.exercise else "live",
             "exercise": exercise if self.exercise else None,
             "clock": {"now": iso(self.now()), "speed": self.speed, "wall": iso(self.now())},
@@ -127,7 +129,7 @@ class FakeNode:
         }
 
     def clock(self) -> Json:
-        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config}
+        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config, "running": self.running and self.running["run"]}
 
     def alerts_at(self, moment: str | None) -> list[Json]:
         """List view; with `moment` as they were known then."""
@@ -291,8 +293,13 @@ class Served:
 
     def __init__(self, node: FakeNode, port: int = 0) -> None:
         self.node = node
+        from fake_archive import routes as archived
+        from fake_replay import routes as replayed  # builds upon this module
+
+        app = build(node)
+        app.router.routes[:0] = [*replayed(node), *archived(node)]
         config = uvicorn.Config(
-            secured(build(node)), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
+            secured(app), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="off", ws="none"
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

@@ -21,6 +21,7 @@ def main() -> None:
         Served(FakeNode()) as plain,
         Served(FakeNode()) as family,
         Served(FakeNode(60, exercise=True)) as exercise,
+        Served(FakeNode()) as practised,
     ):
         add_family(family.node)
         for name, url, size, theme, hash_, fixed in (
@@ -41,11 +42,38 @@ def main() -> None:
             ("family-phone", family.url, "phone", "dark", "", False),
             ("family-list", family.url, "desk", "light", "", False),
             ("feeds", plain.url, "wide", "dark", "#feeds", False),
+            ("replay-dark", plain.url, "wide", "dark", "", False),
+            ("replay-light", plain.url, "desk", "light", "", False),
+            ("replay-phone", plain.url, "phone", "dark", "", False),
+            ("investigate-dark", plain.url, "wide", "dark", "#investigate", False),
+            ("investigate-light", plain.url, "desk", "light", "#investigate", False),
+            ("around-dark", plain.url, "desk", "dark", "", False),
+            ("analytics-dark", plain.url, "desk", "dark", "#analytics", False),
+            ("analytics-light", plain.url, "desk", "light", "#analytics", False),
+            ("exercise-dark", practised.url, "desk", "dark", "#exercises", False),
+            ("exercise-light", practised.url, "desk", "light", "", False),
             ("rules", plain.url, "wide", "light", "#rules", False),
         ):
             if names and name not in names:
                 continue
             page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name.endswith("list") else "map")
+            if name.startswith("replay"):
+                page.get_by_test_id("scrub").focus()
+                for _ in range(4):
+                    page.keyboard.press("PageDown")
+                page.get_by_test_id("replay-here").click()
+                page.get_by_test_id("replay").wait_for()
+            if name == "exercise-dark":
+                page.get_by_role("button", name="Begin").click()
+                page.get_by_role("button", name="Warehouse fire").click()
+                page.get_by_test_id("score").wait_for()
+            if hash_ == "#investigate":
+                page.get_by_role("button", name="Ask").click()
+                page.locator(".findings .found tbody tr").nth(2).get_by_role("button").first.click()
+                page.wait_for_timeout(2500)
+            if hash_ == "#analytics":
+                page.get_by_role("button", name="Ask").last.click()
+                page.wait_for_timeout(800)
             if not hash_:
                 page.locator(f"#alert-{CHOSEN[name]}" if name in CHOSEN else "#queue [role=treeitem]").first.click()
                 page.wait_for_selector(".evidence")
@@ -71,7 +99,11 @@ def main() -> None:
                 for _ in range(3):
                     page.keyboard.press("PageDown")
                 page.wait_for_timeout(1500)
-            page.screenshot(path=out / f"{name}.png", full_page=size == "phone")
+            if name.startswith("around"):
+                page.get_by_role("button", name="Around this").click()
+                page.locator(".findings .found tbody tr").first.wait_for()
+                page.wait_for_timeout(2500)
+            page.screenshot(path=out / f"{name}.png", full_page=size == "phone" or name.startswith("analytics"))
             page.context.close()
 
 

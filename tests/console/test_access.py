@@ -79,7 +79,7 @@ def test_nothing_is_wider_than_the_screen(console: Callable[..., Page], size: tu
     page = console(size=size)
     page.locator("#queue [role=treeitem]").first.click()
     expect(page.locator(".evidence")).to_be_visible()
-    for key in ("1", "2", "3"):
+    for key in ("1", "2", "3", "4", "5", "6"):
         page.keyboard.press(key)
         page.wait_for_timeout(100)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from tocsin.model.exercise import plain
+
 from .lifecycle import ENGINE, RETRACTED, RULE, Word, after_engine, allowed, owner_after
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,10 @@ class Fold:
 
     def run(self, messages: Sequence[Message]) -> None:
         """Messages in stream order. What cannot be read is counted, named in the log and left out."""
-        self._load({str(content.get("id" if subject.startswith("alert.") else "alert")) for _, subject, content in messages})
-        for seq, subject, content in messages:
+        self._load({str(content.get("id" if plain(subject).startswith("alert.") else "alert")) for _, subject, content in messages})
+        for seq, told_on, content in messages:
             self.position = seq
-            trouble = ""
+            trouble, subject = "", plain(told_on)
             if subject.startswith("alert."):
                 trouble = alert_trouble(content) or self._revision(seq, content)
             elif subject.startswith("transition."):

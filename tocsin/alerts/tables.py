@@ -39,7 +39,7 @@ REVISIONS = sa.Table(
     sa.Column("alert", sa.String, primary_key=True),
     sa.Column("revision", sa.Integer, primary_key=True),
     sa.Column("severity", sa.Integer, nullable=False),
-    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
     sa.Column("heard", sa.BigInteger, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),  # the Alert as journaled
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
 import sqlalchemy as sa
 
+from tocsin.model.exercise import run_of
 from tocsin.model.plan import RulePlan
 from tocsin.model.severity import Severity
 from tocsin.model.time import SECOND, to_iso
@@ -52,21 +53,7 @@ class AlertsView:
     def find(self, wanted: Filter, limit: int, cursor: str | None) -> tuple[Sequence[Json], str | None]:
         """Newest known first. Raises ValueError for a cursor it did not give."""
         query = self._now() if wanted.at is None else self._then(wanted.at)
-        frame = query.subquery()
-        rows = sa.select(frame).order_by(frame.c.known_at.desc(), frame.c.id.desc()).limit(limit + 1)
-        if wanted.states:
-            rows = rows.where(frame.c.state.in_(wanted.states))
-        if wanted.rules:
-            rows = rows.where(frame.c.rule.in_(wanted.rules))
-        if wanted.severities:
-            rows = rows.where(frame.c.severity.in_([int(Severity[name.upper()]) for name in wanted.severities]))
-        if cursor is not None:
-            known_at, alert = _cursor(cursor)
-            rows = rows.where(sa.tuple_(frame.c.known_at, frame.c.id) < sa.tuple_(sa.literal(known_at), sa.literal(alert)))
-        with self._store.reading() as db:
-            found = db.execute(rows).all()
-        following = f"{found[limit - 1].known_at}.{found[limit - 1].id}" if len(found) > limit else None
-        return [self._listed(row) for row in found[:limit]], following
+        return paged(self._store, self, query, wanted, limit, cursor)
 
     def get(self, alert: str) -> Json | None:
         """The single view with `evidence`, `context`, `history` and the alerts shown under it."""
@@ -75,17 +62,13 @@ class AlertsView:
             if row is None:
                 return None
             under = db.execute(self._now().where(ALERTS.c.parent == alert).order_by(ALERTS.c.known_at, ALERTS.c.id)).all()
-            children = [_child(self._listed(one)) for one in under[:CHILDREN_MAX]]
             steps = db.execute(sa.select(HISTORY).where(HISTORY.c.alert == alert).order_by(HISTORY.c.seq)).all()
-        whole = self._listed(row)
-        body = orjson.loads(row.body)
-        whole["evidence"] = [_evidence(one) for one in body["evidence"]]
-        whole["context"] = [_evidence(one) for one in body.get("context", ())]
-        whole["children"] = children
-        whole["history"] = [
-            {"at": to_iso(step.at), "from": step.from_state, "to": step.to_state, "by": step.by, "note": step.note} for step in steps
-        ]
-        return whole
+        return single(self.listed(row), row.body, [child_json(self.listed(one)) for one in under[:CHILDREN_MAX]], steps)
+
+    def ids(self, accepts: Callable[[str], bool]) -> list[str]:
+        """The ids of alerts that `accepts` takes."""
+        with self._store.reading() as db:
+            return [name for name in db.execute(sa.select(ALERTS.c.id)).scalars() if accepts(name)]
 
     def counts(self) -> Mapping[str, int]:
         """Alerts by state."""
@@ -101,7 +84,7 @@ class AlertsView:
             return [(change.changed, self._shown(dict(change.content), change.state, change.owner)) for change in kept]
         query = self._now().where(ALERTS.c.changed > since).order_by(ALERTS.c.changed).limit(limit)
         with self._store.reading() as db:
-            return [(row.changed, self._listed(row)) for row in db.execute(query)]
+            return [(row.changed, self.listed(row)) for row in db.execute(query)]
 
     def _count(self, column: sa.Column[str]) -> dict[str, int]:
         with self._store.reading() as db:
@@ -127,7 +110,8 @@ class AlertsView:
             .where(ALERTS.c.known_at <= at)
         )
 
-    def _listed(self, row: Any) -> Json:
+    def listed(self, row: Any) -> Json:
+        """The list view of a row with `body`, `state` and `owner`."""
         alert: Json = orjson.loads(row.body)
         alert.pop("evidence")
         alert.pop("context", None)
@@ -152,6 +136,7 @@ class AlertsView:
             "rank": severity.rank,
             "state": state,
             "owner": owner,
+            "run": run_of(alert["id"]) or None,
         }
 
 
@@ -160,7 +145,41 @@ def _budget(rule: RulePlan | None) -> Json | None:
     return None if budget is None else {"alerts": budget.alerts, "per_s": budget.per / SECOND}
 
 
-def _child(alert: Json) -> Json:
+def paged(
+    store: AlertStore, view: AlertsView, query: sa.Select[Any], wanted: Filter, limit: int, cursor: str | None
+) -> tuple[list[Json], str | None]:
+    """A page of the alerts that `query` selects, newest known first, and the cursor of the next. Raises ValueError for a foreign cursor."""
+    frame = query.subquery()
+    rows = sa.select(frame).order_by(frame.c.known_at.desc(), frame.c.id.desc()).limit(limit + 1)
+    if wanted.states:
+        rows = rows.where(frame.c.state.in_(wanted.states))
+    if wanted.rules:
+        rows = rows.where(frame.c.rule.in_(wanted.rules))
+    if wanted.severities:
+        rows = rows.where(frame.c.severity.in_([int(Severity[name.upper()]) for name in wanted.severities]))
+    if cursor is not None:
+        known_at, alert = _cursor(cursor)
+        rows = rows.where(sa.tuple_(frame.c.known_at, frame.c.id) < sa.tuple_(sa.literal(known_at), sa.literal(alert)))
+    with store.reading() as db:
+        found = db.execute(rows).all()
+    following = f"{found[limit - 1].known_at}.{found[limit - 1].id}" if len(found) > limit else None
+    return [view.listed(row) for row in found[:limit]], following
+
+
+def single(listed: Json, body: bytes, children: list[Json], steps: Sequence[Any]) -> Json:
+    """The list view made whole. `body`: the revision as journaled; `steps`: rows of the history, oldest first."""
+    content = orjson.loads(body)
+    listed["evidence"] = [_evidence(one) for one in content["evidence"]]
+    listed["context"] = [_evidence(one) for one in content.get("context", ())]
+    listed["children"] = children
+    listed["history"] = [
+        {"at": to_iso(step.at), "from": step.from_state, "to": step.to_state, "by": step.by, "note": step.note} for step in steps
+    ]
+    return listed
+
+
+def child_json(alert: Json) -> Json:
+    """What the list of an alert's children says of one."""
     return {name: alert[name] for name in ("id", "rule", "headline", "severity", "rank", "state", "status", "opened", "folded", "count")}
 
 

@@ -25,8 +25,9 @@ SEVERITIES: Final = tuple(severity.name.lower() for severity in reversed(Severit
 APPLY_TIMEOUT: Final = 5.0
 
 
-def add(doors: Doors, hub: LiveHub) -> None:
-    services = doors.services
+def add_views(doors: Doors) -> None:
+    """The queue and the single alert: what can be read."""
+    services = doors.answers
 
     @doors.get("/api/v1/alerts", "alerts", AlertsOut)
     def alerts(
@@ -57,6 +58,12 @@ def add(doors: Doors, hub: LiveHub) -> None:
     def one(alert: str) -> Response:
         """One alert with the evidence it rests on and its history."""
         return reply(_found(services, alert))
+
+
+def add(doors: Doors, hub: LiveHub) -> None:
+    """All of it."""
+    services = doors.services
+    add_views(doors)
 
     @doors.post(
         "/api/v1/alerts/{alert}/transitions",

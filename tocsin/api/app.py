@@ -9,12 +9,30 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
-from . import alerts, archive, console, events, explain, feeds, health, layers, problem, quarantine, rules, status, stream, timeline
+from . import (
+    alerts,
+    archive,
+    console,
+    events,
+    exercises,
+    explain,
+    feeds,
+    health,
+    layers,
+    problem,
+    quarantine,
+    rules,
+    status,
+    stream,
+    timeline,
+)
 from .doors import SCHEMA_REF, Doors, reply
 from .guard import MAX_BODY, Guard
 from .live import LiveHub
 from .metrics import Meter, Metered
 from .models import AnyJson, ProblemDetails
+from .replay import routes as replay
+from .replay.sessions import Sessions
 from .services import Services
 
 DESCRIPTION = """The live picture of one city: events, alerts with their reasons, feeds, rules and layers.
@@ -40,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
         clock=lambda: status.clock_json(services),
         limits=services.limits,
     )
+    sessions = Sessions()
     app = Api(
         title="Tocsin",
         version=services.version,
@@ -49,32 +68,34 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         max_body_size=MAX_BODY,
-        lifespan=_running(hub),
+        lifespan=_running(hub, sessions),
     )
     app.services, app.meter, app.state.hub = services, Meter(), hub
     problem.install(app)
     doors = Doors(app, services)
-    for resource in (status, events, timeline, feeds, rules, explain, layers, quarantine, archive):
+    for resource in (status, events, timeline, feeds, rules, explain, layers, quarantine, exercises, archive):
         resource.add(doors)
     alerts.add(doors, hub)
-    stream.add(doors, hub)
+    stream.add(doors, lambda: hub)
+    replay.add(app, doors, sessions)
     health.add(app, doors, hub, app.meter)
     _add_openapi(app, doors)
     console.add(app, services.console)
     return app
 
 
-def _running(hub: LiveHub):  # type: ignore[no-untyped-def]  # FastAPI's own lifespan type is generic over the application
+def _running(hub: LiveHub, sessions: Sessions):  # type: ignore[no-untyped-def]  # FastAPI's own lifespan type is generic over the application
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        broadcaster = asyncio.create_task(hub.run(), name="live hub")
+        tasks = [asyncio.create_task(hub.run(), name="live hub"), asyncio.create_task(sessions.run(), name="replays")]
         try:
             yield
         finally:
             hub.close()
-            broadcaster.cancel()
-            with suppress(asyncio.CancelledError):
-                await broadcaster
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     return lifespan
 

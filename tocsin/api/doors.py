@@ -60,6 +60,8 @@ class Doors:
 
     def __init__(self, app: FastAPI, services: Services) -> None:
         self.app, self.services = app, services
+        self.answers = services  # what the routes answer from
+        self.first: tuple[Any, ...] = ()  # what is done after access was given and before the route runs
 
     def get(self, path: str, resource: str, model: type[BaseModel] | None, **how: Any) -> Callable[[Endpoint], Endpoint]:
         return self.add("GET", path, "read", resource, model, **how)
@@ -92,7 +94,7 @@ class Doors:
         def register(endpoint: Endpoint) -> Endpoint:
             guarded: dict[str, Any] = {
                 "response_class": JSONResponse if model else Response,
-                "dependencies": [Depends(access), Depends(known_parameters)],
+                "dependencies": [Depends(access), Depends(known_parameters), *self.first],
                 "tags": [resource],
             }
             self.app.add_api_route(path, endpoint, methods=[method], response_model=model, responses=replies, **guarded, **how)

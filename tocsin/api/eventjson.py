@@ -10,6 +10,7 @@ import pyarrow as pa
 import shapely
 
 from tocsin.model.event import INSTANT
+from tocsin.model.exercise import is_exercise
 from tocsin.model.severity import Action
 from tocsin.model.time import EPOCH, from_datetime, to_iso
 
@@ -37,6 +38,7 @@ def events_json(batch: pa.RecordBatch, rows: Sequence[int], seqs: Sequence[int],
             "area": area[i],
             "valid_until": valid_until[i],
             "severity": severity[i] or 0,
+            "exercise": is_exercise(plain["feed"][i]),
             "action": _ACTIONS[action[i]],
             "attrs": attrs[i],
         }

@@ -15,7 +15,7 @@ from .recent import EventQuery
 
 
 def add(doors: Doors) -> None:
-    recent = doors.services.recent
+    services = doors.answers
 
     @doors.get("/api/v1/events", "events", EventsOut)
     def events(
@@ -36,15 +36,19 @@ def add(doors: Doors) -> None:
             kinds=parse_kinds(kind),
             feeds=tuple(feed),
         )
-        found = recent.find(query, limit, parse_seq("cursor", cursor))
+        found = services.recent.find(query, limit, parse_seq("cursor", cursor))
         following = None if found.next is None else str(found.next)
-        return reply({"items": found.items, "next": following, "complete_from": iso(recent.complete_from)})
+        return reply({"items": found.items, "next": following, "complete_from": iso(services.recent.complete_from)})
 
     @doors.get("/api/v1/events/{seq}", "events", EventOut, problems={404: "no such event, or no longer kept here"})
     def event(seq: Annotated[int, Path(ge=0, lt=1 << 63)]) -> Response:
         """One event by its sequence number."""
-        found = recent.get(seq)
+        found = services.recent.get(seq)
         if found is None:
-            kept = f"; kept are the events known since {iso(recent.complete_from)}" if recent.complete_from is not None else ""
+            kept = (
+                f"; kept are the events known since {iso(services.recent.complete_from)}"
+                if services.recent.complete_from is not None
+                else ""
+            )
             raise Problem(404, f"There is no event with seq {seq}{kept}.")
         return reply(found)

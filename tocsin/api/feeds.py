@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from tocsin.model.city import City
 from tocsin.model.time import format_span
 
 from .doors import Doors, reply
@@ -13,7 +14,7 @@ from .services import Services
 
 
 def add(doors: Doors) -> None:
-    services = doors.services
+    services = doors.answers
 
     @doors.get("/api/v1/feeds", "feeds", FeedsOut)
     async def feeds() -> Response:
@@ -23,7 +24,12 @@ def add(doors: Doors) -> None:
 
 def feeds_json(services: Services) -> list[Json]:
     """What ingest reported; before its first report the feeds as declared, waiting."""
-    return services.board.feeds() or [
+    return services.board.feeds() or declared_feeds(services.city)
+
+
+def declared_feeds(city: City) -> list[Json]:
+    """The feeds as declared: none has been heard."""
+    return [
         {
             "name": spec.name,
             "title": spec.title,
@@ -43,5 +49,5 @@ def feeds_json(services: Services) -> list[Json]:
             "licence": spec.licence,
             "kinds": [],
         }
-        for spec in services.city.feeds
+        for spec in city.feeds
     ]

@@ -115,6 +115,11 @@ class LiveHub:
         for waiter in self._waiters:
             waiter.set()
 
+    def tell_clock(self) -> None:
+        """The clock was changed: its frame does not wait for the next second."""
+        self._due.pop("clock", None)
+        self._wake.set()
+
     async def alerts_reach(self, seq: int) -> None:
         """Returns when the alerts view has applied the entry `seq` of the alerts stream."""
         waiter = asyncio.Event()

@@ -7,13 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .models_past import ReplayOut, RunningOut
+from .shape import Shape as Shape  # noqa: PLC0414  # the other rooms of replies import it from here
+
 Degrees = Annotated[float, Field(description="WGS 84 degrees")]
-
-
-class Shape(BaseModel):
-    """Base of all: nothing unknown may appear."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 class Wrong(Shape):
@@ -87,7 +84,9 @@ class ArchiveOut(Shape):
 
 class StatusOut(Shape):
     city: CityOut
-    mode: Literal["live", "exercise"]
+    mode: Literal["live", "exercise", "replay"]
+    replay: ReplayOut | None
+    running: Annotated[RunningOut | None, Field(description="an exercise that goes on beside real life")]
     exercise: ExerciseOut | None
     clock: ClockOut
     access: AccessOut
@@ -114,6 +113,7 @@ class EventOut(Shape):
     value: float | None
     unit: Annotated[str | None, Field(description="UCUM code")]
     severity: Annotated[int, Field(ge=0, le=4, description="CAP: 0 unknown, 1 minor, 2 moderate, 3 severe, 4 extreme")]
+    exercise: Annotated[bool, Field(description="injected by an exercise, not real")]
     action: Literal["report", "update", "cancel"]
     refers_to: str | None
     text: str | None
@@ -200,6 +200,7 @@ class AlertOut(Shape):
     seq: int
     late: bool
     exercise: bool
+    run: Annotated[str | None, Field(description="the exercise run it belongs to; null for a real alert")]
     reasons: list[str]
     closed: Annotated[datetime | None, Field(description="when it closed by its own rule, null while that has not happened")]
     parent: Annotated[str | None, Field(description="id of the alert it is shown under, while that one is open")]

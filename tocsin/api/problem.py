@@ -43,7 +43,10 @@ class BadParameter(Problem):
 
 def shorten(value: object) -> str:
     """What was found, quoted and short enough to show."""
-    text = value if isinstance(value, str) else orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        text = value if isinstance(value, str) else orjson.dumps(value, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a number beyond 64 bits
+        text = repr(value)
     return repr(text if len(text) <= _ECHO else text[:_ECHO] + "…")
 
 

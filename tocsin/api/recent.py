@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from tocsin.model.exercise import is_exercise
 from tocsin.model.predicate import covers
 
 from .block import Block, Box, Entry, Mask, Names, join
@@ -97,15 +98,19 @@ class RecentEvents:
             self._waiting_rows += rows
             self._waiting_bytes += batch.get_total_buffer_size() + ENTRY_BYTES
             self.rows += rows
-            self.total += rows
             self.last_seq = (entry.seq << 20) + rows - 1
-            second = entry.wall // 1_000_000_000
-            place = second % _RING
-            if self._second_stamps[place] != second:
-                self._second_stamps[place], self._second_counts[place] = second, 0
-            self._second_counts[place] += rows
+            if not is_exercise(entry.subject):
+                self._count(rows, entry.wall)
             if len(self._waiting) >= WAITING_ENTRIES or self._waiting_rows >= self.block_rows:
                 self._settle()
+
+    def _count(self, rows: int, wall: int) -> None:
+        self.total += rows
+        second = wall // 1_000_000_000
+        place = second % _RING
+        if self._second_stamps[place] != second:
+            self._second_stamps[place], self._second_counts[place] = second, 0
+        self._second_counts[place] += rows
 
     def starts_at(self, ingest: int) -> None:
         """The reader did not begin at the first entry of the journal: only what was known from `ingest` on is complete."""
@@ -159,9 +164,12 @@ class RecentEvents:
         return Newest(items, total - len(items))
 
     def timeline(self, start: int, end: int, buckets: int) -> dict[str, list[int]]:
-        """Events per kind group (the kind's first word) and bucket of equal length in [start, end) of event time."""
+        """Events per kind group (the kind's first word) and bucket of equal length in [start, end) of event time. What an exercise injected is
+        not counted."""
         counts: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
-        for block, mask in self._matching(EventQuery(start=start, end=end), None):
+        for block, found in self._matching(EventQuery(start=start, end=end), None):
+            feeds = block.feed  # gives new names their codes
+            mask = found & self._names.where(lambda name: not is_exercise(name))[feeds]
             place = (block.time[mask] - start) * buckets // (end - start)
             kinds = block.kind[mask]
             names = self._names.names()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from tocsin.kernel.clock import Clock
 from tocsin.model.access import Actor, Decision
 from tocsin.model.alert import Transition
 from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
+from .block import Entry
 from .eventjson import Json
 from .health_board import HealthBoard
 from .live import AlertChanges, Limits
@@ -52,6 +52,51 @@ class AlertsView(AlertChanges, Protocol):
         ...
 
     def counts_by_rule(self) -> Mapping[str, int]: ...
+
+
+class AlertsThen(AlertsView, Protocol):
+    """The alerts as they were known at a moment (city time, µs) that is moved from outside."""
+
+    def jump(self, clock: int) -> int:
+        """To any moment."""
+        ...
+
+    def advance(self, clock: int) -> int:
+        """To a later moment."""
+        ...
+
+
+class Past(Protocol):
+    """Where replays read from."""
+
+    def alerts(self) -> AlertsThen: ...
+
+    def events(self, at: int, stop: int, by: str, notes: list[str]) -> AsyncGenerator[tuple[int, Entry]]:
+        """Entries with the moment (city time, µs) each is due, in that order, up to `stop`; first those that make the picture at `at`.
+        `by`: `known` or `event`. What is missing is said in `notes`. Raises Retriable."""
+        ...
+
+
+class Exercises(Protocol):
+    """Exercises of this node; JSON as docs/wiring.md says."""
+
+    async def listed(self) -> Json: ...
+    async def running(self) -> Json | None: ...
+    async def control(self, do: str, name: str, by: str) -> Json:
+        """`do`: `start` or `stop`. Gives `{ok, run, name, title}` or `{ok: false, reason}`; raises `Retriable`."""
+        ...
+
+    async def score(self, run: str, city: City) -> Json | None:
+        """None for a run that never was."""
+        ...
+
+
+class CityClock(Protocol):
+    """City time in µs, and how fast it runs."""
+
+    def now(self) -> int: ...
+    @property
+    def speed(self) -> float: ...
 
 
 #: Journals a transition and returns its sequence number in the alerts stream once it is durable; raises `Retriable`.
@@ -164,12 +209,14 @@ class TileView(Protocol):
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
-    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `archive`: gives
-    years of events, None where none are kept; may take a moment when first called. `config`: the journal entry that put city, layers
-    and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself."""
+    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `archive`: gives years
+    of events, None where none are kept; may take a moment when first called. `config`: the journal entry that put city, layers
+    and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself. `past`: what replays
+    read, None where there is no journal. `replay`: what these services are a replay of, None for the live ones.
+    `exercises`: None where there is no journal; `running`: the exercise that goes on now."""
 
     city: City
-    clock: Clock
+    clock: CityClock
     recent: RecentEvents
     alerts: AlertsView
     publish_transition: PublishTransition
@@ -189,3 +236,7 @@ class Services:
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)
     processes: tuple[str, ...] = PROCESSES
+    past: Past | None = None
+    replay: Callable[[], Json] | None = None
+    exercises: Exercises | None = None
+    running: Json | None = None

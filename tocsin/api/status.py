@@ -19,7 +19,7 @@ CLOSED = ("resolved", "retracted")
 
 
 def add(doors: Doors) -> None:
-    services = doors.services
+    services = doors.answers
 
     @doors.get("/api/v1/status", "status", StatusOut)
     def status() -> Response:
@@ -38,7 +38,9 @@ def status_json(services: Services) -> Json:
             "centre": list(city.centre),
             "zoom": city.zoom,
         },
-        "mode": "exercise" if exercise else "live",
+        "mode": "replay" if services.replay else "exercise" if exercise else "live",
+        "running": services.running,
+        "replay": services.replay and services.replay(),
         "exercise": exercise and {"title": exercise.title, "start": to_iso(exercise.start), "end": to_iso(exercise.end)},
         "clock": {
             "now": to_iso(services.clock.now()),
@@ -85,7 +87,8 @@ def clock_json(services: Services) -> Json:
         "per_min": recent.per_minute(),
         "total": recent.total,
         "config": services.config,
-    }
+        "running": services.running and services.running["run"],
+    } | ({} if services.replay is None else {"replay": services.replay()})
 
 
 def open_alerts(counts: Mapping[str, int]) -> int:

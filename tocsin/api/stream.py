@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -24,7 +25,9 @@ _HELLO: Final = b": tocsin live stream\nretry: 2000\n\n"
 _HEARTBEAT: Final = b": here\n\n"
 
 
-def add(doors: Doors, hub: LiveHub) -> None:
+def add(doors: Doors, hub_of: Callable[[], LiveHub]) -> None:
+    """`hub_of`: the hub that the request in hand is about."""
+
     @doors.get(
         "/api/v1/stream",
         "stream",
@@ -46,6 +49,7 @@ def add(doors: Doors, hub: LiveHub) -> None:
             position = parse_position(text) if text else None
         except ValueError as error:
             raise BadParameter(name, text, "'<alerts seq>.<events seq>' as in an id of the stream, like '41.1048576'") from error
+        hub = hub_of()
         try:
             return LiveResponse(hub, hub.join(wanted, position))
         except OverflowError as error:

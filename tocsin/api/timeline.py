@@ -18,7 +18,7 @@ DEFAULT_SPAN: Final = 6 * HOUR
 
 
 def add(doors: Doors) -> None:
-    services = doors.services
+    services = doors.answers
 
     @doors.get("/api/v1/timeline", "timeline", TimelineOut)
     def timeline(start: From = None, end: To = None, buckets: Annotated[int, Query(ge=1, le=1000)] = 120) -> Response:

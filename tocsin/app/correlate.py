@@ -27,6 +27,7 @@ from tocsin.kernel.fault import Fatal, Retriable, Skippable
 from tocsin.model.alert import Alert
 
 from . import inforce
+from .exercising import ExerciseEngine
 from .gathering import Gathering
 from .handover import Handover
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
@@ -76,9 +77,11 @@ async def _correlate(node: NodeFile, journal: Journal, mine: Turn | None, told: 
 
     async with asyncio.TaskGroup() as group:
         reconciliation = Reconciliation(journal, correlator)
-        more = [part.metrics for part in (reconciliation, gathering, handover) if part is not None]
+        exercises = ExerciseEngine(node, journal)
+        more = [part.metrics for part in (reconciliation, gathering, handover, exercises) if part is not None]
         group.create_task(report(journal, correlator, more), name="health")
         group.create_task(reconciliation.run(), name="reconciliation")
+        group.create_task(exercises.run(), name="exercises")
         if mine is not None and handover is not None:
             group.create_task(mine.watch(), name="turn")
             group.create_task(handover.run(), name="hand over")

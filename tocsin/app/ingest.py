@@ -36,8 +36,10 @@ from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.city import City
 
+from . import injecting
 from .follow import Follower
 from .inforce import InForce
+from .injecting import CONTROL, Exercises
 from .layout import NodeFile
 from .pauses import shorten
 
@@ -82,13 +84,19 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, monotone: Monot
     desk = Desk(hub, frozenset(), Tokens(data / "tokens", ()), authorize, clock, shared.budget)
     open_doors(desk, city, data)
 
+    exercises = Exercises(journal, city.root, monotone, lambda: in_force[0])
+    in_force = [city]
+
     async def changed(found: InForce) -> None:
+        in_force[0] = found.city
         what = await supervisor.reload(found.city.feeds)
         open_doors(desk, found.city, data)
         log.info("journal entry %d: feeds added %s, removed %s, restarted %s", found.entry, what.added, what.removed, what.restarted)
 
     await journal.subscribe("ctl.quarantine.retry", answering(journal, supervisor))
+    await journal.subscribe(CONTROL, injecting.answering(journal, exercises))
     async with asyncio.TaskGroup() as group:
+        group.create_task(exercises.run(), name="exercises")
         group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
         group.create_task(ticks(writer, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
         group.create_task(report(journal, supervisor, monotone, news), name="health")

@@ -7,7 +7,6 @@ taken in once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -20,8 +19,8 @@ from tocsin.correlate.worker import Correlator
 from tocsin.journal.connection import Journal
 from tocsin.journal.encode import Entry, entry_headers
 from tocsin.journal.reader import fetch, last_seq, read
-from tocsin.journal.streams import EVENTS
-from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.journal.times import first_seq_at
+from tocsin.kernel.fault import Retriable
 from tocsin.model.time import MINUTE
 
 log = logging.getLogger(__name__)
@@ -136,26 +135,5 @@ def _reading(journal: Journal) -> Reading:
 
 
 async def first_known_at(journal: Journal, moment: int) -> Start:
-    """The first entry of EVENTS with an ingest time of `moment` (µs) or later, by halving. Raises Retriable."""
-    state = await journal.state(EVENTS)
-    low, high = max(state.first, 1), state.last + 1
-    first = low
-    while low < high:
-        middle = (low + high) // 2
-        found = await _next_readable(journal, middle, high)
-        if found is None or found.ingest >= moment:
-            high = middle
-        else:
-            low = found.seq + 1
-    return Start(low, first == 1 or low > first)
-
-
-async def _next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
-    """The entry `seq`, or the next one before `end` that is neither lost nor damaged and knows a time (a configuration does not)."""
-    while seq < end:
-        with contextlib.suppress(Skippable):  # counted by the reader
-            entry = await fetch(journal, seq)
-            if entry.ingest > 0:
-                return entry
-        seq += 1
-    return None
+    """The first entry of EVENTS with an ingest time of `moment` (µs) or later. Raises Retriable."""
+    return Start(*await first_seq_at(journal, moment))

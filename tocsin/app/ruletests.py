@@ -40,10 +40,10 @@ class Verdict:
     fired: tuple[str, ...]
 
 
-def to_batch(event: TestEvent, city: City) -> pa.RecordBatch:
-    """One event as a batch, its place as metres from the city's centre."""
+def to_batch(event: TestEvent, city: City, start: int = START) -> pa.RecordBatch:
+    """One event as a batch, its place as metres from the city's centre. `start`: when the clock of the test is zero, µs."""
     lon, lat = city.centre
-    time = START + event.at
+    time = start + event.at
     attrs = {name: _KINDS[type(value)] for name, value in event.attrs.items()}
     placed = event.east is not None and event.north is not None
     row: dict[str, Any] = {

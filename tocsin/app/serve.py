@@ -31,18 +31,21 @@ from tocsin.journal.changes import SUBJECT as CONFIG
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
+from tocsin.journal.exercises import BEGIN, END
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
 from tocsin.journal.streams import ALERTS
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.kernel.fault import Retriable, Skippable, TocsinError
 from tocsin.model.alert import Transition
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
+from .exercise import ExerciseDesk
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
+from .past import JournalPast
 from .pauses import shorten
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,9 @@ async def run(node: NodeFile) -> None:
         found = await inforce.current(journal, Path(node.city), node.layout)
         view = AlertsView(store, {})
         services = services_for(node, found.city, journal, view)
+        services.past = JournalPast(node, store, view)
+        services.exercises = ExerciseDesk(journal, Path(node.city), view)
+        await running(services)
         show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
@@ -93,7 +99,9 @@ def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[
     """Takes over what a journal entry puts in force; entries that were read back are older than what is in force."""
 
     async def changed(entry: Entry) -> None:
-        if entry.seq > services.config:
+        if entry.subject in (BEGIN, END):
+            await running(services)
+        elif entry.seq > services.config:
             found = await asyncio.to_thread(inforce.opened, entry, Path(node.city), node.layout)
             await asyncio.to_thread(show, services, view, found)
             log.info(
@@ -105,6 +113,15 @@ def reloading(node: NodeFile, services: Services, view: AlertsView) -> Callable[
             )
 
     return changed
+
+
+async def running(services: Services) -> None:
+    """Which exercise goes on now; one that cannot be read is none, and the real picture goes on."""
+    try:
+        services.running = None if services.exercises is None else await services.exercises.running()
+    except (TocsinError, ValueError, KeyError, TypeError) as fault:
+        log.error("the newest exercise cannot be read: %s", fault)
+        services.running = None
 
 
 def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView) -> Services:
@@ -196,12 +213,12 @@ def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
 async def follow_events(journal: Journal, recent: RecentEvents, changed: Callable[[Entry], Awaitable[None]]) -> None:
     start = max(1, await last_seq(journal) - RECENT_ENTRIES)
     begun = start == 1
-    async for entry in read(journal, start):
+    async for entry in read(journal, start, exercise=True):
         if not begun and entry.subject != CONFIG:
             recent.starts_at(entry.ingest)
             begun = True
         recent.add(entry)
-        if entry.subject == CONFIG:
+        if entry.subject in (CONFIG, BEGIN, END):
             await changed(entry)
 
 
@@ -212,7 +229,7 @@ async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[
     start = store.start(await last_seq(journal, ALERTS))
 
     async def fetch() -> None:
-        async for message in read_alerts(journal, start):
+        async for message in read_alerts(journal, start, exercise=True):
             await pending.put(message)
 
     async with asyncio.TaskGroup() as group:

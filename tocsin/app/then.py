@@ -60,7 +60,7 @@ async def known(journal: Journal, city: City, wanted: Any) -> list[Json]:
     with tempfile.TemporaryDirectory(prefix="tocsin-") as folder:
         store = AlertStore.open(f"sqlite:///{Path(folder) / 'alerts.db'}")
         waiting: list[tuple[int, str, Json]] = []
-        async for message in read_alerts(journal, 1, follow=False):
+        async for message in read_alerts(journal, 1, follow=False, exercise=True):
             waiting.append(message)
             if len(waiting) >= _TOGETHER:
                 await asyncio.to_thread(store.apply, waiting)
@@ -103,7 +103,9 @@ def as_text(city: City, at: int | None, items: list[Json]) -> str:
     for one in items:
         owner = f", {one['owner']}" if one["owner"] else ""
         retracted = " (retracted)" if one["status"] == "retracted" else ""
-        lines.append(f"  {one['id'][:8]}  {one['opened']}  {one['severity']:8}  {one['state']}{owner}{retracted}  {one['headline']}")
+        lines.append(
+            f"  {one['id'][:8]}  {one['opened']}  {one['severity']:8}  {one['state']}{owner}{retracted}  {'EXERCISE ' if one['run'] else ''}{one['headline']}"
+        )
     return in_city_time("\n".join(lines), zone, "")
 
 

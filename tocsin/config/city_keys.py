@@ -223,3 +223,34 @@ RULE_TEST: Final = Table(
         Field("runs", Later(), "how long the clock runs; without it, to one day after the last event", example="6 h"),
     )
 )
+DETECTION: Final = Table(
+    (
+        Field("rule", Name(), "the rule that should ring", True, example="second-smoke-sensor"),
+        Field("name", Text(200), "what should be noticed, in words; the rule's name without it", example="Fire in the warehouse"),
+        Field("after", Later(), "when it can be noticed at the earliest, from the begin", default=0, example="5 min"),
+        Field("within", Later(), "how long that may take", True, example="60 s"),
+        Field("acknowledged", Later(), "how long it may then wait for a person", example="3 min"),
+        Field("east", Offset(), "metres east of the city's centre, where it must lie", default=0.0, example="400 m"),
+        Field("north", Offset(), "metres north of the city's centre", default=0.0, example="-1200 m"),
+        Field("radius", Length(), "how near to that place; anywhere without it", example="500 m"),
+    )
+)
+RECORDED: Final = Table(
+    (
+        Field("from", Instant(), "first moment of the city's own past (receipt)", True, example="2017-07-04T21:00:00-07:00"),
+        Field("to", Instant(), "last moment, not included", True, example="2017-07-04T22:00:00-07:00"),
+        Field("at", Later(), "when it begins in the exercise", default=0, example="5 min"),
+        Field("feeds", ListOf(Name(dots=True), 1), "only these feeds", default=(), example="[calls]"),
+    )
+)
+SCENARIO: Final = Table(
+    (
+        Field("exercise", Name(), "the exercise's name, unique in the city", True, example="warehouse-fire"),
+        Field("title", Text(200), "what a person calls it", True, example="Warehouse fire by the stadium"),
+        Field("purpose", Text(500), "what is to be practised", True, example="the second-alarm call"),
+        Field("events", ListOf(TEST_EVENT, 0, 10_000), "what happens, on a clock that starts at zero", default=()),
+        Field("recorded", ListOf(RECORDED, 1, 20), "stretches of the city's own past that are played again", default=()),
+        Field("expect", ListOf(DETECTION, 1, 200), "what should be noticed", default=()),
+        Field("runs", Later(), "how long it goes on; without it, a minute beyond the last thing that counts", example="20 min"),
+    )
+)

@@ -10,6 +10,7 @@ from typing import Any
 from tocsin.kernel.document import Document, read_file, read_text
 from tocsin.kernel.fault import Problem
 from tocsin.kernel.shape import BAD, Chosen, Place
+from tocsin.model.exercise import is_exercise
 from tocsin.model.feed import Choice, FeedSpec, FieldMap
 
 from .feed_keys import FEED, SELF_DESCRIBING, STORES_RAW, TIMES, TRANSPORTS
@@ -103,6 +104,8 @@ class _Checker:
         self.place.problems.append(Problem(self.spec.file, lines.get(inner, self.spec.line), f"{path}: {message}"))
 
     def check(self) -> None:
+        if is_exercise(f"{self.spec.name}."):
+            self.bad("feed", f"{self.spec.name!r} is kept for exercises; name the feed otherwise")
         self.required()
         self.personal()
         for path, name, one in self.fields():

@@ -24,6 +24,7 @@ from tocsin.rules.produced import produced
 from tocsin.rules.zones import Shapes
 
 from .city_keys import CITY, LAYERS
+from .exercises import FOLDER, read_exercises
 from .feeds import read_feeds
 from .ruletests import read_tests
 from .zones import read_zones
@@ -85,6 +86,7 @@ def read_city(path: Path, missing: frozenset[str] = NOT_YET, home: Home | None =
     layers = _layers(path, home, values["layers"] if values else "layers.yaml", place, report)
     rules, shapes = _rules(path, feeds, layers, report, missing)
     _tests(path, rules, report)
+    _exercises(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
     baselines = _baselines(path, rules, report)
     if values:
@@ -254,6 +256,18 @@ def _tests(root: Path, rules: list[Rule], report: Report) -> None:
         found, problems = read_tests(path, name, names)
         report.tests += len(found)
         report.problems += problems
+
+
+def _exercises(root: Path, rules: list[Rule], report: Report) -> None:
+    whole = not any(problem.file.startswith("rules/") for problem in report.problems)
+    names = [rule.name for rule in rules] if whole else None
+    known: dict[str, str] = {}
+    for path, name in _files(root, FOLDER, report):
+        found, problems = read_exercises(path, name, names)
+        report.problems += problems
+        for one in found:
+            if known.setdefault(one.name, name) != name:
+                report.problems.append(Problem(name, one.line, f"exercise: {one.name!r} is already defined in {known[one.name]}"))
 
 
 def _exercise(values: dict[str, Any] | None, place: Place, feeds: list[FeedSpec], report: Report) -> Exercise | None:

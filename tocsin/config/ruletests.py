@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,13 @@ def _check(values: Mapping[str, Any], place: Place, rules: Iterable[str] | None)
     if values["silent"] == bool(values["fires"]):
         both = "fires and silent exclude each other" if values["silent"] else "nothing is expected"
         place.add(line, f"{both}; write fires: [{{at: 5 min}}] or silent: true")
-    ids = [one["id"] for one in values["events"] if one["id"] is not None]
-    for index, one in enumerate(values["events"], 1):
+    check_events(values["events"], place)
+
+
+def check_events(events: Sequence[Mapping[str, Any]], place: Place) -> None:
+    """The events of a test or of an exercise against one another."""
+    ids = [one["id"] for one in events if one["id"] is not None]
+    for index, one in enumerate(events, 1):
         at = place.lines[f"events[{index}]"]
         action, refers = one["action"], one["refers_to"]
         if action == "report" and refers is not None:
@@ -73,11 +78,11 @@ def _check(values: Mapping[str, Any], place: Place, rules: Iterable[str] | None)
             place.add(at, f"events[{index}]: {action} needs refers_to, the id of an earlier event")
         elif refers is not None and refers not in ids:
             hint = nearest(refers, ids) if ids else "none has one; write id"
-            place.add(at, f"events[{index}].refers_to: no event of this test has the id {refers!r}; {hint}")
+            place.add(at, f"events[{index}].refers_to: no event here has the id {refers!r}; {hint}")
 
 
 def _test(values: Mapping[str, Any], place: Place) -> RuleTest:
-    events = tuple(_event(one, index, place.lines[f"events[{index}]"]) for index, one in enumerate(values["events"], 1))
+    events = tuple(test_event(one, index, place.lines[f"events[{index}]"]) for index, one in enumerate(values["events"], 1))
     last = max((one.at + one.arrives for one in events), default=0)
     return RuleTest(
         name=values["test"],
@@ -95,7 +100,8 @@ def _expected(one: Mapping[str, Any], line: int) -> Expected:
     return Expected(**{**one, "severity": severity}, line=line)
 
 
-def _event(one: Mapping[str, Any], index: int, line: int) -> TestEvent:
+def test_event(one: Mapping[str, Any], index: int, line: int) -> TestEvent:
+    """An event as it was read; `index` from 1 names one without an id."""
     number, unit = one["value"] or (None, None)
     plain = {key: one[key] for key in ("at", "kind", "feed", "source", "text", "attrs", "valid_for", "refers_to", "arrives", "area")}
     return TestEvent(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tocsin.kernel.shape import Kind, Schema
 from tocsin.rules.keys import RULE
 
-from .city_keys import CITY, LAYERS, RULE_TEST
+from .city_keys import CITY, LAYERS, RULE_TEST, SCENARIO
 from .feed_keys import FEED
 
 #: Kind of file -> (table of a document, which files).
@@ -19,6 +19,7 @@ FILES: Final[dict[str, tuple[Kind, str]]] = {
     "rule": (RULE, "rules/*.yaml"),
     "layers": (LAYERS, "layers.yaml"),
     "test": (RULE_TEST, "tests/*.yaml"),
+    "exercise": (SCENARIO, "exercises/*.yaml"),
 }
 
 #: Parts longer than this that occur more than once are written once, under `$defs`.
@@ -26,7 +27,7 @@ _WORTH: Final = 300
 
 
 def schema(name: str) -> Schema:
-    """The schema of one document of a kind of file: `city`, `feed`, `rule`, `layers` or `test`. Raises KeyError."""
+    """The schema of one document of a kind of file: `city`, `feed`, `rule`, `layers`, `test` or `exercise`. Raises KeyError."""
     kind, files = FILES[name]
     whole = kind.schema()
     counts: Counter[str] = Counter()

@@ -7,6 +7,7 @@ from typing import Any
 
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Alert, Transition
+from tocsin.model.exercise import alert_subject, is_exercise
 
 from . import codec, streams
 from .connection import Ack, Journal
@@ -29,7 +30,7 @@ async def publish_alert(
     only. `fence`: behind which this process publishes, None where it is the only one. Raises as `Journal.append`, and Fenced."""
     identity = msg_id or f"{alert.id}.{alert.revision}.{alert.status}"
     headers = {MSG_ID: identity} | {name: str(at) for name, at in (times or {}).items()}
-    subject, content = f"alert.{subject_token(alert.rule)}", codec.encode(alert)
+    subject, content = alert_subject(alert.id, f"alert.{subject_token(alert.rule)}"), codec.encode(alert)
     if fence is None:
         return await journal.append(subject, content, headers, patience)
     return await fence.append(journal, subject, content, headers, patience)
@@ -38,17 +39,27 @@ async def publish_alert(
 async def publish_transition(journal: Journal, transition: Transition, msg_id: str | None = None, patience: float = 10.0) -> Ack:
     """Journals what an operator did. Raises as `Journal.append`."""
     identity = msg_id or f"{transition.alert}.{transition.at}.{transition.to}.{transition.by}"
-    return await journal.append(f"transition.{subject_token(transition.alert)}", codec.encode(transition), {MSG_ID: identity}, patience)
+    subject = alert_subject(transition.alert, f"transition.{subject_token(transition.alert)}")
+    return await journal.append(subject, codec.encode(transition), {MSG_ID: identity}, patience)
 
 
 async def read_alerts(
-    journal: Journal, start_seq: int, *, follow: bool = True, until: int | None = None, on_damage: Report | None = None
+    journal: Journal,
+    start_seq: int,
+    *,
+    follow: bool = True,
+    until: int | None = None,
+    on_damage: Report | None = None,
+    exercise: bool = False,
 ) -> AsyncIterator[tuple[int, str, dict[str, Any]]]:
-    """(stream sequence, subject, JSON object) from `start_seq` on; see `reader.read`."""
+    """(stream sequence, subject, JSON object) from `start_seq` on; see `reader.read`. Alerts of an exercise, and what people do to them, are given
+    only with `exercise`: whoever tells anybody outside must not ask for them."""
     if not follow and until is None:
         until = await last_seq(journal, streams.ALERTS)
     async for raw in verified(journal, streams.ALERTS, start_seq, until, on_damage):
         if raw.subject.startswith(PREFIX):  # says who may publish, nothing about alerts
+            continue
+        if not exercise and is_exercise(raw.subject):
             continue
         try:
             content = codec.decode_object(raw.data)

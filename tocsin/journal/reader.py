@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from tocsin.kernel.fault import Retriable, Skippable
+from tocsin.model.exercise import is_exercise
 
 from . import streams
 from .connection import Journal
@@ -38,13 +39,22 @@ Report = Callable[[DamagedEntry], None]
 
 
 async def read(
-    journal: Journal, start_seq: int, *, follow: bool = True, until: int | None = None, on_damage: Report | None = None
+    journal: Journal,
+    start_seq: int,
+    *,
+    follow: bool = True,
+    until: int | None = None,
+    on_damage: Report | None = None,
+    exercise: bool = False,
 ) -> AsyncIterator[Entry]:
     """Entries of EVENTS from `start_seq` on. `follow` waits for new ones for ever; otherwise it ends at what is last now
-    (or at `until`). Survives reconnects without a gap or a double."""
+    (or at `until`). Survives reconnects without a gap or a double. Without `exercise` those of an exercise are empty and tell no time."""
     if not follow and until is None:
         until = await last_seq(journal)
     async for raw in verified(journal, streams.EVENTS, start_seq, until, on_damage):
+        if not exercise and is_exercise(raw.subject):
+            yield _veiled(raw)
+            continue
         try:
             entry = decode(raw.seq, raw.subject, raw.headers, raw.data)
         except Skippable as error:
@@ -59,6 +69,9 @@ async def skim(
     """Entries of EVENTS from `start_seq` to `until`; of those whose bytes hold none of `names` only position and clock are told, undecoded: an
     event of a kind has the kind's name in it. `always`: feeds (as subject tokens) that are decoded whatever they hold, None for all."""
     async for raw in verified(journal, streams.EVENTS, start_seq, until, on_damage):
+        if is_exercise(raw.subject):
+            yield _veiled(raw)
+            continue
         feed = raw.subject.rpartition(".")[2]
         wanted = always is None or feed in always or not raw.subject.startswith("ev.") or any(name in raw.data for name in names)
         try:
@@ -68,6 +81,11 @@ async def skim(
                 yield Entry(raw.seq, raw.subject, int(raw.headers.get(INGEST, 0)), 0, None, 0)
         except Skippable as error:
             _report(journal, DamagedEntry(streams.EVENTS, raw.seq, raw.seq, "damaged", str(error)), on_damage)
+
+
+def _veiled(raw: Raw) -> Entry:
+    """An entry of an exercise, for everybody who is not part of it: a number in the order, and nothing else."""
+    return Entry(raw.seq, raw.subject, 0, 0, None, 0)
 
 
 async def verified(journal: Journal, stream: str, start: int, until: int | None, on_damage: Report | None) -> AsyncIterator[Raw]:

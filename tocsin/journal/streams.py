@@ -14,10 +14,10 @@ from .link import Link
 DUPLICATE_WINDOW = 120 * 10**9  # ns
 EVENTS, ALERTS, INBOX, MATCHES = "EVENTS", "ALERTS", "INBOX", "MATCHES"
 #: `lost.*` carries the markers that stand for entries the server has lost (`epoch.py`), `fence.*` who may publish (`fence.py`). MATCHES is
-#: there only where the matching is shared out among shards.
+#: there only where the matching is shared out among shards. `exercise.*` is handed out only to those who ask for it (`exercises.py`).
 SUBJECTS = {
-    EVENTS: ("ev.>", "tick", "config", "learnt", "lost.events"),
-    ALERTS: ("alert.>", "transition.>", "lost.alerts", "fence.alerts"),
+    EVENTS: ("ev.>", "tick", "config", "learnt", "lost.events", "exercise.begin", "exercise.end", "exercise.ev.>"),
+    ALERTS: ("alert.>", "transition.>", "lost.alerts", "fence.alerts", "exercise.alert.>", "exercise.transition.>"),
     INBOX: ("in.>",),
     MATCHES: ("match.*", "fence.match.*"),
 }

@@ -7,6 +7,8 @@ import type {
   ClockFrame,
   Event,
   Evidence,
+  ExerciseRun,
+  Exercises,
   Explanation,
   Feed,
   HistoryEntry,
@@ -14,7 +16,9 @@ import type {
   Position,
   Quarantined,
   Rank,
+  Replay,
   Rule,
+  Score,
   Status,
   TimelineCounts,
 } from '../model/types';
@@ -65,6 +69,7 @@ export function decodeEvent(item: Json): Event {
     refersTo: textOrNull(item.refers_to),
     text: textOrNull(item.text),
     attrs: object(item.attrs),
+    exercise: item.exercise === true,
   };
 }
 
@@ -131,6 +136,7 @@ export function decodeAlert(item: Json): Alert {
     seq: number(item.seq),
     late: item.late === true,
     exercise: item.exercise === true,
+    run: textOrNull(item.run),
     reasons: Array.isArray(item.reasons) ? item.reasons.map(text) : [],
     closed: instant(item.closed),
     parent: textOrNull(item.parent),
@@ -217,6 +223,78 @@ export function decodeClock(item: Json): ClockFrame {
     perMin: number(item.per_min),
     total: number(item.total),
     config: number(item.config),
+    running: textOrNull(item.running),
+  };
+}
+
+export function decodeReplay(item: Json): Replay {
+  return {
+    id: text(item.id),
+    from: instant(item.from) ?? 0,
+    to: instant(item.to) ?? 0,
+    at: instant(item.at) ?? 0,
+    rate: number(item.speed),
+    by: item.by === 'event' ? 'event' : 'known',
+    playing: item.playing === true,
+    ended: item.ended === true,
+    loading: item.loading === true,
+    stage: number(item.stage),
+    notes: Array.isArray(item.notes) ? item.notes.map(text) : [],
+  };
+}
+
+function decodeRun(item: Json): ExerciseRun {
+  return {
+    run: text(item.run),
+    name: text(item.name),
+    title: text(item.title),
+    by: text(item.by),
+    began: instant(item.began) ?? 0,
+    ends: instant(item.ends) ?? 0,
+    ended: instant(item.ended),
+    why: text(item.why),
+  };
+}
+
+export function decodeExercises(item: Json): Exercises {
+  const scenario = (one: Json) => ({
+    name: text(one.name),
+    title: text(one.title),
+    purpose: text(one.purpose),
+    events: number(one.events),
+    expected: number(one.expected),
+    runsMs: number(one.runs_s) * 1000,
+  });
+  return { items: list(item.items).map(scenario), running: item.running ? decodeRun(object(item.running)) : null, runs: list(item.runs).map(decodeRun) };
+}
+
+const ms = (seconds: unknown): number | null => (typeof seconds === 'number' ? seconds * 1000 : null);
+
+export function decodeScore(item: Json): Score {
+  const summary = object(item.summary);
+  return {
+    run: text(item.run),
+    title: text(item.title),
+    began: instant(item.began) ?? 0,
+    detections: list(item.detections).map((one) => ({
+      name: text(one.name),
+      rule: text(one.rule),
+      verdict: one.verdict === 'detected' || one.verdict === 'late' ? one.verdict : 'missed',
+      alertMs: ms(one.alert_s),
+      alertTargetMs: number(one.alert_target_s) * 1000,
+      ackMs: ms(one.acknowledged_s),
+      ackTargetMs: ms(one.acknowledged_target_s),
+      ackInTime: typeof one.acknowledged_in_time === 'boolean' ? one.acknowledged_in_time : null,
+      by: textOrNull(one.by),
+    })),
+    wrong: list(item.false).map((one) => ({ headline: text(one.headline), rule: text(one.rule), atMs: number(one.at_s) * 1000 })),
+    summary: {
+      expected: number(summary.expected),
+      detected: number(summary.detected),
+      late: number(summary.late),
+      missed: number(summary.missed),
+      false: number(summary.false),
+    },
   };
 }
 
@@ -233,7 +311,8 @@ export function decodeStatus(item: Json): Status {
       centre: [centre[0] ?? 0, centre[1] ?? 0],
       zoom: numberOrNull(city.zoom) ?? 10,
     },
-    mode: item.mode === 'exercise' ? 'exercise' : 'live',
+    running: item.running ? decodeRun(object(item.running)) : null,
+    mode: item.mode === 'exercise' || item.mode === 'replay' ? item.mode : 'live',
     exercise: exercise && { title: text(exercise.title), start: instant(exercise.start) ?? 0, end: instant(exercise.end) ?? 0 },
     clock: { now: instant(clock.now) ?? 0, speed: numberOrNull(clock.speed) ?? 1 },
     access: { mode: text(object(item.access).mode), words: text(object(item.access).words) },

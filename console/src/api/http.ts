@@ -38,3 +38,8 @@ export async function postJson(path: string, body: unknown): Promise<unknown> {
   if (!response.ok) throw await problem(response);
   return response.json();
 }
+
+export async function deleteJson(path: string): Promise<void> {
+  const response = await fetch(address(path), { method: 'DELETE', headers: { accept: 'application/json' } });
+  if (!response.ok) throw await problem(response);
+}

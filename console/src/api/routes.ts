@@ -1,9 +1,17 @@
 // The routes of docs/wiring.md that the console uses.
-import type { Alert, AlertState, Event, Explanation, Feed, MapLayer, Position, Quarantined, Rule, Status, TimelineCounts } from '../model/types';
-import { cursor, decodeAlert, decodeEvent, decodeExplanation, decodeFeed, decodeLayer, decodeQuarantined, decodeRule, decodeStatus, decodeTimeline, instant, items } from './decode';
-import { getJson, postJson } from './http';
+import type { Alert, AlertState, Event, Exercises, Explanation, Feed, MapLayer, Position, Quarantined, Replay, ReplayOrder, Rule, Score, Status, TimelineCounts } from '../model/types';
+import { cursor, decodeAlert, decodeEvent, decodeExercises, decodeExplanation, decodeFeed, decodeLayer, decodeQuarantined, decodeReplay, decodeRule, decodeScore, decodeStatus, decodeTimeline, instant, items } from './decode';
+import { deleteJson, getJson, postJson } from './http';
 
 const ROOT = 'api/v1';
+let picture = ROOT;
+
+/** Where the picture comes from: the live node, or a replay. Rules, layers and reasons are the node's own either way. */
+export const pictureOf = (replay: string | null): void => {
+  picture = replay === null ? ROOT : `${ROOT}/replays/${encodeURIComponent(replay)}`;
+};
+export const streamPath = (): string => `${picture}/stream`;
+
 const PAGE = 500;
 const iso = (ms: number): string => new Date(ms).toISOString();
 
@@ -30,20 +38,22 @@ async function pages<T>(path: string, query: Query, decode: (item: Record<string
   return { items: found, whole: next === null, keptFrom };
 }
 
-export const getStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);
+export const getStatus = async (): Promise<Status> => decodeStatus((await getJson(`${picture}/status`)) as Record<string, unknown>);
 
-export const getAlerts = (most: number, at?: number) => pages<Alert>(`${ROOT}/alerts`, { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
+export const getLiveStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);
+
+export const getAlerts = (most: number, at?: number) => pages<Alert>(`${picture}/alerts`, { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
 
 export const getAlert = async (id: string): Promise<Alert> =>
-  decodeAlert((await getJson(`${ROOT}/alerts/${encodeURIComponent(id)}`)) as Record<string, unknown>);
+  decodeAlert((await getJson(`${picture}/alerts/${encodeURIComponent(id)}`)) as Record<string, unknown>);
 
 export const getEvents = (from: number | undefined, to: number | undefined, most: number) =>
-  pages<Event>(`${ROOT}/events`, { from: from === undefined ? undefined : iso(from), to: to === undefined ? undefined : iso(to) }, decodeEvent, most);
+  pages<Event>(`${picture}/events`, { from: from === undefined ? undefined : iso(from), to: to === undefined ? undefined : iso(to) }, decodeEvent, most);
 
 export const getTimeline = async (from: number, to: number, buckets: number): Promise<TimelineCounts> =>
-  decodeTimeline((await getJson(`${ROOT}/timeline`, { from: iso(from), to: iso(to), buckets })) as Record<string, unknown>);
+  decodeTimeline((await getJson(`${picture}/timeline`, { from: iso(from), to: iso(to), buckets })) as Record<string, unknown>);
 
-export const getFeeds = async (): Promise<Feed[]> => items(await getJson(`${ROOT}/feeds`)).map(decodeFeed);
+export const getFeeds = async (): Promise<Feed[]> => items(await getJson(`${picture}/feeds`)).map(decodeFeed);
 
 export const getRules = async (): Promise<Rule[]> => items(await getJson(`${ROOT}/rules`)).map(decodeRule);
 
@@ -87,3 +97,40 @@ export interface Transition {
 
 export const postTransition = async (id: string, body: Transition): Promise<Alert> =>
   decodeAlert((await postJson(`${ROOT}/alerts/${encodeURIComponent(id)}/transitions`, body)) as Record<string, unknown>);
+
+const replayBody = (body: unknown): Replay => decodeReplay(body as Record<string, unknown>);
+
+export const beginReplay = async (wish: { from: number; to: number; at?: number; rate?: number; by?: ReplayOrder }): Promise<Replay> =>
+  replayBody(
+    await postJson(`${ROOT}/replays`, {
+      from: iso(wish.from),
+      to: iso(wish.to),
+      ...(wish.at === undefined ? {} : { at: iso(wish.at) }),
+      ...(wish.rate === undefined ? {} : { speed: wish.rate }),
+      ...(wish.by === undefined ? {} : { by: wish.by }),
+    }),
+  );
+
+export interface ReplayChange {
+  at?: number;
+  rate?: number;
+  by?: ReplayOrder;
+  playing?: boolean;
+}
+
+export const steerReplay = async (id: string, change: ReplayChange): Promise<Replay> => {
+  const { at, rate, ...rest } = change;
+  const body = { ...rest, ...(at === undefined ? {} : { at: iso(at) }), ...(rate === undefined ? {} : { speed: rate }) };
+  return replayBody(await postJson(`${ROOT}/replays/${encodeURIComponent(id)}`, body));
+};
+
+export const endReplay = (id: string): Promise<void> => deleteJson(`${ROOT}/replays/${encodeURIComponent(id)}`);
+
+export const getExercises = async (): Promise<Exercises> => decodeExercises((await getJson(`${ROOT}/exercises`)) as Record<string, unknown>);
+
+export const startExercise = (name: string, by: string): Promise<unknown> => postJson(`${ROOT}/exercises/${encodeURIComponent(name)}/start`, { by });
+
+export const stopExercise = (by: string): Promise<unknown> => postJson(`${ROOT}/exercises/stop`, { by });
+
+export const getScore = async (run: string): Promise<Score> =>
+  decodeScore((await getJson(`${ROOT}/exercises/runs/${encodeURIComponent(run)}/score`)) as Record<string, unknown>);

@@ -44,6 +44,7 @@ export class FrameParser {
 
 /** Reads the stream until it ends or `signal` aborts. `onBytes` is called for every piece, frames or comments. */
 export async function readStream(
+  path: string,
   lastId: string,
   signal: AbortSignal,
   onOpen: () => void,
@@ -52,7 +53,7 @@ export async function readStream(
 ): Promise<void> {
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (lastId) headers['last-event-id'] = lastId;
-  const response = await fetch(address('api/v1/stream', { topics: 'alerts,events,feeds' }), { headers, signal, cache: 'no-store' });
+  const response = await fetch(address(path, { topics: 'alerts,events,feeds' }), { headers, signal, cache: 'no-store' });
   if (!response.ok || !response.body) throw new Problem(response.status, response.statusText, '');
   onOpen();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

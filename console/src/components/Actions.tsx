@@ -1,6 +1,6 @@
 // The buttons of an alert. Only steps that its state allows are there.
 import { busy, note, owner, step } from '../live/actions';
-import { isLive } from '../live/view';
+import { conductor, isLive } from '../live/view';
 import { t } from '../i18n';
 import { allowed } from '../model/queue';
 import type { Alert, AlertState } from '../model/types';
@@ -15,7 +15,7 @@ const STEPS: readonly [Step, string][] = [
 ];
 
 export function Actions({ alert }: { alert: Alert }) {
-  if (!isLive.value) return <p class="flag">{t('detail.past')}</p>;
+  if (!isLive.value) return <p class="flag">{t(conductor.value.mode === 'replay' ? 'replay.noSteps' : 'detail.past')}</p>;
   const steps = STEPS.filter(([to]) => allowed(alert.state, to));
   return (
     <div class="actions" role="group" aria-label={t('act.actions')}>

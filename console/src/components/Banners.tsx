@@ -3,15 +3,18 @@ import { failure, link, silence } from '../live/link';
 import { moment } from '../live/picture';
 import { keptFrom, pastFailure, pastWhole } from '../live/replay';
 import { now, reading, status } from '../live/store';
-import { isLive, returnToLive, timeWindow } from '../live/view';
-import { clock, count, moment as atMoment, span, t } from '../i18n';
+import { liveWaiting, replay, returnToLive } from '../live/playback';
+import { isFixed, timeWindow } from '../live/view';
+import { clock, count, dateTime, moment as atMoment, span, t } from '../i18n';
 
 export function Banners() {
   return (
     <>
       <Exercise />
+      <Running />
       <Lost />
       <Past />
+      <Replayed />
     </>
   );
 }
@@ -24,6 +27,20 @@ function Exercise() {
     <section class="banner exercise" aria-label={t('banner.exercise')} data-testid="exercise">
       <b>{t('banner.exercise')}</b>
       <span>{t('banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
+    </section>
+  );
+}
+
+/** An exercise beside real life. */
+function Running() {
+  const run = status.value?.running;
+  if (!run) return null;
+  return (
+    <section class="banner running" aria-label={t('ex.running')} data-testid="running">
+      <b class="ex-mark">{t('ex.mark')}</b>
+      <span>{t('ex.runningText', { title: run.title, by: run.by })}</span>
+      <span class="grow" />
+      <a href="#exercises">{t('screen.exercises')}</a>
     </section>
   );
 }
@@ -41,8 +58,32 @@ function Lost() {
   );
 }
 
+function Replayed() {
+  const shown = replay.value;
+  if (shown === null) return null;
+  const { unacknowledged, since } = liveWaiting.value;
+  const pace = shown.loading ? t('replay.loading') : shown.ended ? t('replay.ended') : shown.playing ? t('replay.pace', { rate: shown.rate }) : t('replay.paused');
+  return (
+    <section class="banner replayed" aria-label={t('strip.replay')} data-testid="replay">
+      <b>{t('strip.replay')}</b>
+      <span>{t('replay.text', { time: dateTime(moment.value), pace, order: t(`replay.${shown.by}`) })}</span>
+      {shown.notes.map((note) => (
+        <span key={note}>{note}</span>
+      ))}
+      <span class="grow" />
+      <span class={since > 0 ? 'waits new' : 'waits'} role="status" data-testid="live-waiting">
+        {since > 0 ? t('replay.liveNew', { n: since }) : t('replay.live', { n: unacknowledged })}
+      </span>
+      <button type="button" onClick={returnToLive}>
+        {t('banner.return')}
+        <kbd>L</kbd>
+      </button>
+    </section>
+  );
+}
+
 function Past() {
-  if (isLive.value) return null;
+  if (!isFixed.value) return null;
   return (
     <div class="banner past" role="status" data-testid="fixed">
       <span>{t('banner.fixed', { time: atMoment(moment.value, now.value), age: span(now.value - moment.value) })}</span>

@@ -6,6 +6,7 @@ import { isLive, selected } from '../live/view';
 import { inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
 import type { Alert, HistoryEntry } from '../model/types';
 import { explainAlert, ofAlert } from '../live/explain';
+import { aroundAlert } from '../live/investigate';
 import { Actions } from './Actions';
 import { Answer } from './Clauses';
 import { ContextTable, EvidenceTable } from './EvidenceTable';
@@ -27,6 +28,11 @@ export function Detail() {
           <button type="button" onClick={() => goTo(alert)}>
             {t('detail.goto')}
             <kbd>G</kbd>
+          </button>
+        )}
+        {alert?.position && (
+          <button type="button" onClick={() => aroundAlert(alert)}>
+            {t('inv.aroundButton')}
           </button>
         )}
         <a class="tophone" href="#live" onClick={() => document.getElementById(QUEUE_ID)?.focus()}>
@@ -61,6 +67,11 @@ function Chosen({ alert }: { alert: Alert }) {
           <Standing alert={alert} />
         </div>
       </div>
+      {alert.run !== null && (
+        <p class="flag practised">
+          <b class="ex-mark">{t('ex.mark')}</b> {t('ex.notReal')}
+        </p>
+      )}
       {alert.status === 'retracted' && <p class="flag">{t('detail.retracted')}</p>}
       {alert.status === 'amended' && <p class="flag">{t('detail.amended', { revision: alert.revision })}</p>}
       <Actions alert={alert} />

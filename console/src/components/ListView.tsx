@@ -72,6 +72,7 @@ function AlertLine({ alert }: { alert: Alert }) {
       </td>
       <td>
         <button type="button" class="link" onClick={() => (selected.value = alert.id)} onDblClick={() => goTo(alert)}>
+          {alert.run !== null && <b class="ex-mark">{t('ex.mark')}</b>}
           {alert.headline}
         </button>
         <span class="muted">
@@ -99,6 +100,7 @@ function EventLine({ event }: { event: Event }) {
         </span>
       </td>
       <td class="wrap-any">
+        {event.exercise && <b class="ex-mark">{t('ex.mark')}</b>}
         {event.text ?? event.id} {event.value !== null && <b class="nowrap">{measure(event.value, event.unit)}</b>}
       </td>
       <td class="wrap-any">{event.source ?? coordinates(event.position)}</td>

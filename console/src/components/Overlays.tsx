@@ -83,8 +83,9 @@ const KEYS: readonly [string, Key][] = [
   ['L', 'keys.l'],
   ['← →', 'keys.arrows'],
   ['␣', 'keys.space'],
+  ['P', 'keys.p'],
   ['T', 'keys.t'],
-  ['1 2 3', 'keys.screens'],
+  ['1 … 6', 'keys.screens'],
   ['Esc', 'keys.esc'],
   ['?', 'keys.help'],
 ];

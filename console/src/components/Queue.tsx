@@ -1,7 +1,7 @@
 // The queue: what needs somebody, most urgent first. One tree, walked with the arrow keys; the list never moves under the pointer.
 import { useEffect, useRef } from 'preact/hooks';
 import { goTo } from '../live/camera';
-import { alertsKnown, allAlerts, newest, selectedAlert, shownAlerts, unacknowledged, unacknowledgedUnder } from '../live/picture';
+import { alertsKnown, allAlerts, newest, practised, selectedAlert, shownAlerts, unacknowledged, unacknowledgedUnder } from '../live/picture';
 import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold, unfold } from '../live/queue';
 import { selected, showResolved } from '../live/view';
 import { moment as atMoment, span, t, word } from '../i18n';
@@ -25,6 +25,7 @@ export function Queue() {
     <section class="queue" aria-label={t('queue.title')}>
       <h2 class="pane">
         {t('queue.title')} · {t('queue.count', { n: unacknowledged.value })}
+        {practised.value > 0 && ` · ${t('ex.count', { n: practised.value })}`}
         {unacknowledgedUnder.value > 0 && ` ${t('queue.countUnder', { n: unacknowledgedUnder.value })}`}
       </h2>
       {queueWaiting.value > 0 && (
@@ -100,7 +101,7 @@ function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
     <div
       id={optionId(alert.id)}
       role="treeitem"
-      class={`row${unack ? ' unack' : ''}${folded ? ' folded' : ''}`}
+      class={`row${alert.run === null ? '' : ' practised'}${unack ? ' unack' : ''}${folded ? ' folded' : ''}`}
       aria-selected={selected.value === alert.id}
       aria-expanded={children.length > 0 ? row.open : undefined}
       aria-level={row.under === null ? 1 : 2}
@@ -109,6 +110,7 @@ function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
     >
       <SeverityMark rank={alert.rank} state={alert.state} />
       <span>
+        {alert.run !== null && <b class="ex-mark">{t('ex.mark')}</b>}
         <span class="headline">{alert.headline}</span>
         <span class="sub">
           <br />
@@ -167,6 +169,7 @@ function FoldRow({ row }: { row: Extract<Row, { type: 'fold' }> }) {
     >
       <SeverityMark rank={row.rank} />
       <span class="headline">
+        {row.alerts[0]?.run != null && <b class="ex-mark">{t('ex.mark')}</b>}
         {row.open ? '▾ ' : '▸ '}
         {t('queue.fold', { title: row.title, n: row.alerts.length })}
       </span>

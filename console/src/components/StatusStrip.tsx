@@ -3,7 +3,8 @@ import { waiting } from '../live/actions';
 import { link } from '../live/link';
 import { moment } from '../live/picture';
 import { counters, feeds, now, status } from '../live/store';
-import { conductor, duty, helpOpen, isLive, returnToLive, screen, SCREENS, theme, THEMES } from '../live/view';
+import { replaying, returnToLive } from '../live/playback';
+import { conductor, duty, helpOpen, isLive, screen, SCREENS, theme, THEMES } from '../live/view';
 import { clock, clockUtc, count, day, t } from '../i18n';
 import { needsALook } from '../model/feeds';
 import { FeedReasons } from './FeedReasons';
@@ -73,6 +74,14 @@ function Mode() {
       </span>
     );
   }
+  if (replaying.value) {
+    return (
+      <button type="button" class="pill is-replay" data-testid="mode" onClick={returnToLive} title={t('banner.return')}>
+        <span aria-hidden="true">⟲</span>
+        {t('strip.replay')}
+      </button>
+    );
+  }
   return (
     <button type="button" class="pill is-fixed" data-testid="mode" onClick={returnToLive} title={t('banner.return')}>
       <span class="sign" aria-hidden="true" />
@@ -87,6 +96,7 @@ function Clocks() {
   if (time === 0) return null;
   return (
     <span class="clocks" data-testid="clock">
+      {replaying.value && <b class="then">{t('strip.then')}</b>}
       <time dateTime={new Date(time).toISOString()} title={t('strip.city', { city })}>
         {day(time)} <b>{clock(time)}</b>
       </time>

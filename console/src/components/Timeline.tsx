@@ -5,7 +5,8 @@ import { counted, countsFailed } from '../live/counts';
 import { allAlerts, moment, shownAlerts } from '../live/picture';
 import { now } from '../live/store';
 import { palette } from '../live/theme';
-import { conductor, isLive, returnToLive, selected, setConductor, timeWindow } from '../live/view';
+import { begin, playPause, RATES as REPLAY_RATES, replay, replayAt, returnToLive, seek, seekingTo, steer } from '../live/playback';
+import { conductor, isFixed, isLive, selected, setConductor, timeWindow } from '../live/view';
 import { moment as atMoment, t } from '../i18n';
 import { RATES, scrub, setPlaying, setRate, WINDOWS_MS, withSpan, zoomTo } from '../model/conductor';
 import { draw, xToTime } from './timelineDraw';
@@ -38,6 +39,7 @@ export function Timeline() {
 
 function Player() {
   const current = conductor.value;
+  if (current.mode === 'replay') return <ReplayPlayer />;
   if (current.mode === 'live') return <span class="muted hint">{t('time.cursorHint')}</span>;
   return (
     <span class="inline">
@@ -52,6 +54,43 @@ function Player() {
               {t('time.rateTimes', { rate })}
             </option>
           ))}
+        </select>
+      </label>
+      <button type="button" data-testid="replay-here" title={t('replay.hereTitle')} onClick={() => void begin({ from: current.from, to: Math.max(current.to, current.at + current.span), at: current.at, rate: current.rate > 1 ? current.rate : 10 })}>
+        {t('replay.here')}
+      </button>
+      <button type="button" class="primary" onClick={returnToLive}>
+        {t('banner.return')}
+        <kbd>L</kbd>
+      </button>
+    </span>
+  );
+}
+
+function ReplayPlayer() {
+  const current = replay.value;
+  if (current === null) return null;
+  return (
+    <span class="inline">
+      <button type="button" onClick={playPause} disabled={current.ended}>
+        {current.playing && !current.ended ? t('time.pause') : t('time.play')}
+        <kbd>P</kbd>
+      </button>
+      <label class="inline">
+        <span class="muted">{t('time.rate')}</span>
+        <select value={String(current.rate)} onChange={(event) => void steer({ rate: Number(event.currentTarget.value) })}>
+          {[...new Set([...REPLAY_RATES, current.rate])].sort((a, b) => a - b).map((rate) => (
+            <option key={rate} value={String(rate)}>
+              {t('time.rateTimes', { rate })}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="inline">
+        <span class="muted">{t('replay.order')}</span>
+        <select value={current.by} onChange={(event) => void steer({ by: event.currentTarget.value === 'event' ? 'event' : 'known' })}>
+          <option value="known">{t('replay.known')}</option>
+          <option value="event">{t('replay.event')}</option>
         </select>
       </label>
       <button type="button" class="primary" onClick={returnToLive}>
@@ -75,7 +114,7 @@ function Track() {
     const stop = effect(() => {
       void size.value;
       draw(face, {
-        window: timeWindow.value,
+        window: isFixed.value || isLive.value ? timeWindow.value : { ...timeWindow.value, at: replayAt.value },
         live: isLive.value,
         counted: counted.value,
         alerts: isLive.value ? shownAlerts.value : allAlerts.value,
@@ -113,6 +152,7 @@ function onDown(down: PointerEvent): void {
   if (down.button !== 0) return;
   const track = down.currentTarget as HTMLElement;
   const box = track.getBoundingClientRect();
+  if (conductor.peek().mode === 'replay') return dragReplay(down, track, box);
   // the window is frozen at the first touch: the picture must not slide away under the hand
   const frozen = scrub(conductor.peek(), now.peek(), xToTime(down.clientX - box.left, timeWindow.peek(), box.width));
   setConductor(frozen);
@@ -133,14 +173,25 @@ function onDown(down: PointerEvent): void {
   track.addEventListener('lostpointercapture', end, { once: true });
 }
 
+/** In a replay the window stands still; the node goes where the cursor is let go. */
+function dragReplay(down: PointerEvent, track: HTMLElement, box: DOMRect): void {
+  const go = (event: PointerEvent): void => seek(xToTime(event.clientX - box.left, timeWindow.peek(), box.width));
+  track.setPointerCapture(down.pointerId);
+  track.addEventListener('pointermove', go);
+  track.addEventListener('lostpointercapture', () => track.removeEventListener('pointermove', go), { once: true });
+  go(down);
+}
+
 function onKey(event: KeyboardEvent): void {
   const current = conductor.peek();
+  const goTo = (at: number): void => (current.mode === 'replay' ? seek(at) : setConductor(scrub(current, now.peek(), at)));
   const { from, to } = timeWindow.peek();
   const small = (to - from) / 120;
   const step = { ArrowLeft: -small, ArrowDown: -small, ArrowRight: small, ArrowUp: small, PageDown: -10 * small, PageUp: 10 * small }[event.key];
-  if (step !== undefined) setConductor(scrub(current, now.peek(), moment.peek() + step));
-  else if (event.key === 'Home') setConductor(scrub(current, now.peek(), from));
-  else if (event.key === 'End') setConductor(scrub(current, now.peek(), to));
+  if (step !== undefined) goTo((seekingTo.peek() ?? moment.peek()) + step);
+  else if (event.key === 'Home') goTo(from);
+  else if (event.key === 'End') goTo(to);
+  else if (event.key === ' ' && current.mode === 'replay') playPause();
   else if (event.key === ' ' && current.mode === 'fixed') setConductor(setPlaying(current, !current.playing));
   else return;
   event.preventDefault();

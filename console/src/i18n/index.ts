@@ -70,6 +70,7 @@ function makeFormats() {
     second: new Intl.DateTimeFormat(language, { ...base, hour: '2-digit', minute: '2-digit', second: '2-digit' }),
     minute: new Intl.DateTimeFormat(language, { ...base, hour: '2-digit', minute: '2-digit' }),
     day: new Intl.DateTimeFormat(language, { ...base, weekday: 'short', day: 'numeric', month: 'short' }),
+    whole: new Intl.DateTimeFormat(language, { ...base, weekday: 'short', year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' }),
     date: new Intl.DateTimeFormat(language, { ...base, year: 'numeric', month: '2-digit', day: '2-digit' }),
     utc: new Intl.DateTimeFormat(language, { timeZone: 'UTC', hourCycle: 'h23', hour: '2-digit', minute: '2-digit', second: '2-digit' }),
     offset: new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' }),
@@ -91,6 +92,17 @@ export const clock = (ms: number): string => formats.second.format(ms);
 export const clockMinute = (ms: number): string => formats.minute.format(ms);
 export const clockUtc = (ms: number): string => formats.utc.format(ms);
 export const day = (ms: number): string => formats.day.format(ms);
+/** With its year, for a time that may be long ago. */
+export const dateTime = (ms: number): string => formats.whole.format(ms);
+/** For an input of type datetime-local, in city time; empty for none. */
+export const toField = (ms: number | null): string => (ms === null ? '' : new Date(ms + zoneOffset(ms)).toISOString().slice(0, 16));
+
+/** What such an input holds; null when it is empty. */
+export function fromField(text: string): number | null {
+  const local = Date.parse(`${text}Z`);
+  if (Number.isNaN(local)) return null;
+  return local - zoneOffset(local - zoneOffset(local));
+}
 const sameDay = (a: number, b: number): boolean => formats.date.format(a) === formats.date.format(b);
 
 /** City time; with its day when that is not the day of `now`. */

@@ -6,7 +6,7 @@ import { t, word } from '../i18n';
 import { allowed } from '../model/queue';
 import type { Alert, AlertState } from '../model/types';
 import * as store from './store';
-import { duty, isLive } from './view';
+import { conductor, duty, isLive } from './view';
 
 export interface Notice {
   kind: 'done' | 'refused';
@@ -34,7 +34,7 @@ export function say(next: Notice | null): void {
 
 /** Moves `alert` to `to`. Asks for the duty name first when there is none. */
 export async function step(alert: Alert, to: AlertState): Promise<void> {
-  if (!isLive.value) return say({ kind: 'refused', text: t('detail.past'), undo: null });
+  if (!isLive.value) return say({ kind: 'refused', text: t(conductor.value.mode === 'replay' ? 'replay.noSteps' : 'detail.past'), undo: null });
   if (!allowed(alert.state, to)) {
     return say({ kind: 'refused', text: t('act.notAllowed', { state: stateName(alert.state), to: stateName(to) }), undo: null });
   }

@@ -22,9 +22,10 @@ export function startCounts(): () => void {
     const at = store.now.peek();
     if (at === 0 || link.peek() !== 'up') return;
     const to = current.mode === 'live' ? at : current.to;
+    const from = current.mode === 'live' ? to - current.span : current.from;
     const mine = (stale += 1);
     try {
-      const found = await getTimeline(to - current.span, to, BUCKETS);
+      const found = await getTimeline(from, to, BUCKETS);
       if (mine !== stale) return;
       asked.value = found;
       countsFailed.value = false;
@@ -40,7 +41,7 @@ export function startCounts(): () => void {
   const stop = effect(() => {
     if (window.value && ready.value) void ask();
   });
-  const timer = setInterval(() => conductor.peek().mode === 'live' && void ask(), EVERY_MS);
+  const timer = setInterval(() => conductor.peek().mode !== 'fixed' && void ask(), EVERY_MS);
   return () => {
     stop();
     clearInterval(timer);

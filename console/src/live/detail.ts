@@ -34,7 +34,7 @@ function show(alert: Alert | null): void {
   if (alert === null || whole?.id !== alert.id) detail.value = alert;
   else {
     const full = { ...alert, evidence: whole.evidence, context: whole.context, children: whole.children, history: whole.history };
-    detail.value = conductor.value.mode === 'live' ? full : alertAsKnown(full, moment.value);
+    detail.value = conductor.value.mode === 'fixed' ? alertAsKnown(full, moment.value) : full;
   }
 }
 

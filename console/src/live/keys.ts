@@ -5,7 +5,8 @@ import { step, undo, waiting } from './actions';
 import { goBack, goTo } from './camera';
 import { selectedAlert } from './picture';
 import { move } from './queue';
-import { helpOpen, keysOn, middle, returnToLive, screen, SCREENS } from './view';
+import { playPause, returnToLive } from './playback';
+import { helpOpen, keysOn, middle, screen, SCREENS } from './view';
 import type { AlertState } from '../model/types';
 
 const STEPS: Record<string, AlertState> = { a: 'acknowledged', i: 'in_progress', h: 'on_hold', r: 'resolved' };
@@ -24,6 +25,7 @@ const LIVE_KEYS: Record<string, () => void> = {
   b: goBack,
   m: () => (middle.value = middle.value === 'map' ? 'list' : 'map'),
   l: returnToLive,
+  p: playPause,
   '/': search,
   g: () => selectedAlert.value && goTo(selectedAlert.value),
 };

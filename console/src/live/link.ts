@@ -1,9 +1,10 @@
 // The connection to the node: load once, then follow the stream; resume where it broke; say so when it is silent.
 import { signal } from '@preact/signals';
 import { decodeAlert, decodeClock, decodeEvent, decodeFeed, items } from '../api/decode';
-import { getAlerts, getEvents, getFeeds, getLayers, getRules, getStatus } from '../api/routes';
+import { getAlerts, getEvents, getFeeds, getLayers, getRules, getStatus, streamPath } from '../api/routes';
 import { readStream, type Frame } from '../api/sse';
 import { isSilent, SILENT_MS } from '../model/clock';
+import { heard, onPictureChange, replayGone } from './playback';
 import * as store from './store';
 
 export type LinkState = 'connecting' | 'up' | 'lost';
@@ -23,6 +24,7 @@ let lastId = '';
 let attempt = 0;
 let abort: AbortController | null = null;
 let wake: (() => void) | null = null;
+let picture = 0; // raised when another picture begins: what was asked for the one before is dropped
 const changed = new Set<string>(); // alerts the stream spoke of while a list was on its way
 
 export function start(): () => void {
@@ -32,6 +34,7 @@ export function start(): () => void {
   const watch = setInterval(watchdog, 1_000);
   const again = (): void => wake?.();
   addEventListener('online', again);
+  onPictureChange(begin);
   void follow(() => running);
   void load();
   return () => {
@@ -42,26 +45,44 @@ export function start(): () => void {
   };
 }
 
+/** Another picture: the replay's, or the live one again. */
+function begin(): void {
+  picture += 1;
+  lastId = '';
+  attempt = 0;
+  changed.clear();
+  store.forget();
+  abort?.abort();
+  wake?.();
+  void load();
+}
+
 /** Everything the screen starts with. May be called again after a long silence. */
 export async function load(): Promise<void> {
+  const mine = picture;
+  const still = <T>(take: (found: T) => void) => (found: T): void => {
+    if (mine === picture) take(found);
+  };
   try {
     failure.value = null;
-    store.takeStatus(await getStatus(), performance.now());
+    await getStatus().then(still((found) => store.takeStatus(found, performance.now())));
     changed.clear();
     // each part is shown as soon as it is there, alerts first; one that fails does not keep the others away
     const parts = await Promise.allSettled([
-      getAlerts(FIRST_ALERTS).then((alerts) => store.takeAlertList(alerts.items, changed)),
+      getAlerts(FIRST_ALERTS).then(still((alerts) => store.takeAlertList(alerts.items, changed))),
       getLayers().then((layers) => (store.layers.value = layers)),
-      getFeeds().then((feeds) => (store.feeds.value = feeds)),
-      getEvents(undefined, undefined, FIRST_EVENTS).then((events) => {
-        store.takeEvents(events.items);
-        store.apply();
-      }),
+      getFeeds().then(still((feeds) => (store.feeds.value = feeds))),
+      getEvents(undefined, undefined, FIRST_EVENTS).then(
+        still((events) => {
+          store.takeEvents(events.items);
+          store.apply();
+        }),
+      ),
     ]);
     const failed = parts.find((part) => part.status === 'rejected');
     if (failed) throw failed.reason;
   } catch (error) {
-    failure.value = error instanceof Error ? error.message : String(error);
+    if (mine === picture && !replayGone(error)) failure.value = error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -80,9 +101,11 @@ async function follow(running: () => boolean): Promise<void> {
   while (running()) {
     abort = new AbortController();
     try {
-      await readStream(lastId, abort.signal, opened, onFrame, onBytes);
+      const mine = picture;
+      await readStream(streamPath(), lastId, abort.signal, opened, (frame, id) => mine === picture && onFrame(frame, id), onBytes);
     } catch (error) {
       if (!(error instanceof Error)) throw error; // every failure of a connection has one cure: try again
+      replayGone(error);
     }
     if (link.value === 'up' && running()) link.value = isSilent(heardAt, performance.now()) ? 'lost' : 'connecting';
     await pause();
@@ -141,7 +164,11 @@ function onFrame(frame: Frame, id: string): void {
   else if (frame.event === 'feeds') store.feeds.value = items(body).map(decodeFeed);
   else if (frame.event === 'clock') {
     const before = store.config.value;
+    const ran = store.status.value?.running?.run ?? null;
+    if (heard(body)) return begin();
     store.takeClock(decodeClock(body), performance.now());
+    const found = decodeClock(body);
+    if (found.running !== ran && store.status.value !== null) void getStatus().then((status) => store.takeStatus(status, performance.now()), () => undefined);
     if (before !== 0 && store.config.value !== before) void reconfigured();
   }
 }

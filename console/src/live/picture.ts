@@ -7,19 +7,19 @@ import { currentEvents, fadeOf, type Fade } from '../model/picture';
 import type { Alert, Event } from '../model/types';
 import { pastAlerts, pastEvents } from './replay';
 import * as store from './store';
-import { conductor, filter, isLive, selected, timeWindow } from './view';
+import { conductor, filter, isFixed, isLive, selected, timeWindow } from './view';
 
 /** The moment shown: the node's clock, or the cursor. */
-export const moment = computed(() => (conductor.value.mode === 'live' ? store.now.value : conductor.value.at));
+export const moment = computed(() => (conductor.value.mode === 'fixed' ? conductor.value.at : store.now.value));
 
 export const allAlerts = computed<Alert[]>(() => {
-  if (!isLive.value) return pastAlerts.value ?? [];
+  if (isFixed.value) return pastAlerts.value ?? [];
   void store.alertsVersion.value;
   return [...store.alerts.values()];
 });
 
 /** Whether the alerts of this moment have been heard of at all. */
-export const alertsKnown = computed(() => (isLive.value ? store.alertsKnown.value : pastAlerts.value !== null));
+export const alertsKnown = computed(() => (isFixed.value ? pastAlerts.value !== null : store.alertsKnown.value));
 
 /** The newest alert that came after the screen was opened, for those who do not see it come. */
 export const newest = computed<Alert | null>(() => {
@@ -38,7 +38,7 @@ const stopOpened = store.now.subscribe((at) => {
 });
 
 const knownEvents = computed<Event[]>(() => {
-  if (isLive.value) {
+  if (!isFixed.value) {
     void store.eventsVersion.value;
     return currentEvents(store.events.values(), Number.POSITIVE_INFINITY);
   }
@@ -52,10 +52,10 @@ export interface Seen {
 
 /** Events that are present at the moment, with how present they look. */
 export const present = computed<Seen[]>(() => {
-  const { at, from, to } = timeWindow.value;
+  const { at, fade: span } = timeWindow.value;
   const found: Seen[] = [];
   for (const event of knownEvents.value) {
-    const fade = fadeOf(event, at, to - from);
+    const fade = fadeOf(event, at, span);
     if (fade !== null) found.push({ event, fade });
   }
   return found;
@@ -88,4 +88,6 @@ export const selectedAlert = computed<Alert | null>(() => {
 /** How many of the unacknowledged stand under another alert. */
 export const unacknowledgedUnder = computed(() => [...families(shownAlerts.value).values()].flat().filter((alert) => alert.state === 'open').length);
 
-export const unacknowledged = computed(() => allAlerts.value.filter((alert) => alert.state === 'open').length);
+/** Real ones only: an exercise must not make the number look smaller or larger. */
+export const unacknowledged = computed(() => allAlerts.value.filter((alert) => alert.state === 'open' && alert.run === null).length);
+export const practised = computed(() => allAlerts.value.filter((alert) => alert.state === 'open' && alert.run !== null).length);

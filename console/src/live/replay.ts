@@ -25,7 +25,7 @@ let loadedTo = Number.NaN;
 export function startReplay(): () => void {
   const stop = effect(() => {
     const at = conductor.value;
-    if (at.mode === 'live') forget();
+    if (at.mode !== 'fixed') forget();
     else {
       void askEvents(at.from, at.to);
       void askAlerts(at.at);

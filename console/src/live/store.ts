@@ -49,7 +49,7 @@ export function takeStatus(found: Status, wall: number): void {
   batch(() => {
     status.value = found;
     const { clock, events: counts } = found;
-    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config }, wall);
+    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config, running: found.running?.run ?? null }, wall);
     tick(wall);
   });
 }
@@ -116,7 +116,17 @@ function trimAlerts(): void {
   for (const alert of done.slice(0, alerts.size - MOST_ALERTS)) alerts.delete(alert.id);
 }
 
-/** For tests. */
+/** Nothing is known any more: another picture begins. */
+export function forget(): void {
+  batch(() => {
+    reset();
+    feeds.value = [];
+    alertsKnown.value = false;
+    alertsVersion.value += 1;
+    eventsVersion.value += 1;
+  });
+}
+
 export function reset(): void {
   alerts.clear();
   events.clear();

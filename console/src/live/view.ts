@@ -5,8 +5,8 @@ import { parseFilter, type Filter } from '../model/filter';
 import { kept, oneOf, parseList, plain } from './storage';
 import * as store from './store';
 
-export type Screen = 'live' | 'feeds' | 'rules';
-export const SCREENS: readonly Screen[] = ['live', 'feeds', 'rules'];
+export type Screen = 'live' | 'feeds' | 'rules' | 'exercises' | 'investigate' | 'analytics';
+export const SCREENS: readonly Screen[] = ['live', 'feeds', 'rules', 'exercises', 'investigate', 'analytics'];
 export const THEMES = ['auto', 'dark', 'light', 'night'] as const;
 
 export const screen = signal<Screen>(screenOf(location.hash));
@@ -31,7 +31,9 @@ const chosen = signal<Conductor | null>(null);
 export const conductor = computed<Conductor>(
   () => chosen.value ?? { mode: 'live', span: spanKept.value ?? defaultSpan(store.reading.value?.speed ?? 1) },
 );
+/** The present, where steps can be taken. A replay and a fixed moment are not. */
 export const isLive = computed(() => conductor.value.mode === 'live');
+export const isFixed = computed(() => conductor.value.mode === 'fixed');
 export const timeWindow = computed(() => windowOf(conductor.value, store.now.value));
 
 export function setConductor(next: Conductor): void {

@@ -12,7 +12,7 @@ const point = (lon: number, lat: number): GeoJSON.Point => ({ type: 'Point', coo
 
 export function eventFeature({ event, fade }: Seen): Feature | null {
   if (!event.position) return null;
-  const properties = { key: String(event.seq), fade, icon: eventIcon(glyphOf(event.kind), fade === 3) };
+  const properties = { key: String(event.seq), fade, icon: eventIcon(glyphOf(event.kind), fade === 3, event.exercise) };
   return { type: 'Feature', geometry: point(event.position.lon, event.position.lat), properties };
 }
 
@@ -25,7 +25,7 @@ export function areaFeature(event: Event): Feature | null {
 export function alertFeature(alert: Alert, chosen: string | null): Feature | null {
   if (!alert.position || !(onMap(alert) || alert.id === chosen)) return null;
   const isChosen = alert.id === chosen;
-  const icon = alertIcon(alert.rank, alert.state !== 'open', isChosen);
+  const icon = alertIcon(alert.rank, alert.state !== 'open', isChosen, alert.run !== null);
   const order = (isChosen ? 10 : 0) + (alert.state === 'open' ? 5 : 0) + (4 - alert.rank);
   return { type: 'Feature', geometry: point(alert.position.lon, alert.position.lat), properties: { key: alert.id, icon, order, chosen: isChosen } };
 }

@@ -17,7 +17,7 @@ function drawing(size: number, draw: (pen: CanvasRenderingContext2D) => void): I
 }
 
 /** `hollow`: somebody has it. `chosen`: with a ring. */
-function alertImage(rank: Rank, hollow: boolean, chosen: boolean, palette: Palette): ImageData {
+function alertImage(rank: Rank, hollow: boolean, chosen: boolean, practised: boolean, palette: Palette): ImageData {
   return drawing(36, (pen) => {
     const colour = palette(`sev${rank}`);
     if (chosen) {
@@ -43,12 +43,27 @@ function alertImage(rank: Rank, hollow: boolean, chosen: boolean, palette: Palet
     pen.textAlign = 'center';
     pen.fillStyle = hollow ? palette('strong') : palette(`sev${rank}-ink`);
     pen.fillText(String(rank), 12, RANK_TEXT_Y[rank]);
+    if (practised) flag(pen, 4, 18, palette);
   });
 }
 
-function glyphImage(path: string, old: boolean, palette: Palette): ImageData {
-  return drawing(18, (pen) => {
-    pen.translate(1, 1);
+/** The letters of an exercise, on a plate of their own so that no colour is needed to see them. */
+function flag(pen: CanvasRenderingContext2D, x: number, y: number, palette: Palette): void {
+  pen.fillStyle = palette('exercise');
+  pen.strokeStyle = palette('exercise-text');
+  pen.lineWidth = 1;
+  pen.fillRect(x, y, 18, 10);
+  pen.strokeRect(x, y, 18, 10);
+  pen.font = "700 9px 'Inter Variable', system-ui, sans-serif";
+  pen.textAlign = 'center';
+  pen.fillStyle = palette('exercise-text');
+  pen.fillText('EX', x + 9, y + 8.2);
+}
+
+function glyphImage(path: string, old: boolean, practised: boolean, palette: Palette): ImageData {
+  return drawing(practised ? 26 : 18, (pen) => {
+    if (practised) flag(pen, 7, 15, palette);
+    pen.translate(practised ? 5 : 1, 1);
     pen.scale(16 / 24, 16 / 24);
     const drawn = new Path2D(path);
     pen.lineJoin = 'round';
@@ -97,8 +112,10 @@ function facilityImage(palette: Palette): ImageData {
   });
 }
 
-export const alertIcon = (rank: Rank, hollow: boolean, chosen: boolean): string => `alert-${rank}${hollow ? '-held' : ''}${chosen ? '-chosen' : ''}`;
-export const eventIcon = (glyph: string, old: boolean): string => `event-${glyph}${old ? '-old' : ''}`;
+export const alertIcon = (rank: Rank, hollow: boolean, chosen: boolean, practised: boolean): string =>
+  `alert-${rank}${hollow ? '-held' : ''}${chosen ? '-chosen' : ''}${practised ? '-ex' : ''}`;
+export const eventIcon = (glyph: string, old: boolean, practised: boolean): string => `event-${glyph}${old ? '-old' : ''}${practised ? '-ex' : ''}`;
+const BOTH = [false, true] as const;
 
 /** Adds every symbol, or redraws it in new colours. */
 export function setImages(map: MapLibre, palette: Palette): void {
@@ -107,9 +124,11 @@ export function setImages(map: MapLibre, palette: Palette): void {
     else map.addImage(name, image, { pixelRatio: RATIO });
   };
   for (const rank of [1, 2, 3, 4] as const) {
-    for (const hollow of [false, true]) for (const chosen of [false, true]) put(alertIcon(rank, hollow, chosen), alertImage(rank, hollow, chosen, palette));
+    for (const hollow of BOTH)
+      for (const chosen of BOTH) for (const ex of BOTH) put(alertIcon(rank, hollow, chosen, ex), alertImage(rank, hollow, chosen, ex, palette));
   }
-  for (const [glyph, path] of Object.entries(GLYPHS)) for (const old of [false, true]) put(eventIcon(glyph, old), glyphImage(path, old, palette));
+  for (const [glyph, path] of Object.entries(GLYPHS))
+    for (const old of BOTH) for (const ex of BOTH) put(eventIcon(glyph, old, ex), glyphImage(path, old, ex, palette));
   put('hatch', hatchImage(palette));
   put('facility', facilityImage(palette));
 }

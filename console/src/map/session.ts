@@ -43,7 +43,7 @@ function knownLayers(): Promise<MapLayer[]> {
   });
 }
 
-async function tileFiles(): Promise<TileFile[]> {
+export async function tileFiles(): Promise<TileFile[]> {
   const found: TileFile[] = [];
   for (const layer of (await knownLayers()).filter((one) => one.kind === 'tiles')) {
     const url = address(`tiles/${layer.name}.pmtiles`);

@@ -40,7 +40,8 @@ export interface Group {
   rows: Row[];
 }
 
-const byUrgency = (a: Alert, b: Alert): number => a.rank - b.rank || b.opened - a.opened || (a.id < b.id ? -1 : 1);
+/** What is real stands before what is practised, whatever its severity. */
+const byUrgency = (a: Alert, b: Alert): number => Number(a.run !== null) - Number(b.run !== null) || a.rank - b.rank || b.opened - a.opened || (a.id < b.id ? -1 : 1);
 const byNewest = (a: Alert, b: Alert): number => b.updated - a.updated || (a.id < b.id ? -1 : 1);
 
 /** `unfolded`: rules and parents the operator has opened. A group counts its rows; what stands under one is counted there. `showResolved`: resolved alerts are listed only when asked for. */
@@ -60,8 +61,12 @@ function group(state: AlertState, members: Alert[], rows: (alert: Alert) => Row[
     return { state, total: members.length, rows: shown.flatMap(rows) };
   }
   members.sort(byUrgency);
-  return { state, total: members.length, rows: members.length > FLOOD_ALERTS ? folded(members, rows, state, unfolded) : members.flatMap(rows) };
+  return { state, total: members.length, rows: [false, true].flatMap((practised) => part(members.filter((alert) => (alert.run !== null) === practised), rows, state, unfolded)) };
 }
+
+/** What is practised neither folds what is real nor is folded with it. */
+const part = (members: Alert[], rows: (alert: Alert) => Row[], state: AlertState, unfolded: ReadonlySet<string>): Row[] =>
+  members.length > FLOOD_ALERTS ? folded(members, rows, state, unfolded) : members.flatMap(rows);
 
 function familyRows(alert: Alert, children: readonly Alert[], unfolded: ReadonlySet<string>): Row[] {
   const open = children.length > 0 && unfolded.has(alert.id);
@@ -86,8 +91,9 @@ function folded(members: Alert[], rowsOf: (alert: Alert) => Row[], state: AlertS
     if (!same || same.length < FLOOD_FOLD) rows.push(...rowsOf(alert));
     else if (!done.has(alert.rule)) {
       done.add(alert.rule);
-      const open = unfolded.has(`${state}:${alert.rule}`);
-      rows.push({ type: 'fold', key: `${state}:${alert.rule}`, rule: alert.rule, title: alert.title, rank: alert.rank, alerts: same, open });
+      const key = alert.run === null ? `${state}:${alert.rule}` : `${state}:${alert.run}:${alert.rule}`;
+      const open = unfolded.has(key);
+      rows.push({ type: 'fold', key, rule: alert.rule, title: alert.title, rank: alert.rank, alerts: same, open });
       if (open) rows.push(...same.flatMap(rowsOf));
     }
   }

@@ -27,6 +27,8 @@ export interface Event {
   refersTo: string | null;
   text: string | null;
   attrs: Record<string, unknown>;
+  /** Injected by an exercise, not real. */
+  exercise: boolean;
 }
 
 export interface Evidence {
@@ -84,6 +86,8 @@ export interface Alert {
   seq: number;
   late: boolean;
   exercise: boolean;
+  /** The exercise run it belongs to; null for a real alert. */
+  run: string | null;
   reasons: string[];
   /** When its own rule closed it. */
   closed: number | null;
@@ -180,11 +184,82 @@ export interface ClockFrame {
   total: number;
   /** Changes when other rules, feeds or layers are in force. */
   config: number;
+  /** The exercise run that goes on; another value: ask for the status again. */
+  running: string | null;
+}
+
+export type ReplayOrder = 'known' | 'event';
+
+/** A stretch of the past that the node plays. */
+export interface Replay {
+  id: string;
+  from: number;
+  to: number;
+  at: number;
+  /** Times real time, while it plays. */
+  rate: number;
+  by: ReplayOrder;
+  playing: boolean;
+  ended: boolean;
+  loading: boolean;
+  /** Another number: it went to another moment. */
+  stage: number;
+  notes: string[];
+}
+
+/** An exercise that goes on beside real life, or did. */
+export interface ExerciseRun {
+  run: string;
+  name: string;
+  title: string;
+  by: string;
+  began: number;
+  ends: number;
+  ended: number | null;
+  why: string;
+}
+
+export interface Scenario {
+  name: string;
+  title: string;
+  purpose: string;
+  events: number;
+  expected: number;
+  runsMs: number;
+}
+
+export interface Exercises {
+  items: Scenario[];
+  running: ExerciseRun | null;
+  runs: ExerciseRun[];
+}
+
+export interface Detection {
+  name: string;
+  rule: string;
+  verdict: 'detected' | 'late' | 'missed';
+  alertMs: number | null;
+  alertTargetMs: number;
+  ackMs: number | null;
+  ackTargetMs: number | null;
+  ackInTime: boolean | null;
+  by: string | null;
+}
+
+export interface Score {
+  run: string;
+  title: string;
+  began: number;
+  detections: Detection[];
+  wrong: { headline: string; rule: string; atMs: number }[];
+  summary: { expected: number; detected: number; late: number; missed: number; false: number };
 }
 
 export interface Status {
+  /** An exercise that goes on beside real life. */
+  running: ExerciseRun | null;
   city: { name: string; title: string; timezone: string; centre: [number, number]; zoom: number };
-  mode: 'live' | 'exercise';
+  mode: 'live' | 'exercise' | 'replay';
   exercise: { title: string; start: number; end: number } | null;
   clock: { now: number; speed: number };
   access: { mode: string; words: string };

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { getRules } from '../api/routes';
+import { Backtest } from '../components/Backtest';
 import { SeverityMark } from '../components/marks';
 import { rules } from '../live/store';
 import { t } from '../i18n';
@@ -60,6 +61,7 @@ function Card({ rule }: { rule: Rule }) {
           {rule.text}
         </pre>
       </details>
+      <Backtest rule={rule.name} />
     </article>
   );
 }

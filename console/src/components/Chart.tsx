@@ -1,0 +1,103 @@
+// Charts as SVG: sharp on paper, readable without colour, with the numbers as a table for those who do not see them.
+import { count, t } from '../i18n';
+
+export interface Bar {
+  label: string;
+  value: number;
+}
+
+const WIDTH = 560;
+const HEIGHT = 150;
+const LEFT = 46;
+const BOTTOM = 20;
+
+/** `name`: what is counted, for the table. `onPick`: a bar was chosen. */
+export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick?: (at: number) => void }) {
+  const most = Math.max(1, ...bars.map((bar) => bar.value));
+  const width = (WIDTH - LEFT) / Math.max(1, bars.length);
+  const height = (value: number): number => (value / most) * (HEIGHT - BOTTOM - 8);
+  const every = Math.max(1, Math.ceil(bars.length / 5));
+  return (
+    <figure class="chart">
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={t('chart.label', { name, n: bars.length, most: count(most) })}>
+        <text x={LEFT - 6} y={14} class="axis" text-anchor="end">
+          {count(most)}
+        </text>
+        <text x={LEFT - 6} y={HEIGHT - BOTTOM} class="axis" text-anchor="end">
+          0
+        </text>
+        <line x1={LEFT} x2={WIDTH} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} class="axis" />
+        {bars.map((bar, i) => (
+          <g key={bar.label} onClick={onPick && (() => onPick(i))} class={onPick ? 'pick' : undefined}>
+            <rect x={LEFT + i * width} y={0} width={width} height={HEIGHT - BOTTOM} class="hit">
+              <title>{`${bar.label}: ${count(bar.value)}`}</title>
+            </rect>
+            <rect x={LEFT + i * width + width * 0.1} y={HEIGHT - BOTTOM - height(bar.value)} width={Math.max(0.6, width * 0.8)} height={height(bar.value)} class="bar" />
+            {i % every === 0 && (
+              <text x={LEFT + (i + 0.5) * width} y={HEIGHT - 5} class="axis" text-anchor="middle">
+                {bar.label}
+              </text>
+            )}
+          </g>
+        ))}
+      </svg>
+      <Numbers name={name} rows={bars.map((bar) => [bar.label, count(bar.value)])} />
+    </figure>
+  );
+}
+
+/** Rows by columns, darker for more, each with its number. */
+export function Heat({ rows, columns, values, name }: { rows: string[]; columns: string[]; values: number[][]; name: string }) {
+  const most = Math.max(1, ...values.flat());
+  return (
+    <div class="wide" role="group" tabIndex={0} aria-label={name}>
+      <table class="heat">
+        <thead>
+          <tr>
+            <td />
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, y) => (
+            <tr key={row}>
+              <th scope="row">{row}</th>
+              {columns.map((column, x) => {
+                const value = values[y]?.[x] ?? 0;
+                return (
+                  <td key={column} style={{ '--share': `${Math.round((value / most) * 38)}%` }}>
+                    {value > 0 ? count(value) : ''}
+                  </td>
+                );
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Numbers({ name, rows }: { name: string; rows: [string, string][] }) {
+  return (
+    <details class="numbers">
+      <summary>{t('chart.numbers')}</summary>
+      <div class="wide" role="group" tabIndex={0} aria-label={`${t('chart.numbers')}: ${name}`}>
+        <table>
+          <tbody>
+            {rows.map(([label, value]) => (
+              <tr key={label}>
+                <th scope="row">{label}</th>
+                <td>{value}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,145 @@
+"""Investigate and Analytics: ask, look closer, take along, go on to a replay; every chart with its question; and without an archive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_access import violations
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def searched(console: Callable[..., Page]) -> Page:
+    page = console("#investigate")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".standing")).to_contain_text("The first 40 events; there are more.")
+    return page
+
+
+def test_search_by_words_and_kind_and_more_of_it(searched: Page, node: Any) -> None:
+    page = searched
+    expect(page.locator(".standing")).to_contain_text("Looked into 3 files, at most 12,000 rows.")
+    page.get_by_role("button", name="More").click()
+    expect(page.locator(".findings .found tbody tr")).to_have_count(80)
+    page.get_by_role("searchbox", name="Words").fill("medic")
+    page.get_by_role("combobox", name="Kind").fill("call.medical")
+    page.get_by_role("combobox", name="At least").select_option("severe")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".findings .found tbody tr").first).to_contain_text("Medic")
+    asked = [one for one in node.questions if one.get("path", "").endswith("search")][-1]
+    assert (asked["text"], asked["kind"], asked["severity"], asked["limit"]) == ("medic", "call.medical", "3", "200")
+    assert asked["from"] < asked["to"]
+
+
+def test_a_bar_narrows_the_question(searched: Page, node: Any) -> None:
+    page = searched
+    chart = page.get_by_role("img", name="When")
+    expect(chart).to_be_visible()
+    page.locator(".chart .pick").first.click()
+    expect(page.locator(".standing")).not_to_contain_text("The first 40")
+    asked = [one for one in node.questions if one.get("path", "").endswith("search")][-1]
+    assert (asked["from"][14:16], asked["to"][14:16]) == ("00", "00")
+
+
+def test_what_was_found_can_be_taken_along(searched: Page) -> None:
+    page = searched
+    for name, form in (("CSV", "csv"), ("GeoParquet", "parquet"), ("GeoPackage", "gpkg"), ("FlatGeobuf", "fgb"), ("Arrow", "arrow")):
+        link = page.get_by_role("link", name=name)
+        href = link.get_attribute("href") or ""
+        assert f"format={form}" in href and "limit=100000" in href and "/api/v1/archive/search" in href
+
+
+def test_around_an_incident_and_its_replay(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    page.locator("#queue [role=treeitem]").first.click()
+    page.get_by_role("button", name="Around this").click()
+    expect(page.get_by_role("heading", name="Around this incident")).to_be_visible()
+    expect(page.locator(".findings .found tbody tr")).to_have_count(12)
+    expect(page.locator(".findings .found tbody tr").nth(4)).to_contain_text("160 m +1 min")
+    page.get_by_role("combobox", name="Within").select_option("1 km")
+    page.get_by_role("combobox", name="Before and after").select_option("3 h")
+    expect(page.locator(".standing")).to_contain_text("only the nearest 12")
+    for _ in range(60):
+        asked = [one for one in node.questions if one.get("path", "").endswith("around")][-1]
+        if asked["before"] == "3 h":
+            break
+        page.wait_for_timeout(50)
+    assert (asked["within"], asked["before"], asked["after"]) == ("1 km", "3 h", "3 h")
+    assert asked["alert"]
+    page.locator(".asking").get_by_role("button", name="Replay from here").click()
+    expect(page.get_by_test_id("mode")).to_have_text("⟲REPLAY")
+    page.keyboard.press("l")
+    expect(page.get_by_test_id("mode")).to_have_text("Live")
+
+
+def test_charts_say_their_question_and_can_be_taken_along(console: Callable[..., Page]) -> None:
+    page = console("#analytics")
+    sheets = page.locator(".sheets .sheet")
+    expect(sheets).to_have_count(5)
+    for i in range(5):
+        sheets.nth(i).get_by_text("The question behind it").click()
+        expect(sheets.nth(i).locator("pre")).to_contain_text("SELECT")
+        expect(sheets.nth(i).get_by_role("link", name="CSV")).to_have_attribute("href", re.compile("format=csv"))
+    sheets.first.get_by_text("As numbers").click()
+    expect(sheets.first.locator(".numbers tbody tr").first).to_be_visible()
+    expect(page.locator(".heat").get_by_role("row", name="Tue")).to_be_visible()
+
+
+def test_sql_is_asked_and_refused(console: Callable[..., Page], node: Any) -> None:
+    page = console("#analytics")
+    expect(page.locator(".sheets .sheet")).to_have_count(5)
+    asking = page.get_by_role("region", name="Ask in SQL")
+    asking.get_by_role("button", name="Ask").click()
+    expect(asking.get_by_role("row", name="call.medical 30")).to_be_visible()
+    asking.get_by_role("textbox").fill("DROP TABLE events")
+    asking.get_by_role("button", name="Ask").click()
+    expect(asking.get_by_role("alert")).to_contain_text("a statement that reads")
+    assert node.questions[-1]["confirm"] is False
+    page.complaints[:] = [one for one in page.complaints if "422" not in one]  # type: ignore[attr-defined]
+
+
+def test_without_an_archive_it_says_so(console: Callable[..., Page], node: Any) -> None:
+    node.no_archive = True
+    page = console("#investigate")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".standing")).to_contain_text("There is no archive to ask")
+    page.complaints[:] = [one for one in page.complaints if "503" not in one]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "night"])
+def test_axe_finds_nothing(console: Callable[..., Page], theme: str) -> None:
+    page = console("#investigate", theme=theme)
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".findings .found tbody tr").first).to_be_visible()
+    page.locator(".findings .link").first.click()
+    assert violations(page) == []
+    page.goto(page.url.partition("#")[0] + "#analytics")
+    expect(page.locator(".sheets .sheet")).to_have_count(5)
+    page.get_by_role("region", name="Ask in SQL").get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("row", name="call.medical 30")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:
+    page = console("#rules")
+    card = page.locator(".card").first
+    card.get_by_text("Try it on history").click()
+    card.get_by_role("combobox", name="The last").select_option("30 days")
+    card.get_by_role("textbox", name="Try values of").fill("cluster.sources=2..3")
+    card.get_by_role("button", name="Try", exact=True).click()
+    expect(card.get_by_role("status")).to_contain_text("40 %, 2 alerts so far")
+    sheet = card.get_by_test_id("backtest")
+    expect(sheet).to_contain_text("9 alerts, 4.5 a week, at most 3 in a day. 1 more were taken back. Within its budget of 6 per 12 h.")
+    expect(sheet).to_contain_text("3: half the alerts, nothing missed")
+    expect(sheet.get_by_role("row", name="calls/E25 3")).to_be_visible()
+    assert node.questions[-1]["sweep"] == "cluster.sources=2..3"
+    assert "against" not in node.questions[-1]
+    assert violations(page) == []
+    card.get_by_role("button", name="Try", exact=True).click()
+    card.get_by_role("button", name="Stop").click()
+    expect(card.get_by_role("status")).to_contain_text("Stopped.")

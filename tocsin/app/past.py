@@ -1,0 +1,108 @@
+"""What replays read: the journal as it was learnt or as it happened, and the alerts as they were known."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from tocsin.alerts.known import KnownAlerts
+from tocsin.alerts.store import AlertStore
+from tocsin.alerts.view import AlertsView
+from tocsin.journal.connection import connect
+from tocsin.journal.encode import Entry
+from tocsin.journal.reader import DamagedEntry, last_seq, read
+from tocsin.journal.times import first_seq_at
+from tocsin.model.time import DAY, HOUR, to_iso
+
+from .ingest import endpoint_of
+from .layout import NodeFile
+
+#: Entries before the moment that are read for the picture at it, and how far they may reach back.
+LEAD_ENTRIES: Final = 20_000
+LEAD: Final = DAY
+#: By event time the journal is read so far ahead: a report that came later than that is shown when it came, less this.
+AHEAD: Final = HOUR
+#: Rows that may wait for their moment; beyond, the oldest do not wait any longer.
+WAITING_ROWS: Final = 300_000
+
+Due = tuple[int, Entry]
+
+
+class JournalPast:
+    """Replays of a node: each reads over a connection of its own, so that nothing live waits for it."""
+
+    def __init__(self, node: NodeFile, store: AlertStore, view: AlertsView) -> None:
+        self._node, self._store, self._view = node, store, view
+
+    def alerts(self) -> KnownAlerts:
+        return KnownAlerts(self._store, self._view)
+
+    async def events(self, at: int, stop: int, by: str, notes: list[str]) -> AsyncGenerator[Due]:
+        """As `api.services.Past`."""
+        async with await connect(endpoint_of(self._node), name="replay", within=10.0) as journal:
+            moment, _ = await first_seq_at(journal, at)
+            early, whole = await first_seq_at(journal, at - LEAD)
+            first = max(early, moment - LEAD_ENTRIES)
+            if not whole and first == early:
+                notes.append("the journal no longer holds the day before this moment; the picture begins with what it holds")
+            late = AHEAD if by == "event" else 0
+            last = min(await last_seq(journal), (await first_seq_at(journal, stop + late + 1))[0])
+
+            def damaged(found: DamagedEntry) -> None:
+                notes.append(f"journal entries {found.first} to {found.last} cannot be read: {found.reason}")
+
+            async with aclosing(read(journal, first, until=last, on_damage=damaged, exercise=True)) as entries:  # type: ignore[type-var]
+                ordered = as_it_happened(entries, notes) if by == "event" else as_it_was_known(entries)
+                async for due in ordered:
+                    yield due
+
+
+async def as_it_was_known(entries: AsyncIterator[Entry]) -> AsyncIterator[Due]:
+    """Each entry when it was written; one that has no time of its own goes with the one before it."""
+    clock = 0
+    async for entry in entries:
+        clock = max(clock, entry.ingest)
+        yield clock, entry
+
+
+async def as_it_happened(entries: AsyncIterator[Entry], notes: list[str]) -> AsyncIterator[Due]:
+    """Events at their event time, under numbers of their own (the order differs from the journal's). `entries`: in journal order."""
+    waiting: list[tuple[int, int, Entry]] = []
+    rows = number = told = clock = 0
+    async for entry in entries:
+        clock = max(clock, entry.ingest)
+        if entry.batch is not None:
+            for at, part in _by_time(entry, entry.batch):
+                number += 1
+                heapq.heappush(waiting, (at, number, part))
+                rows += part.count
+        if rows > WAITING_ROWS:
+            words = f"around {to_iso(clock)} more events waited than can: reports that came late are shown when they came"
+            if not any(note.startswith("around") for note in notes):
+                notes.append(words)
+        while waiting and (waiting[0][0] <= clock - AHEAD or rows > WAITING_ROWS):
+            at, _, part = heapq.heappop(waiting)
+            rows, told = rows - part.count, told + 1
+            yield at, replace(part, seq=told)
+    while waiting:
+        at, _, part = heapq.heappop(waiting)
+        told += 1
+        yield at, replace(part, seq=told)
+
+
+def _by_time(entry: Entry, batch: pa.RecordBatch) -> list[tuple[int, Entry]]:
+    """The rows of an entry, those of one event time together."""
+    times = batch.column("event_time").cast(pa.int64()).to_numpy(zero_copy_only=False)
+    order = np.argsort(times, kind="stable")
+    cuts = np.flatnonzero(np.diff(times[order])) + 1
+    found = []
+    for group in np.split(order, cuts):
+        part = batch if len(group) == len(batch) else batch.take(pa.array(group))
+        found.append((int(times[group[0]]), Entry(entry.seq, entry.subject, entry.ingest, entry.wall, part, len(group))))
+    return found
