@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ from tocsin.correlate.assemble import Assembler, Context
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.firing import Firings
 from tocsin.correlate.horizon import rows
+from tocsin.correlate.ledger import Case
 from tocsin.model.plan import Plan
 
-from .difference import Outcome
+from .difference import Outcome, Stood
+from .tally import Tally
 from .window import Facts, Window
 
 #: Called between small pieces of work; may wait, so that a long evaluation takes a bounded share of the processor.
@@ -32,8 +35,9 @@ class Evaluation:
         context = Context(window.corrections.root, self._engine.source_name, window.codebook.skew)
         self._assembler = Assembler(plan, context)
         self._recent = window.recent
+        self._tally = Tally()
 
-    async def run(self, facts: Facts, chosen: NDArray[np.bool_], span: tuple[int, int], pace: Pace) -> list[Outcome]:
+    async def run(self, facts: Facts, chosen: NDArray[np.bool_], span: tuple[int, int], pace: Pace) -> list[Stood]:
         """The alerts that stand at the end of `span` when only the chosen facts are known."""
         start, stop = span
         await self._apply(self._engine.tick(start), start)
@@ -46,7 +50,7 @@ class Evaluation:
                 await self._apply(self._engine.withdraw((int(columns.seq[-1]),), until), clock)
             await pace()
         await self._apply(self._engine.tick(stop), stop)
-        return self._standing()
+        return await asyncio.to_thread(self._standing)
 
     def _pieces(self, facts: Facts, chosen: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """Facts that are pushed together: few, of less than the plan's `delay`, so that no deadline among them is decided too late or too
@@ -64,21 +68,27 @@ class Evaluation:
         if len(firings):
             known = await self._recent.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, known, clock, 0)
+            self._tally.take(firings)
 
-    def _standing(self) -> list[Outcome]:
-        return [
-            Outcome(
-                case.id,
-                self._plan.rules[case.rule].name,
-                self._plan.rules[case.rule].version,
-                case.anchor,
-                case.opened,
-                case.feed,
-                case.source,
-                tuple(case.evidence),
-                tuple(case.roles),
-                case.left,
-            )
-            for case in self._assembler.ledger.cases.values()
-            if case.status != "retracted"
-        ]
+    def _standing(self) -> list[Stood]:
+        ledger = self._assembler.ledger
+        matches = self._tally.by_alert(ledger.groups)
+        return [Stood(self._outcome(case), matches[case.id]) for case in ledger.cases.values() if case.status != "retracted"]
+
+    def _outcome(self, case: Case) -> Outcome:
+        self._assembler.ledger.fold(case)
+        rule = self._plan.rules[case.rule]
+        return Outcome(
+            case.id,
+            rule.name,
+            rule.version,
+            case.anchor,
+            case.opened,
+            case.newest,
+            case.feed,
+            case.source,
+            tuple(case.evidence),
+            tuple(case.roles),
+            case.left,
+            case.label,
+        )

@@ -31,12 +31,12 @@ _REMEMBER: Final = DAY
 
 
 class LateFacts:
-    """State of one correlator about late facts. All of it follows from the journal."""
+    """State of one correlator about late facts. All of it follows from the journal. `learning`: what was learnt from them, applied."""
 
     def __init__(self, plan: Plan, horizon: Horizon, assembler: Assembler, corrections: Corrections) -> None:
         self.backlog = Backlog()
         self._assembler = assembler
-        self._learning = Learning(assembler)
+        self.learning = Learning(assembler)
         self._set(plan, horizon)
         self._withdrawn: dict[int, int] = {}
         self._corrections = corrections
@@ -49,7 +49,7 @@ class LateFacts:
     def _set(self, plan: Plan, horizon: Horizon) -> None:
         self.horizon = horizon
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
-        self._learning.rules = {(rule.name, rule.version): index for index, rule in enumerate(plan.rules)}
+        self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
         """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
@@ -88,13 +88,17 @@ class LateFacts:
             return
         if not any(self._waits(seq, learnt.closed) for seq in learnt.entries):
             return
-        self._learning.apply(learnt, clock, entry, self._withdrawn)
+        self.learning.apply(learnt, clock, entry, self._withdrawn)
         if learnt.last:
             self.backlog.settle(learnt.entries, closed=learnt.closed, gone=bool(learnt.problem))
 
     def _waits(self, seq: int, closed: bool) -> bool:
         entry = self.backlog.entries.get(seq)
         return entry is not None and (closed or not entry.early)
+
+    def since(self, clock: int) -> int:
+        """When the oldest late facts came that are not judged for good: alerts that were remembered then may still change."""
+        return min([clock, *(entry.clock for entry in self.backlog.entries.values())])
 
     def prune(self, clock: int) -> None:
         """Forgets withdrawals nobody can ask about. Called at fixed journal times."""
@@ -114,15 +118,17 @@ class LateFacts:
             Sample("late_unreachable", "counter", "Late facts of times the journal no longer holds, or too many to judge.", backlog.gone),
             Sample("late_dropped", "counter", "Late facts there was no room to remember.", backlog.dropped),
             Sample(
-                "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self._learning.unmatched
+                "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self.learning.unmatched
             ),
         ]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values only."""
-        return {"backlog": self.backlog.snapshot(), "withdrawn": [list(pair) for pair in self._withdrawn.items()]}
+        withdrawn = [list(pair) for pair in self._withdrawn.items()]
+        return {"backlog": self.backlog.snapshot(), "withdrawn": withdrawn, "said": self.learning.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot."""
         self.backlog.restore(state["backlog"])
         self._withdrawn = dict(state["withdrawn"])
+        self.learning.restore(state["said"])

@@ -20,7 +20,7 @@ from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
 from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.predicate import covers
-from tocsin.model.reading import building_on, selectors_in
+from tocsin.model.reading import alerts_read, building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
@@ -32,12 +32,13 @@ _COLUMNS: Final = ("seq", "time", "kind", "source", "lon", "lat", "value", "bits
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Ordered by (time, seq). `late[i]`: fact i is one of those to be reconciled. `ended`: seq of a fact that was taken back, though it was in
-    force until then -> when."""
+    """Ordered by (time, seq). `late[i]`: fact i came too late for the live engine. `ended`: seq of a fact that was taken back, though it was in
+    force until then -> when. `clocks`: journal entry with late facts -> the journal clock when it came."""
 
     columns: Columns
     late: NDArray[np.bool_]
     ended: Mapping[int, int]
+    clocks: Mapping[int, int]
 
 
 def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
@@ -50,14 +51,23 @@ def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
 
 
 def reach(rules: Iterable[RulePlan], delay: int) -> int:
-    """How far before and after a fact another one may lie that it makes a difference to, µs."""
-    known = tuple(rules)
-    return longest_window(known) + max(map(lives, known), default=0) + delay
+    """How far before and after a fact another one may lie that it makes a difference to, µs: by way of one rule, or of rules that look at
+    others' alerts."""
+    known = {rule.name: rule for rule in rules}
+    reaches: dict[str, int] = {}
+
+    def far(name: str) -> int:
+        if name not in reaches:
+            rule = known[name]
+            reaches[name] = longest_window((rule,)) + lives(rule) + delay + max(map(far, set(alerts_read(rule)) & known.keys()), default=0)
+        return reaches[name]
+
+    return max(map(far, known), default=delay)
 
 
 class Window:
-    """Takes the entries of the journal in their order, from the first that can hold a fact of [start, stop] on. `late`: the entries to be
-    reconciled, by seq. `recent` keeps what alerts may show."""
+    """Takes the entries of the journal in their order, from the first that can hold a fact of [start, stop] on. `late`: entries of which it
+    is remembered when they came, by seq. `recent` keeps what alerts may show."""
 
     def __init__(
         self,
@@ -78,6 +88,7 @@ class Window:
         self._late = late
         self._horizon = horizon
         self._clock = 0
+        self._clocks: dict[int, int] = {}
         self._parts: list[tuple[Columns, NDArray[np.bool_]]] = []
         self._ended: dict[int, int] = {}
         self._matched = frozenset(of.kind for rule in plan.rules for of in selectors_in(rule.when))
@@ -105,7 +116,10 @@ class Window:
         if not wanted.any():
             return
         known = self._late.get(entry.seq)
-        late = self._horizon.late(batch, columns.time, known.clock) if known is not None else None
+        clock = self._clock if known is None else known.clock
+        late = self._horizon.late(batch, columns.time, clock)
+        if late is not None:
+            self._clocks[entry.seq] = clock
         part = rows(columns, wanted)
         self._parts.append((part, late[wanted] if late is not None else np.zeros(len(part.seq), np.bool_)))
         self._standing.update(part.seq[~of_kinds(batch, self._matched)[wanted]].tolist())
@@ -123,7 +137,7 @@ class Window:
         gone = np.isin(joined.seq, np.array([seq for seq in self._ended if seq not in ended], np.int64))
         order = np.lexsort((joined.seq, joined.time))
         order = order[~gone[order]]
-        return Facts(rows(joined, order), late[order], ended)
+        return Facts(rows(joined, order), late[order], ended, self._clocks)
 
     def _nothing(self) -> Columns:
         i8, f8 = np.empty(0, np.int64), np.empty(0)
