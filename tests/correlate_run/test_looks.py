@@ -34,7 +34,7 @@ from tocsin.model.time import HOUR, MINUTE
 
 HOURS = 3600
 DAY_S = 24 * HOURS
-EXAMPLES = 15
+EXAMPLES = 8
 
 
 async def both_looks(journal: Journal, later: Journal, *rules: Any, **options: Any) -> Stream:

@@ -49,7 +49,7 @@ class Stood(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Change:
     """`what`: raise, amend or retract. `id`: of the alert it is about. `alert`: as it stands with the late facts, without its evidence; for a
-    retraction as it stood without them. `without`: the evidence it had without them. `because`: the late facts that did it. `late_by`: how long
+    retraction as it stood without them. `without`: the evidence it had without them; `others`: alerts besides that rest on some of it. `because`: the late facts that did it. `late_by`: how long
     after it happened the latest of them was learnt, µs.
 
     `matches`: (anchor, time, how many more it completes with the late facts than without), 0 left out; those beyond a thousand minute by
@@ -64,6 +64,7 @@ class Change:
     evidence: tuple[tuple[int, int, int], ...]
     because: tuple[int, ...]
     late_by: int
+    others: tuple[str, ...] = ()
 
 
 #: An alert and a late fact -> how far apart they are in some order; the nearest are named when the evidence does not say it.
@@ -99,6 +100,7 @@ class Comparison:
     def changes(self, without: Sequence[Stood], with_late: Sequence[Stood]) -> list[Change]:
         """In order of time. An alert that stands in both, or a new one that rests on events of one that is gone, is one alert: what it rests on
         or its count changes, its id stays."""
+        others = _sharing((*without, *with_late))
         before = {one.alert.id for one in without}
         after = {one.alert.id: one for one in with_late}
         same = [(old, after[old.alert.id]) for old in without if old.alert.id in after]
@@ -112,7 +114,8 @@ class Comparison:
                 same.append((old, new.pop(twin.alert.id)))
         found += [self._change(AMEND, old, one) for old, one in same]
         found += [self._change(RAISE, None, one) for one in new.values()]
-        return sorted((change for change in found if change is not None), key=lambda change: (change.alert.opened, change.id))
+        named = [replace(change, others=_others(change, others)) for change in found if change is not None]
+        return sorted(named, key=lambda change: (change.alert.opened, change.id))
 
     def _change(self, what: str, old: Stood | None, new: Stood | None) -> Change | None:
         """None when nothing changed within the stretch."""
@@ -150,6 +153,20 @@ class Comparison:
         gone = ((seq, old.matches.brought.get(seq, old.alert.opened), -1 - role) for seq, role in had.items() if old and seq not in has)
         more = ((seq, new.matches.brought.get(seq, new.alert.opened), 1 + role) for seq, role in has.items() if seq not in had)
         yield from (row for rows in (gone, more) for row in rows if self.start <= row[1] < self.stop)
+
+
+def _sharing(stood: Iterable[Stood]) -> dict[tuple[str, int], set[str]]:
+    """(rule, event) -> the alerts that rest on it."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for one in stood:
+        for seq in one.alert.evidence:
+            found.setdefault((one.alert.rule, seq), set()).add(one.alert.id)
+    return found
+
+
+def _others(change: Change, sharing: Mapping[tuple[str, int], set[str]]) -> tuple[str, ...]:
+    found: set[str] = set().union(*(sharing.get((change.alert.rule, seq), ()) for seq in change.without))
+    return tuple(sorted(found - {change.id, change.alert.id}))
 
 
 def _by_minute(times: Ints, numbers: Ints) -> Iterator[tuple[int, int, int]]:

@@ -21,6 +21,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.time import DAY
 
 from .backlog import Backlog, LateEntry
+from .guarding import guard_kinds
 from .learnt import Learning, decode
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,14 @@ class LateFacts:
     def _set(self, plan: Plan, horizon: Horizon) -> None:
         self.horizon = horizon
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
+        self._guards, self._delay = guard_kinds(plan), plan.delay
         self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
         """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
         all. Returns which rows are too late for the engine, None when none is (nearly always)."""
+        if self._guards:
+            self._look_back(seq, batch, columns, clock, runs)
         late = self.horizon.late(batch, columns.time, clock)
         if late is None:
             return None
@@ -65,6 +69,18 @@ class LateFacts:
         self.horizon.count(batch, late)
         self._keep(seq, batch, columns, late, clock)
         return late
+
+    def _look_back(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> None:
+        """What guards ask for, or its end, learnt after matches it concerns: these are judged again, though it is not late for anything else."""
+        behind = of_kinds(batch, self._guards) & (columns.time < clock - self._delay)
+        if behind.any() and runs is not None:
+            facts = np.zeros(len(behind), np.bool_)
+            for run in runs:
+                facts[run.start : run.stop] = True
+                facts[run.row if run.withdrawn else slice(0, 0)] = True
+            behind &= facts
+        if behind.any():
+            self.backlog.add(LateEntry(seq, clock, int(columns.time[behind].min()), clock, 0, present(batch, behind)))
 
     def _keep(self, seq: int, batch: pa.RecordBatch, columns: Columns, late: Mask, clock: int) -> None:
         wanted = late & of_kinds(batch, self._kinds)

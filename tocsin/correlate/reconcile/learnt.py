@@ -165,7 +165,7 @@ class Learning:
         shared: dict[str, int] = {}
         for seq in change.without:
             for other in ledger.resting_on(seq):
-                if other.rule == rule and other.status != "retracted":
+                if other.rule == rule and other.status != "retracted" and other.id not in change.others:
                     shared[other.id] = shared.get(other.id, 0) + 1
         best = min(shared, key=lambda name: (-shared[name], name), default=None)
         return ledger.cases[best] if best is not None else None

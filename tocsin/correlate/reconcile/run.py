@@ -29,6 +29,7 @@ from tocsin.model.time import MINUTE
 from .backlog import Backlog, LateEntry
 from .difference import Blame, Comparison, Outcome
 from .evaluate import Evaluation, Pace
+from .guarding import guard_kinds
 from .learnt import Learnt
 from .window import Facts, Window, reach, touched
 
@@ -85,6 +86,8 @@ class Reconciler:
         what was found about it before (`learnt.py`)."""
         kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
         rules, margin = touched(self._plan, kinds), max(self._reach(entry) for entry in group)
+        if guard_kinds(rules):
+            rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
         span = start - margin, min(stop + margin, clock)
@@ -111,8 +114,7 @@ class Reconciler:
         facts = await asyncio.to_thread(window.facts)
         codes = window.engine.snapshot()
         without, with_late = [
-            await (await asyncio.to_thread(Evaluation, rules, window, codes)).run(facts, chosen, span, pace)
-            for chosen in (~facts.late, np.ones(len(facts.late), np.bool_))
+            await (await asyncio.to_thread(Evaluation, rules, window, codes)).run(facts, side, span, pace) for side in (True, False)
         ]
         comparison = Comparison(learnt.start, learnt.stop, _blame(rules, window, facts, frozenset(learnt.entries)))
         found = await asyncio.to_thread(comparison.changes, without, with_late)
@@ -133,12 +135,14 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> B
     """Late facts by the rules that look at their kind, and how far they are from an alert. `group`: the entries that are judged now."""
     columns = facts.columns
     names = {code: kind for (kind, _), code in window.engine.kinds.items()}
-    rows = {int(columns.seq[i]): int(i) for i in np.flatnonzero(facts.late)}
+    news = np.flatnonzero(np.isin(columns.seq, np.array(list(facts.learnt), np.int64)))
+    rows = {int(columns.seq[i]): int(i) for i in news}
     order = np.argsort(columns.seq)
     of_rule = {}
     for rule in plan.rules:
-        seen = [seq for seq, row in rows.items() if any(covers(of.kind, names[int(columns.kind[row])]) for of in selectors(rule))]
-        of_rule[rule.name] = [seq for seq in seen if split_seq(seq)[0] in group] or seen
+        kinds = [code for code, name in names.items() if any(covers(of.kind, name) for of in selectors(rule))]
+        seen = dict.fromkeys(columns.seq[news[np.isin(columns.kind[news], np.array(kinds, columns.kind.dtype))]].tolist())
+        of_rule[rule.name] = [seq for seq in seen if split_seq(seq)[0] in group] or list(seen)
 
     def apart(alert: Outcome, seq: int) -> tuple[float, int]:
         row = rows[seq]
@@ -150,4 +154,4 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> B
         metres = distance(*(float(column[i]) for i in (anchor, row) for column in (columns.lon, columns.lat)))
         return (math.inf if math.isnan(metres) else metres), gap
 
-    return Blame(of_rule, {seq: facts.clocks[split_seq(seq)[0]] - int(columns.time[row]) for seq, row in rows.items()}, apart)
+    return Blame(of_rule, facts.learnt, apart)
