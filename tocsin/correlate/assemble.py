@@ -121,6 +121,8 @@ class Assembler:
     def _close(self, case: Case, firings: Firings, i: int) -> None:
         """The alert closed by itself, or is open again."""
         closed = firings.what[i] == What.CLOSE
+        if closed and case.late and 0 <= case.closed <= firings.time[i]:
+            return  # learnt late that it had closed before
         case.closed = int(firings.time[i]) if closed else -1
         case.way, case.closer = (int(firings.count[i]), int(firings.anchor[i])) if closed else (0, -1)
         if case.status != "retracted":

@@ -23,7 +23,8 @@ _MEMBER: Final = 2
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """An alert that stands at the end of an evaluation. `rule`, `version`: of the rule. `anchor`, `evidence`: event seqs. `roles`: as the engine
-    numbers them. `opened`, `newest`: event time or deadline of its first and its newest match, µs. `matches`: how many joined. `label`: as in `ledger.Case`."""
+    numbers them. `opened`, `newest`: event time or deadline of its first and its newest match, µs. `matches`: how many joined. `label`: as in `ledger.Case`.
+    `closing`: when its rule closed it, -1 while it is open, how, and the event that did (`parts.groups`)."""
 
     id: str
     rule: str
@@ -37,6 +38,7 @@ class Outcome:
     roles: tuple[int, ...]
     matches: int
     label: str = ""
+    closing: tuple[int, int, int] = (-1, 0, -1)
 
 
 class Stood(NamedTuple):
@@ -54,7 +56,7 @@ class Change:
 
     `matches`: (anchor, time, how many more it completes with the late facts than without), 0 left out; those beyond a thousand minute by
     minute, with `-3 - minute` for the anchor. `evidence`: (event, time of the match it came with, its role + 1; negative when the alert does not rest on it any
-    more)."""
+    more). `closing`: as in `Outcome`, None when the late facts do not change it."""
 
     what: str
     id: str
@@ -64,6 +66,7 @@ class Change:
     evidence: tuple[tuple[int, int, int], ...]
     because: tuple[int, ...]
     late_by: int
+    closing: tuple[int, int, int] | None = None
     others: tuple[str, ...] = ()
 
 
@@ -128,11 +131,19 @@ class Comparison:
             evidence = tuple((fact, min(max(alert.opened, self.start), self.stop - 1), _MEMBER) for fact in because) if matches else ()
         else:
             evidence = tuple(self._evidence(old, new))
-        if not matches and not evidence:
+        closing = self._closing(old, new)
+        if not matches and not evidence and closing is None:
             return None
         late_by = max((self.blame.late_by[fact] for fact in because), default=0)
         bare = replace(alert, evidence=(), roles=())
-        return Change(what, (old or shown).alert.id, bare, without, matches, evidence, because, late_by)
+        return Change(what, (old or shown).alert.id, bare, without, matches, evidence, because, late_by, closing)
+
+    def _closing(self, old: Stood | None, new: Stood | None) -> tuple[int, int, int] | None:
+        """A closing that only one side has, within the stretch or of an alert whose newest match lies in it."""
+        had, has = ((one.alert.closing if one is not None else (-1, 0, -1)) for one in (old, new))
+        times = (had[0], has[0], new.alert.newest if new is not None else -1)
+        told = any(self.start <= at < self.stop for at in times if at >= 0)
+        return has if new is not None and had != has and told else None
 
     def _matches(self, old: Matches | None, new: Matches | None) -> Iterator[tuple[int, int, int]]:
         sides = [(side, sign) for side, sign in ((old, -1), (new, 1)) if side is not None]

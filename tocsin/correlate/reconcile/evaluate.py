@@ -101,4 +101,5 @@ class Evaluation:
             tuple(case.roles),
             case.left,
             case.label,
+            (case.closed, case.way, case.closer),
         )

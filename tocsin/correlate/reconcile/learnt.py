@@ -189,7 +189,7 @@ class Learning:
     def _take_in(self, case: Case, news: News, learnt: Learnt, clock: int, withdrawn: Container[int]) -> None:
         """Puts what a look says in the place of what earlier ones said, and tells what changed by that."""
         self._assembler.ledger.fold(case)
-        before = case.status, max(0, case.left), frozenset(case.evidence)
+        before = _state(case)
         said = case.id in self._said
         moved = self._recount(case, news, {} if said else within(case.gained, learnt))
         self._rest(case, news.evidence, {} if said else within(case.shown_for, learnt), withdrawn)
@@ -197,7 +197,9 @@ class Learning:
         if change is not None and change.what == RETRACT and case.left > 0 and learnt.start <= case.opened and case.newest < learnt.stop:
             case.gained[GONE] = case.opened, -case.left  # live it was completed more often than in the order of time
         self._judge(case, news, moved)
-        if before == (case.status, max(0, case.left), frozenset(case.evidence)) or "retracted" == before[0] == case.status:
+        if change is not None and change.what != RETRACT and (change.closing is not None or not case.matches):
+            case.closed, case.way, case.closer = change.closing or (-1, 0, -1)
+        if before == _state(case) or "retracted" == before[0] == case.status:
             return
         case.late = True
         self._assembler.learnt(case, _words(case, change, before[0], clock), clock)
@@ -242,6 +244,11 @@ class Learning:
             case.status = "retracted"
         elif news.doubtful:
             self._assembler.recheck(case)
+
+
+def _state(case: Case) -> tuple[str, int, frozenset[int], int]:
+    """What is worth telling when it changes."""
+    return case.status, case.count, frozenset(case.evidence), case.closed
 
 
 def within(kept: Mapping[int, tuple[int, int]], learnt: Learnt) -> dict[int, tuple[int, int]]:

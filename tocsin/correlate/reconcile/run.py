@@ -90,7 +90,8 @@ class Reconciler:
             rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
-        span = start - margin, min(stop + margin, clock)
+        awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
+        span = start - margin, clock if awaits else min(stop + margin, clock)  # what closes an alert may come any time
         closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
         learnt = Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0)
         ahead = max([self._plan.skew, *self._skews.values()])
