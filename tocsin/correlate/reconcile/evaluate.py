@@ -42,8 +42,8 @@ class Evaluation:
         start, stop = span
         await self._apply(self._engine.tick(start), start)
         for when, piece, ends in self._pieces(facts, without, stop):
-            if len(piece):
-                await self._apply(self._engine.push(rows(facts.columns, piece), when), when)
+            told = self._engine.push(rows(facts.columns, piece), when) if len(piece) else self._engine.tick(when)
+            await self._apply(told, when)  # deadlines fire before anything is taken back
             for seq in ends:
                 await self._apply(self._engine.withdraw((seq,), facts.ended[seq].until), when)
             await pace()
