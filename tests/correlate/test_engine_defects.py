@@ -12,7 +12,7 @@ from oracle import Fact
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What
 from tocsin.correlate.geometry import great_circle
-from tocsin.model.plan import Absence, Cluster, Match, Per, Silence
+from tocsin.model.plan import Absence, Accumulate, Cluster, Match, Per, Silence
 from tocsin.model.predicate import Compare, Selector
 
 T0 = 1_700_000_000 * SECOND
@@ -183,3 +183,15 @@ def test_a_larger_mixed_stream_equals_the_oracle() -> None:
         assert sorted(row[:-1] for row in got) == sorted(row[:-1] for row in wanted)
         fired += len(got)
     assert fired > 500
+
+
+def test_a_total_of_which_every_sample_was_cancelled_too_late_tells_nothing() -> None:
+    """There was nothing left to be the anchor, and the engine ended."""
+    when = Accumulate(A, 300 * SECOND, 300 * SECOND, total=120 * SECOND)
+    for gone in (False, True):
+        engine = Engine(plan(rule(when), lateness=10), TINY)
+        push(engine, 0, fact(0, 0))
+        engine.tick(T0 + 60 * SECOND)
+        if gone:
+            engine.withdraw((0,), T0 + 60 * SECOND)
+        assert raised(engine.tick(T0 + 200 * SECOND)) == ([] if gone else [(0, 120)])

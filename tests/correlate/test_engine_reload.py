@@ -13,6 +13,9 @@ from correlate_worlds import OPERATORS, World, some_per, some_rules, worlds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import Fact
+from test_series_parity import GUARDED, dressed
+from test_series_parity import OPERATORS as HISTORIES
+from test_series_parity import some_rules as history_rules
 
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What
@@ -152,6 +155,31 @@ def test_a_reworded_rule_forgets_nothing_it_waits_for(seed: int, world: World, k
     for one in rules:
         together = [row for version in "12" for row in switched.rows.get(f"{one.name} {version}", [])]
         assert raises(together) == raises(alone.rows.get(f"{one.name} 1", []))
+
+
+def test_a_reworded_rule_goes_on_with_its_history() -> None:
+    """As above, for operators that keep one; what the new version does not know of is only which alerts the old one raised."""
+    raised_after = 0
+
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(st.integers(0, 1 << 30), worlds, st.floats(0.2, 0.8), st.sampled_from(sorted({*HISTORIES, *GUARDED} - {"outage"})))
+    def compare(seed: int, world: World, where: float, operator: str) -> None:
+        nonlocal raised_after
+        made = history_rules(seed, (operator,), 2)
+        rules = [replace(one, alert=replace(one.alert, per=None)) for one in named("r", made)]
+        told_otherwise = [replace(one, version="2", alert=replace(one.alert, headline="in other words")) for one in rules]
+        random, entries = Random(seed), world.stream()
+        for entry in entries:
+            entry.facts = [dressed(random, fact) for fact in entry.facts]
+        alone = play([(0, plan(rules))], entries)
+        switched = play([(0, plan(rules)), (round(where * len(entries)), plan(shuffled(told_otherwise, seed)))], entries, TINY)
+        for one in rules:
+            together = [row for version in "12" for row in switched.rows.get(f"{one.name} {version}", [])]
+            assert raises(together) == raises(alone.rows.get(f"{one.name} 1", []))
+            raised_after += len(raises(switched.rows.get(f"{one.name} 2", [])))
+
+    compare()
+    assert raised_after > 10
 
 
 def raises(rows: Sequence[Row]) -> list[str]:

@@ -380,7 +380,7 @@ def test_one_operator_with_a_history(operator: str) -> None:
 @quick
 @given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES))
 def test_alerts_of_other_rules(seed: int, world: World, sizes: Sizes) -> None:
-    play(with_alerts(seed, (*sorted(set(OPERATORS) - {"accumulate"}), *KERNELS)), world, sizes, seed)
+    play(with_alerts(seed, (*sorted(OPERATORS), *KERNELS)), world, sizes, seed)
 
 
 def about_alerts(seed: int, operators: tuple[str, ...]) -> list[RulePlan]:
@@ -426,7 +426,7 @@ def renamed(random: Random, node: object, names: list[str]) -> object:
 
 def test_rules_about_alerts() -> None:
     fired = 0
-    sources = tuple(sorted({*OPERATORS, *KERNELS} - {"accumulate", "outage"}))
+    sources = tuple(sorted({*OPERATORS, *KERNELS} - {"outage"}))
 
     @quick
     @given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES))

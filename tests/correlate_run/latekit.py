@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -71,3 +72,8 @@ async def lived(plan: Plan, journal: Journal, first: int = 1, **options: Any) ->
 def standing(alerts: Mapping[str, Any]) -> set[tuple[str, frozenset[str]]]:
     """What stands, whatever its id: the rule and what it rests on."""
     return {(alert.rule, frozenset(event.id for event in alert.evidence)) for alert in alerts.values() if alert.status != "retracted"}
+
+
+def counted(alerts: Mapping[str, Any]) -> Counter[tuple[str, frozenset[str], int]]:
+    """As `standing`, each as often as it stands, with what it says it counts."""
+    return Counter((a.rule, frozenset(event.id for event in a.evidence), a.count) for a in alerts.values() if a.status != "retracted")

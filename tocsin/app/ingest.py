@@ -22,6 +22,7 @@ from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
 from tocsin.feeds.supervisor import Supervisor
 from tocsin.feeds.tokens import Tokens
+from tocsin.feeds.turns import Turns
 from tocsin.feeds.webhook_app import Desk, webhook_app
 from tocsin.feeds.webhook_hub import Hub
 from tocsin.journal.connection import Journal, connect
@@ -63,18 +64,19 @@ async def run(node: NodeFile) -> None:
     marks = HighWater(Path(node.data) / "marks", "ingest")
     async with await connect(endpoint_of(node), name="ingest", high_water=marks) as journal:
         known = [entry async for entry in tail(journal, count=REMEMBER_ENTRIES)]
-        monotone = Monotone(clock, max((entry.ingest for entry in known), default=0))
-        await _serve(node, clock, journal, monotone, known)
+        await _serve(node, clock, journal, known)
 
 
-async def _serve(node: NodeFile, clock: Clock, journal: Journal, monotone: Monotone, known: list[Entry]) -> None:
+async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Entry]) -> None:
     data, news = Path(node.data), Follower(node, journal)
     city = (await news.begin()).city
+    turns = Turns(feed.name for feed in city.feeds if feed.transport.name == "replay")
+    monotone = Monotone(clock, max((entry.ingest for entry in known), default=0), turns.held)
     hub = Hub()
     writer = EventWriter(journal, city.region, monotone, on_settled=lambda _feed, batch, _seq: supervisor.remember(batch))
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
     shared = Shared(writer, quarantine, clock)
-    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), lambda _feed, _part: None)
+    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), turns=turns)
     supervisor = Supervisor(city.feeds, shared, context, formats.make_format)
     for entry in known:
         if entry.batch is not None:
@@ -98,7 +100,7 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, monotone: Monot
     async with asyncio.TaskGroup() as group:
         group.create_task(exercises.run(), name="exercises")
         group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
-        group.create_task(ticks(writer, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
+        group.create_task(ticks(writer, turns, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
         group.create_task(report(journal, supervisor, monotone, news), name="health")
         group.create_task(supervisor.run(stay=True), name="feeds")
         group.create_task(news.follow(changed), name="configuration")
@@ -110,10 +112,13 @@ def open_doors(desk: Desk, city: City, data: Path) -> None:
     desk.tokens, desk.declared = Tokens(data / "tokens", webhooks), webhooks
 
 
-async def ticks(writer: EventWriter, seconds: float) -> None:
-    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late."""
+async def ticks(writer: EventWriter, turns: Turns, seconds: float) -> None:
+    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late. There is none before
+    recordings have said where time begins."""
     while True:
         await asyncio.sleep(seconds)
+        if turns.opening:
+            continue
         try:
             await writer.tick()
         except Retriable as fault:

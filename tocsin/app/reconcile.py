@@ -91,7 +91,8 @@ class Reconciliation:
 
     async def _tell(self, learnt: Learnt) -> int:
         """Journals it. Returns the stream sequence of the entry that settles it."""
-        name, clock, seq = f"learnt.{learnt.entries[0]}.{learnt.start}.{learnt.stop}", self._correlator.clock, 0
+        clock, seq = self._correlator.clock, 0
+        name = f"learnt.{learnt.entries[0]}.{self._correlator.seq}.{clock}"  # the same facts are looked at more than once
         for part, content in enumerate(encode(learnt)):
             headers = entry_headers(content, clock, 0, 0, f"{name}.{part}")
             seq = (await self._journal.append(SUBJECT, content, headers)).seq

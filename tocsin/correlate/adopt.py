@@ -5,7 +5,8 @@ Two degrees of kinship, both by name:
 * The *same* rule (same version, so same meaning and same words): everything goes on, also its open alerts.
 * A *reworded* rule (it still asks the same of events, but says something else, or thins or excuses differently): what it waits for
   goes on - samples in a row, absences pending, what was heard of each source. Its open alerts do not: they belong to the old version
-  and stay as they are. A gap that the old version has reported is not reported again.
+  and stay as they are. A gap that the old version has reported is not reported again. An operator that keeps a history (`series/`) begins
+  a new one when its guards or what closes its alerts changed; when only words or thinning did, the history goes on.
 
 Every other rule is new. It starts with what the store of recent events already holds for the conditions that were in force before,
 and with the standing facts that an equal exception already knew; it fires on nothing that arrived before it, and an `absence`
@@ -21,14 +22,17 @@ from typing import Any
 from tocsin.model.plan import Plan, RulePlan, Silence
 from tocsin.model.predicate import Selector
 
+from .parts.needs import apart
+
 
 @dataclass(frozen=True, slots=True)
 class Kinship:
     """Index in the old plan -> index in the new one: of rules that are the `same`, and of those that go on waiting (`waits`:
-    the same ones and the reworded ones)."""
+    the same ones and the reworded ones). `reworded`: those of them whose histories go on, because what excuses and what closes them is as before."""
 
     same: Mapping[int, int]
     waits: Mapping[int, int]
+    reworded: Mapping[int, int]
 
 
 def kinship(before: Plan, after: Plan) -> Kinship:
@@ -37,7 +41,8 @@ def kinship(before: Plan, after: Plan) -> Kinship:
     pairs = [(old, at[rule.name]) for old, rule in enumerate(before.rules) if rule.name in at]
     waits = {old: new for old, new in pairs if _asks(before.rules[old]) == _asks(after.rules[new])}
     same = {old: new for old, new in waits.items() if _is_same(before.rules[old], after.rules[new])}
-    return Kinship(same, waits)
+    reworded = {old: new for old, new in waits.items() if old not in same and _judges(before.rules[old]) == _judges(after.rules[new])}
+    return Kinship(same, waits, reworded)
 
 
 def _is_same(one: RulePlan, other: RulePlan) -> bool:
@@ -54,6 +59,12 @@ def _asks(rule: RulePlan) -> Any:
     """What a rule asks of events. Which sources a `silence` knows beforehand is left out: the others were heard all the same."""
     when = rule.when
     return meaning(replace(when, declared=()) if isinstance(when, Silence) else when)
+
+
+def _judges(rule: RulePlan) -> Any:
+    """What besides its operator decides the shape of a rule's history: its guards, and how its alerts join and close."""
+    alert = rule.alert
+    return meaning((rule.unless, rule.only, alert.resolve, alert.dedup, apart(rule), isinstance(rule.when, Silence) and rule.when.declared))
 
 
 def meaning(value: Any) -> Any:

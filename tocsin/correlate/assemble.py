@@ -121,6 +121,8 @@ class Assembler:
     def _close(self, case: Case, firings: Firings, i: int) -> None:
         """The alert closed by itself, or is open again."""
         closed = firings.what[i] == What.CLOSE
+        if closed and case.late and 0 <= case.closed <= firings.time[i]:
+            return  # learnt late that it had closed before
         case.closed = int(firings.time[i]) if closed else -1
         case.way, case.closer = (int(firings.count[i]), int(firings.anchor[i])) if closed else (0, -1)
         if case.status != "retracted":
@@ -135,7 +137,8 @@ class Assembler:
         for seq in seqs:
             for case in list(self.ledger.resting_on(seq)):
                 completed = self.ledger.remove_evidence(case, seq) in (ANCHOR, AFTER) and seq not in case.down
-                case.withdrawn += completed and not self._looks_itself(case.rule)
+                late = self.ledger.unlearn(case, seq, completed)
+                case.withdrawn += completed and late <= 0 and not self._looks_itself(case.rule)
                 _note(case, f"an event it rested on was {'cancelled' if by == Action.CANCEL else 'replaced by an update'}", clock)
                 self._unsettle(case)
                 self._touch(case, clock)
@@ -154,7 +157,7 @@ class Assembler:
                 continue
             if self._standing(case, facts) == (case.status == "retracted"):
                 standing = case.status == "retracted"
-                case.status = "amended" if standing else "retracted"
+                case.status = ("amended" if case.revision else "raised") if standing else "retracted"
                 self._urgent[name] = None
                 self.parts.touched(case)
             case.unsettled = False

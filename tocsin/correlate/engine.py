@@ -266,7 +266,14 @@ class Engine:
         heir = self._heir(plan, corrects)
         plan, kin = heir.plan, kinship(self.plan, heir.plan)
         carry = Carry(self.snapshot(), Side(self.plan, self._tables), Side(plan, heir._tables), kin)
-        heir.restore({**carry.state, "plan": heir._fingerprint(), "series": carried(carry.state["series"], kin.same), **carry.carried()})
+        heir.restore(
+            {
+                **carry.state,
+                "plan": heir._fingerprint(),
+                "series": carried(carry.state["series"], kin.same, kin.reworded),
+                **carry.carried(),
+            }
+        )
         if heir._started:
             fresh = newly_declared(self.plan, plan, kin)
             rules = heir._memory["watches"]["rule"]

@@ -21,10 +21,13 @@ from .joins import Joins
 TRACED_MAX: Final = 1024
 #: More cases than this and the oldest is forgotten, and counted: a storm without any `per` must not eat the machine.
 CASES_MAX: Final = 50_000
-#: How long an alert that its rule may still close is remembered unchanged.
+#: How long an alert that its rule may still close is remembered unchanged, or one that a late fact changed: the next late fact near it
+#: must not raise it anew.
 WAIT: Final = 31 * DAY
 #: Instead of the index of a rule that is not in force any more.
 RETIRED: Final = -1
+#: Instead of the event that completed a match: matches that a late fact took away without naming them (`Case.gained`).
+GONE: Final = -2
 
 
 @dataclass(slots=True)
@@ -66,11 +69,13 @@ class Case:
     steps: int = 0  # bit i: what step i of its severity asks to be active is
     context: list[int] = field(default_factory=list)  # events to show with it
     unsettled: bool = False  # evidence was withdrawn, or a match joined after a retraction: look whether it holds
+    gained: dict[int, tuple[int, int]] = field(default_factory=dict)  # matches learnt late (`reconcile.learnt`): anchor -> time, how many
+    shown_for: dict[int, tuple[int, int]] = field(default_factory=dict)  # evidence learnt late: event -> time of its match, role + 1
 
     @property
     def joined(self) -> int:
-        """Matches that ever joined."""
-        return sum(self.matches.values())
+        """Matches that ever joined, those that facts learnt late added, less those that they took away."""
+        return sum(self.matches.values()) + sum(number for _, number in self.gained.values())
 
     @property
     def left(self) -> int:
@@ -126,9 +131,8 @@ class Ledger:
     def fold(self, case: Case) -> None:
         """Takes in the matches that were only counted; from now on they are looked at one by one."""
         for group in case.matches if len(self.joins) else ():
-            if group >= 0:  # the others stand for what was learnt late
-                self._count(case, group)
-                self.joins.forget(group)
+            self._count(case, group)
+            self.joins.forget(group)
 
     def _count(self, case: Case, group: int) -> None:
         count, clock = self.joins.look(group)
@@ -156,6 +160,17 @@ class Ledger:
         self._unlink(case, seq)
         return role
 
+    def unlearn(self, case: Case, seq: int, completed: bool) -> int:
+        """An event was withdrawn, `completed`: one that had completed a match. What was learnt late about it goes with it. Returns how many
+        matches more it completed for that."""
+        case.shown_for.pop(seq, None)
+        _, number = case.gained.pop(seq, (0, 0))
+        case.seen -= number
+        if GONE in case.gained and completed and number == 0:
+            time, left = case.gained[GONE]
+            case.gained[GONE] = time, min(0, left + 1)
+        return number
+
     def prune(self, clock: int) -> None:
         """Forgets cases unchanged for `keep`. Called at fixed journal times, so that forgetting is reproducible."""
         old = [case for case in self.cases.values() if case.updated + self._wait(case) < clock and not case.pending]
@@ -164,7 +179,7 @@ class Ledger:
 
     def _wait(self, case: Case) -> int:
         waits = case.rule in self.closing and case.closed < 0 and case.status != "retracted"
-        return max(self._keep, WAIT) if waits else self._keep
+        return max(self._keep, WAIT) if waits or case.gained or case.shown_for else self._keep
 
     def adopt(self, same: Mapping[int, int], keep: int) -> None:
         """Other rules came into force; `same`: old index -> new index of those that go on. The other cases are never spoken of
@@ -180,7 +195,7 @@ class Ledger:
                 self.groups.pop(group, None)
                 self.joins.forget(group)
             case.rule, case.pending, case.unsettled, case.withdrawn, case.seen = RETIRED, False, False, 0, 0
-            case.matches, case.evidence, case.roles, case.down = {}, [], [], []
+            case.matches, case.evidence, case.roles, case.down, case.gained, case.shown_for = {}, [], [], [], {}, {}
 
     def _drop(self, case: Case) -> None:
         for seq in case.evidence:
@@ -219,7 +234,11 @@ class Ledger:
             values: dict[str, Any] = {key: column[i] for key, column in (numbers | lists).items()}
             values |= {key: bool(values[key]) for key in ("late", "pending", "unsettled")}
             values |= {key: state[key][i] for key in _TEXTS}
-            values["matches"] = dict(zip(values["matches"][::2], values["matches"][1::2], strict=True))
+            flat = values["matches"]
+            values["matches"] = dict(zip(flat[::2], flat[1::2], strict=True))
+            for key in _LEARNT:
+                flat = values[key]
+                values[key] = dict(zip(flat[::3], zip(flat[1::3], flat[2::3], strict=True), strict=True))
             case = self.cases[name] = Case(**values)
             for group in case.matches:
                 self.groups[group] = name
@@ -249,11 +268,14 @@ _NUMBERS: Final = (
     "steps",
 )
 _TEXTS: Final = ("id", "feed", "source", "status", "notes", "label", "parent", "folded")
-_LISTS: Final = ("matches", "evidence", "roles", "down", "context")
+_LEARNT: Final = ("gained", "shown_for")
+_LISTS: Final = ("matches", "evidence", "roles", "down", "context", *_LEARNT)
 
 
-def _flat(values: dict[int, int] | list[int]) -> list[int]:
-    return [number for pair in values.items() for number in pair] if isinstance(values, dict) else values
+def _flat(values: dict[int, int] | dict[int, tuple[int, int]] | list[int]) -> list[int]:
+    if not isinstance(values, dict):
+        return values
+    return [number for key, value in values.items() for number in (key, *(value if isinstance(value, tuple) else (value,)))]
 
 
 def _unflat(flat: np.ndarray[Any, np.dtype[np.int64]], sizes: np.ndarray[Any, np.dtype[np.int64]]) -> list[list[int]]:

@@ -24,7 +24,7 @@ from tocsin.model.plan import Plan
 log = logging.getLogger(__name__)
 
 MAGIC: Final = b"TOCSNAP1"
-FORMAT: Final = 3
+FORMAT: Final = 4
 _ARRAY: Final = "$npy"
 _UNFINISHED: Final = ".new"
 _HEAD: Final = len(MAGIC) + 32 + 8

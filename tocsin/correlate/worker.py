@@ -239,7 +239,7 @@ class Correlator:
                 self.late.learn(entry.content, self.clock, entry.seq)
         await self._tell(teller, entry.wall if entry.seq > self.live_from else 0)
         if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
-            self._assembler.ledger.prune(self.clock)
+            self._assembler.ledger.prune(self.late.since(self.clock))
             self._assembler.parts.prune(self.clock)
             self._corrections.prune(self.clock)
             self.late.prune(self.clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,6 +14,7 @@ from tocsin.model.feed import FeedSpec
 
 from .contract import Transport
 from .options import Option, read_options
+from .turns import Turns
 from .webhook_hub import Hub
 
 #: name -> module:class. The class takes (spec, options, context); the module declares `OPTIONS`.
@@ -36,7 +37,8 @@ Inbox = Callable[[str], AsyncIterator[tuple[bytes, Callable[[], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Context:
     """What transports may use of the node. `data`: its data directory; `root`: the city directory, for relative paths.
-    `progress` (feed, 0 to 1) and `shed` (feed, messages lost) go to the feed's health; the supervisor sets them."""
+    `progress` (feed, 0 to 1) and `shed` (feed, messages lost) go to the feed's health; the supervisor sets them. `turns`: who may play
+    its recording."""
 
     clock: Clock
     data: Path
@@ -45,6 +47,7 @@ class Context:
     inbox: Inbox
     progress: Callable[[str, float], None] = lambda _feed, _part: None
     shed: Callable[[str, int], None] = lambda _feed, _count: None
+    turns: Turns = field(default_factory=Turns)
 
 
 def declared_options(name: str) -> Mapping[str, Option]:

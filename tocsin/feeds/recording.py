@@ -74,6 +74,11 @@ class Recording:
         last = len(self) if end is None else int(np.searchsorted(self.due, end, "left"))
         return first, max(first, last)
 
+    def moment(self, number: int) -> int:
+        """When a record is due, µs: its event time, for what cannot be decoded that of the first record that can."""
+        known = int(np.searchsorted(self.due, NEVER, "right"))
+        return int(self.due[max(number, min(known, len(self.due) - 1))])
+
     def message(self, start: int, end: int) -> tuple[bytes, str, int]:
         """Records from `start` on, before `end`, as far as they go into one message: its bytes, where they come from, and the
         number of the record after them."""

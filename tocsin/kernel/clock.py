@@ -7,6 +7,7 @@ deadlines are in the city's time, never in the wall's.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -44,11 +45,12 @@ class Monotone:
     """Readings of a clock that never go back (SEMANTICS 2).
 
     When the machine's clock is set back, city time goes on more slowly until real time has caught up: deadlines still pass, a
-    silence is still noticed, and no moment comes twice.
+    silence is still noticed, and no moment comes twice. `held`: the clock's time -> the city's, while recordings catch up.
     """
 
-    def __init__(self, clock: Clock, last: int = 0) -> None:
+    def __init__(self, clock: Clock, last: int = 0, held: Callable[[int], int] = lambda now: now) -> None:
         self.clock = clock
+        self._held = held
         self.last = last
         self._read_at = time.monotonic_ns()
 
@@ -60,7 +62,7 @@ class Monotone:
     def now(self) -> int:
         at = time.monotonic_ns()
         slowed = self.last + round((at - self._read_at) / 1000 * self.clock.speed * SLOWED)
-        reading = self.clock.now()
+        reading = self._held(self.clock.now())
         self.last = reading if reading >= self.last else slowed
         self._read_at = at
         return self.last

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from house import START, make_spec, until
@@ -14,8 +15,9 @@ from tocsin.feeds.dedup import Dedup
 from tocsin.feeds.health import FeedHealth
 from tocsin.feeds.pipeline import FeedSink
 from tocsin.feeds.transports.replay import Played
+from tocsin.feeds.turns import Turns
 from tocsin.feeds.webhook_hub import Hub
-from tocsin.kernel.clock import Clock
+from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Misconfigured, Retriable
 from tocsin.model.feed import Choice, FieldMap
 from tocsin.model.time import HOUR, MINUTE, SECOND, to_iso
@@ -171,3 +173,45 @@ async def test_a_missing_file_is_named(replay):
 async def test_an_empty_recording_ends_at_once(replay):
     await replay([], Clock()).run(Ear(Clock()))
     assert replay.progress[-1] == ("calls", 1.0)
+
+
+async def test_recordings_that_are_behind_take_turns_and_time_stands_at_the_earliest(replay, tmp_path):
+    """Two recordings from before the start, one read more slowly: everything is received at its own time, in one order."""
+    clock, turns = clock_from(START, 60.0), Turns(["one", "two"])
+    monotone = Monotone(clock, held=turns.held)
+    taken: list[tuple[str, int, int]] = []
+
+    class Taking:
+        async def deliver(self, message):
+            taken.extend((json.loads(line)["id"], message.received, monotone.now()) for line in message.body.split(b"\n"))
+            await asyncio.sleep(0)
+            return Receipt(accepted=1)
+
+        def heard(self):
+            pass
+
+    playing = []
+    for name, minutes in (("one", range(0, 300, 7)), ("two", range(1, 300, 11))):
+        transport = replay([record(f"{name}-{m}", START - 5 * HOUR + m * MINUTE) for m in minutes], clock)
+        transport._spec = replace(transport._spec, name=name)
+        transport._context = replace(transport._context, turns=turns)
+        playing.append(asyncio.create_task(transport.run(Taking())))
+        assert turns.opening
+        await asyncio.sleep(0.1)
+    await asyncio.gather(*playing)
+    due = {name: START - 5 * HOUR + int(name.split("-")[1]) * MINUTE for name, _, _ in taken}
+    assert len(due) == len(taken) == 43 + 28
+    assert all(due[name] <= received <= at <= due[name] + MINUTE for name, received, at in taken)
+    assert [at for _, _, at in taken] == sorted(at for _, _, at in taken)
+    assert turns.held(clock.now()) >= START and not turns.opening
+
+
+async def test_a_recording_that_cannot_be_read_does_not_hold_up_the_others(replay):
+    turns = Turns(["calls", "other"])
+    transport = replay([], Clock())
+    transport._options["files"], transport._context = ("nothing.csv",), replace(transport._context, turns=turns)
+    waiting = asyncio.create_task(turns.mine("other", 5))
+    with pytest.raises(Misconfigured):
+        await transport.run(Ear(Clock()))
+    await waiting
+    assert turns.held(7) == 5

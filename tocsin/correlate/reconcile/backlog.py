@@ -21,8 +21,8 @@ PATIENCE: Final = MINUTE
 
 @dataclass(slots=True)
 class LateEntry:
-    """A journal entry with late facts. `clock`: the journal clock when it came. `oldest`, `newest`: event times of its `count` late
-    facts, µs. `early`: they were looked at once."""
+    """A journal entry with late facts, or with something that guards should have known before. `clock`: the journal clock when it came.
+    `oldest`, `newest`: the times that its `count` late facts are of, or between which guards did not know it, µs. `early`: it was looked at once."""
 
     seq: int
     clock: int
@@ -46,8 +46,13 @@ class Backlog:
         return sum(entry.count for entry in self.entries.values())
 
     def add(self, entry: LateEntry) -> None:
-        """Takes an entry in, or counts it."""
-        if len(self.entries) >= self._most:
+        """Takes an entry in, or counts it; what is known of it already is added to."""
+        known = self.entries.get(entry.seq)
+        if known is not None:
+            known.oldest, known.newest = min(known.oldest, entry.oldest), max(known.newest, entry.newest)
+            known.count += entry.count
+            known.kinds = tuple(sorted({*known.kinds, *entry.kinds}))
+        elif len(self.entries) >= self._most:
             self.dropped += entry.count
         else:
             self.entries[entry.seq] = entry

@@ -21,6 +21,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.time import DAY
 
 from .backlog import Backlog, LateEntry
+from .guarding import guard_kinds
 from .learnt import Learning, decode
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,12 @@ _REMEMBER: Final = DAY
 
 
 class LateFacts:
-    """State of one correlator about late facts. All of it follows from the journal."""
+    """State of one correlator about late facts. All of it follows from the journal. `learning`: what was learnt from them, applied."""
 
     def __init__(self, plan: Plan, horizon: Horizon, assembler: Assembler, corrections: Corrections) -> None:
         self.backlog = Backlog()
         self._assembler = assembler
-        self._learning = Learning(assembler)
+        self.learning = Learning(assembler)
         self._set(plan, horizon)
         self._withdrawn: dict[int, int] = {}
         self._corrections = corrections
@@ -49,11 +50,14 @@ class LateFacts:
     def _set(self, plan: Plan, horizon: Horizon) -> None:
         self.horizon = horizon
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
-        self._learning.rules = {(rule.name, rule.version): index for index, rule in enumerate(plan.rules)}
+        self._guards, self._delay = guard_kinds(plan), plan.delay
+        self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
         """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
         all. Returns which rows are too late for the engine, None when none is (nearly always)."""
+        if self._guards:
+            self._look_back(seq, batch, columns, clock, runs)
         late = self.horizon.late(batch, columns.time, clock)
         if late is None:
             return None
@@ -65,6 +69,18 @@ class LateFacts:
         self.horizon.count(batch, late)
         self._keep(seq, batch, columns, late, clock)
         return late
+
+    def _look_back(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> None:
+        """What guards ask for, or its end, learnt after matches it concerns: these are judged again, though it is not late for anything else."""
+        behind = of_kinds(batch, self._guards) & (columns.time < clock - self._delay)
+        if behind.any() and runs is not None:
+            facts = np.zeros(len(behind), np.bool_)
+            for run in runs:
+                facts[run.start : run.stop] = True
+                facts[run.row if run.withdrawn else slice(0, 0)] = True
+            behind &= facts
+        if behind.any():
+            self.backlog.add(LateEntry(seq, clock, int(columns.time[behind].min()), clock, 0, present(batch, behind)))
 
     def _keep(self, seq: int, batch: pa.RecordBatch, columns: Columns, late: Mask, clock: int) -> None:
         wanted = late & of_kinds(batch, self._kinds)
@@ -88,13 +104,17 @@ class LateFacts:
             return
         if not any(self._waits(seq, learnt.closed) for seq in learnt.entries):
             return
-        self._learning.apply(learnt, clock, entry, self._withdrawn)
+        self.learning.apply(learnt, clock, entry, self._withdrawn)
         if learnt.last:
             self.backlog.settle(learnt.entries, closed=learnt.closed, gone=bool(learnt.problem))
 
     def _waits(self, seq: int, closed: bool) -> bool:
         entry = self.backlog.entries.get(seq)
         return entry is not None and (closed or not entry.early)
+
+    def since(self, clock: int) -> int:
+        """When the oldest late facts came that are not judged for good: alerts that were remembered then may still change."""
+        return min([clock, *(entry.clock for entry in self.backlog.entries.values())])
 
     def prune(self, clock: int) -> None:
         """Forgets withdrawals nobody can ask about. Called at fixed journal times."""
@@ -114,15 +134,17 @@ class LateFacts:
             Sample("late_unreachable", "counter", "Late facts of times the journal no longer holds, or too many to judge.", backlog.gone),
             Sample("late_dropped", "counter", "Late facts there was no room to remember.", backlog.dropped),
             Sample(
-                "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self._learning.unmatched
+                "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self.learning.unmatched
             ),
         ]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values only."""
-        return {"backlog": self.backlog.snapshot(), "withdrawn": [list(pair) for pair in self._withdrawn.items()]}
+        withdrawn = [list(pair) for pair in self._withdrawn.items()]
+        return {"backlog": self.backlog.snapshot(), "withdrawn": withdrawn, "said": self.learning.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot."""
         self.backlog.restore(state["backlog"])
         self._withdrawn = dict(state["withdrawn"])
+        self.learning.restore(state["said"])

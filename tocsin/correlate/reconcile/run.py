@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,10 +24,12 @@ from tocsin.kernel.fault import Skippable
 from tocsin.model.ids import split_seq
 from tocsin.model.plan import Plan
 from tocsin.model.predicate import covers
+from tocsin.model.time import MINUTE
 
 from .backlog import Backlog, LateEntry
-from .difference import Blame, Outcome, changes
+from .difference import Blame, Comparison, Outcome
 from .evaluate import Evaluation, Pace
+from .guarding import guard_kinds
 from .learnt import Learnt
 from .window import Facts, Window, reach, touched
 
@@ -76,33 +78,48 @@ class Reconciler:
         return groups
 
     async def judge(self, group: Sequence[LateEntry], seq: int, clock: int, pace: Pace) -> Learnt:
-        """What the late facts of a group change, known what the journal holds up to entry `seq`, at which the clock was `clock`."""
-        rules = touched(self._plan, {kind for entry in group for kind in entry.kinds})
-        margin = max(self._reach(entry) for entry in group)
-        span = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
+        """What the late facts of a group change, known what the journal holds up to entry `seq`, at which the clock was `clock`.
+
+        Judged is the stretch within reach of these facts: what they do lies inside. Facts as far again around it are read, so that all that
+        a match within it may depend on is there (as far as the journal still holds it). Everything there that came late, of this group or not, is left out of the one evaluation and is in
+        the other. So what is found about a moment depends on what is known, not on which late facts are looked at together, and replaces
+        what was found about it before (`learnt.py`)."""
+        kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
+        rules, margin = touched(self._plan, kinds), max(self._reach(entry) for entry in group)
+        if guard_kinds(rules):
+            rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
+        start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
+        start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
+        awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
+        span = start - margin, clock if awaits else min(stop + margin, clock)  # what closes an alert may come any time
         closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
-        learnt = Learnt(tuple(e.seq for e in group), closed, *span, 0)
-        start = await self._reading.start(span[0] - max([self._plan.skew, *self._skews.values()]))
-        if not start.complete:
+        learnt = Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0)
+        ahead = max([self._plan.skew, *self._skews.values()])
+        begin = await self._reading.start(span[0] - ahead)
+        if not begin.complete and not (await self._reading.start(start - ahead)).complete:
             return self._failed(learnt, "the journal no longer holds the entries of that time")
         late, recent = {e.seq: e for e in group}, Recent(self._reading.fetch, _KEPT)
         chains = Corrections(self._plan, self._corrects, lateness=self._horizon.of)
         window = await asyncio.to_thread(Window, rules, span, late, self._horizon, chains, self._skews, recent)
         try:
-            async with aclosing(self._reading.entries(start.seq, seq)) as entries:  # type: ignore[type-var]
+            async with aclosing(self._reading.entries(begin.seq, seq)) as entries:  # type: ignore[type-var]
                 async for entry in entries:
                     window.take(entry)
                     await pace()
         except Skippable as error:
             return self._failed(learnt, str(error))
+        return await self._compare(rules, window, learnt, span, pace)
+
+    async def _compare(self, rules: Plan, window: Window, learnt: Learnt, span: tuple[int, int], pace: Pace) -> Learnt:
+        """The two evaluations."""
         facts = await asyncio.to_thread(window.facts)
         codes = window.engine.snapshot()
         without, with_late = [
-            await (await asyncio.to_thread(Evaluation, rules, window, codes)).run(facts, chosen, span, pace)
-            for chosen in (~facts.late, np.ones(len(facts.late), np.bool_))
+            await (await asyncio.to_thread(Evaluation, rules, window, codes)).run(facts, side, span, pace) for side in (True, False)
         ]
-        found = changes(without, with_late, _blame(rules, window, facts, group))
-        return Learnt(learnt.entries, closed, *span, len(facts.late), tuple(found))
+        comparison = Comparison(learnt.start, learnt.stop, _blame(rules, window, facts, frozenset(learnt.entries)))
+        found = await asyncio.to_thread(comparison.changes, without, with_late)
+        return replace(learnt, facts=len(facts.late), changes=tuple(found))
 
     def _reach(self, entry: LateEntry) -> int:
         margin = self._margins.get(entry.kinds)
@@ -112,19 +129,21 @@ class Reconciler:
 
     def _failed(self, learnt: Learnt, problem: str) -> Learnt:
         log.warning("facts of %d journal entries came too late and cannot be reconciled: %s", len(learnt.entries), problem)
-        return Learnt(learnt.entries, True, learnt.start, learnt.stop, 0, problem=problem)
+        return replace(learnt, closed=True, problem=problem)
 
 
-def _blame(plan: Plan, window: Window, facts: Facts, group: Sequence[LateEntry]) -> Blame:
-    """Late facts by the rules that look at their kind, and how far they are from an alert."""
-    columns, clocks = facts.columns, {entry.seq: entry.clock for entry in group}
+def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> Blame:
+    """Late facts by the rules that look at their kind, and how far they are from an alert. `group`: the entries that are judged now."""
+    columns = facts.columns
     names = {code: kind for (kind, _), code in window.engine.kinds.items()}
-    rows = {int(columns.seq[i]): int(i) for i in np.flatnonzero(facts.late)}
+    news = np.flatnonzero(np.isin(columns.seq, np.array(list(facts.learnt), np.int64)))
+    rows = {int(columns.seq[i]): int(i) for i in news}
     order = np.argsort(columns.seq)
-    of_rule = {
-        rule.name: [seq for seq, row in rows.items() if any(covers(of.kind, names[int(columns.kind[row])]) for of in selectors(rule))]
-        for rule in plan.rules
-    }
+    of_rule = {}
+    for rule in plan.rules:
+        kinds = [code for code, name in names.items() if any(covers(of.kind, name) for of in selectors(rule))]
+        seen = dict.fromkeys(columns.seq[news[np.isin(columns.kind[news], np.array(kinds, columns.kind.dtype))]].tolist())
+        of_rule[rule.name] = [seq for seq in seen if split_seq(seq)[0] in group] or list(seen)
 
     def apart(alert: Outcome, seq: int) -> tuple[float, int]:
         row = rows[seq]
@@ -136,4 +155,4 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: Sequence[LateEntry])
         metres = distance(*(float(column[i]) for i in (anchor, row) for column in (columns.lon, columns.lat)))
         return (math.inf if math.isnan(metres) else metres), gap
 
-    return Blame(of_rule, {seq: clocks[split_seq(seq)[0]] - int(columns.time[row]) for seq, row in rows.items()}, apart)
+    return Blame(of_rule, facts.learnt, apart)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tocsin.correlate.codebook import CodeBook, selectors
 from tocsin.correlate.columns import Columns
-from tocsin.correlate.corrections import Corrections, longest_window
+from tocsin.correlate.corrections import Corrections, Run, longest_window
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.extras import Joined
 from tocsin.correlate.horizon import Horizon, of_kinds, rows
@@ -20,24 +21,34 @@ from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
 from tocsin.model.plan import Plan, RulePlan
 from tocsin.model.predicate import covers
-from tocsin.model.reading import building_on, selectors_in
+from tocsin.model.reading import alerts_read, building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
+from .guarding import OWN, apart, guard_kinds, own_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
 FACTS_MAX: Final = 3_000_000
 _COLUMNS: Final = ("seq", "time", "kind", "source", "lon", "lat", "value", "bits")
 
 
+class End(NamedTuple):
+    """A fact was taken back, though it was in force until `until`, which was `learnt` later, both µs."""
+
+    until: int
+    learnt: int
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Ordered by (time, seq). `late[i]`: fact i is one of those to be reconciled. `ended`: seq of a fact that was taken back, though it was in
-    force until then -> when."""
+    """Ordered by (time, seq, what guards see last). `late[i]`: fact i came too late for the live engine. `seen`: when the live engine saw it, µs: at its time, or
+    later where a guard learnt it later. `ended`: by seq. `learnt`: fact -> µs from happening to learning, where that was too late for something."""
 
     columns: Columns
     late: NDArray[np.bool_]
-    ended: Mapping[int, int]
+    seen: NDArray[np.int64]
+    ended: Mapping[int, End]
+    learnt: Mapping[int, int]
 
 
 def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
@@ -46,18 +57,27 @@ def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
     names = set(kinds)
     looking = (rule.name for rule in plan.rules if any(covers(of.kind, name) for of in selectors(rule) for name in names))
     wanted = building_on(plan.rules, looking)
-    return replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND))
+    return apart(replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND)))
 
 
 def reach(rules: Iterable[RulePlan], delay: int) -> int:
-    """How far before and after a fact another one may lie that it makes a difference to, µs."""
-    known = tuple(rules)
-    return longest_window(known) + max(map(lives, known), default=0) + delay
+    """How far before and after a fact another one may lie that it makes a difference to, µs: by way of one rule, or of rules that look at
+    others' alerts."""
+    known = {rule.name: rule for rule in rules}
+    reaches: dict[str, int] = {}
+
+    def far(name: str) -> int:
+        if name not in reaches:
+            rule = known[name]
+            reaches[name] = longest_window((rule,)) + lives(rule) + delay + max(map(far, set(alerts_read(rule)) & known.keys()), default=0)
+        return reaches[name]
+
+    return max(map(far, known), default=delay)
 
 
 class Window:
-    """Takes the entries of the journal in their order, from the first that can hold a fact of [start, stop] on. `late`: the entries to be
-    reconciled, by seq. `recent` keeps what alerts may show."""
+    """Takes the entries of the journal in their order, from the first that can hold a fact of [start, stop] on. `late`: entries of which it
+    is remembered when they came, by seq. `recent` keeps what alerts may show."""
 
     def __init__(
         self,
@@ -77,11 +97,14 @@ class Window:
         self._start, self._stop = span
         self._late = late
         self._horizon = horizon
+        self._delay = plan.delay
         self._clock = 0
-        self._parts: list[tuple[Columns, NDArray[np.bool_]]] = []
-        self._ended: dict[int, int] = {}
+        self._learnt: dict[int, int] = {}
+        self._parts: list[tuple[Columns, NDArray[np.bool_], NDArray[np.int64]]] = []
+        self._ended: dict[int, End] = {}
         self._matched = frozenset(of.kind for rule in plan.rules for of in selectors_in(rule.when))
-        self._asked = frozenset(of.kind for rule in plan.rules for of in selectors(rule))
+        self._asked = frozenset(of.kind for rule in plan.rules for of in selectors_in((rule.when, rule.alert)))
+        self._guards = guard_kinds(plan)
         self._standing: set[int] = set()
 
     def take(self, entry: Entry) -> None:
@@ -91,39 +114,75 @@ class Window:
         if batch is None:
             return
         runs = self.corrections.runs(batch, self._clock, entry.seq)
-        asked = of_kinds(batch, self._asked)
-        if runs is None and not asked.any():
-            return
-        columns = self.codebook.columns(batch, entry.ingest, entry.seq)
-        wanted = asked & (columns.time >= self._start) & (columns.time <= self._stop)
-        if runs is not None:
-            facts = np.zeros(len(columns.seq), np.bool_)
-            for run in runs:
-                facts[run.start : run.stop] = True
-                self._ended.update(dict.fromkeys(run.withdrawn, int(columns.time[run.row])))
-            wanted &= facts
-        if not wanted.any():
-            return
-        known = self._late.get(entry.seq)
-        late = self._horizon.late(batch, columns.time, known.clock) if known is not None else None
-        part = rows(columns, wanted)
-        self._parts.append((part, late[wanted] if late is not None else np.zeros(len(part.seq), np.bool_)))
-        self._standing.update(part.seq[~of_kinds(batch, self._matched)[wanted]].tolist())
-        self.recent.add(entry)
-        self.size += len(part.seq)
+        asked, kept = of_kinds(batch, self._asked), False
+        if asked.any() or runs is not None:
+            columns = self.codebook.columns(batch, entry.ingest, entry.seq)
+            kept = self._keep(entry, batch, columns, asked & self._facts(runs, columns), False)
+        if self._guards and of_kinds(guarded := own_kinds(batch), self._guards).any():
+            columns = self.codebook.columns(guarded, entry.ingest, entry.seq)
+            kept |= self._keep(entry, guarded, columns, of_kinds(guarded, self._guards) & self._facts(runs, columns), True)
+        if kept:
+            self.recent.add(entry)
         if self.size > FACTS_MAX:
             raise Skippable(f"more than {FACTS_MAX:,} facts lie within reach of what came late; the rules look too far")
 
+    def _facts(self, runs: Sequence[Run] | None, columns: Columns) -> NDArray[np.bool_]:
+        """Rows that are facts, and what others take back."""
+        if runs is None:
+            return np.ones(len(columns.seq), np.bool_)
+        facts = np.zeros(len(columns.seq), np.bool_)
+        for run in runs:
+            facts[run.start : run.stop] = True
+            until = int(columns.time[run.row])
+            self._ended.update((seq, End(until, self._seen(until))) for seq in run.withdrawn if seq not in self._ended)
+        return facts
+
+    def _seen(self, time: int) -> int:
+        return self._clock if self._clock - time > self._delay else time
+
+    def _keep(self, entry: Entry, batch: pa.RecordBatch, columns: Columns, facts: NDArray[np.bool_], guards: bool) -> bool:
+        wanted = facts & (columns.time >= self._start) & (columns.time <= self._stop)
+        if not wanted.any():
+            return False
+        known = self._late.get(entry.seq)
+        clock = self._clock if known is None else known.clock
+        late = self._horizon.late(batch, columns.time, clock)
+        part = rows(columns, wanted)
+        too_late = late[wanted] if late is not None else np.zeros(len(part.seq), np.bool_)
+        news = too_late | (clock - part.time > self._delay) if guards else too_late
+        seen = np.where(news, clock, part.time) if guards else part.time
+        self._learnt.update(zip(part.seq[news].tolist(), (clock - part.time[news]).tolist(), strict=True))
+        self._parts.append((part, too_late, seen))
+        standing = np.ones(len(part.seq), np.bool_) if guards else ~of_kinds(batch, self._matched)[wanted]
+        self._standing.update(part.seq[standing].tolist())
+        self.size += len(part.seq)
+        return True
+
     def facts(self) -> Facts:
-        """What stands. Facts that were taken back are left out, but for those that only suppress alerts: they were in force for a while."""
-        parts = self._parts or [(rows(self._nothing(), np.zeros(0, np.bool_)), np.zeros(0, np.bool_))]
-        joined = _join([part for part, _ in parts])
-        late = np.concatenate([mask for _, mask in parts])
-        ended = {seq: until for seq, until in self._ended.items() if seq in self._standing}
-        gone = np.isin(joined.seq, np.array([seq for seq in self._ended if seq not in ended], np.int64))
-        order = np.lexsort((joined.seq, joined.time))
+        """What stands. Facts that were taken back are left out, but for guards and for those that only end or change alerts: they were in force for a while."""
+        nothing = rows(self._nothing(), np.zeros(0, np.bool_)), np.zeros(0, np.bool_), np.zeros(0, np.int64)
+        parts = self._parts or [nothing]
+        joined = _join([part for part, _, _ in parts])
+        late, seen = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+        own = self._own(joined)
+        ended = {seq: end for seq, end in self._ended.items() if seq in self._standing}
+        kept = np.array(list(ended.keys() - self._matched_seqs(joined, own)), np.int64)
+        gone = np.isin(joined.seq, np.array(list(self._ended), np.int64)) & ~(own | np.isin(joined.seq, kept))
+        order = np.lexsort((own, joined.seq, joined.time))
         order = order[~gone[order]]
-        return Facts(rows(joined, order), late[order], ended)
+        learnt = self._learnt | {seq: end.learnt - end.until for seq, end in ended.items() if end.learnt > end.until}
+        return Facts(rows(joined, order), late[order], seen[order], ended, learnt)
+
+    def _own(self, columns: Columns) -> NDArray[np.bool_]:
+        """Rows that guards see."""
+        codes = [code for (kind, _), code in self.engine.kinds.items() if kind.startswith(OWN)]
+        return np.isin(columns.kind, np.array(codes, columns.kind.dtype))
+
+    def _matched_seqs(self, columns: Columns, own: NDArray[np.bool_]) -> set[int]:
+        """Facts that a rule matches, or might."""
+        names = {code: kind for (kind, _), code in self.engine.kinds.items()}
+        codes = [code for code, kind in names.items() if any(covers(prefix, kind) for prefix in self._matched)]
+        return set(columns.seq[~own & np.isin(columns.kind, np.array(codes, columns.kind.dtype))].tolist())
 
     def _nothing(self) -> Columns:
         i8, f8 = np.empty(0, np.int64), np.empty(0)

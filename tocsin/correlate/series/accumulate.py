@@ -71,7 +71,8 @@ class AccumulateMachine(Steady):
     def expire(self, saved: tuple[Any, ...], at: int, samples: list[Sample], i: int, out: list[Found]) -> tuple[Any, ...]:
         """One of these instants."""
         state = self._advance(Tally(*saved), at)
-        state = self._judge(state, out, lambda: at_deadline(samples[i - 1], at, self._evidence(samples, i - 1)))
+        # nothing to tell of when all that spoke was taken back too late to be judged again
+        state = self._judge(state, out, lambda: at_deadline(samples[i - 1], at, self._evidence(samples, i - 1)) if i else None)
         state = state._replace(voices=tuple(voice for voice in state.voices if voice[2] > at))
         return tuple(state) if state.voices or state.spans or state.on else self.blank
 
@@ -85,8 +86,8 @@ class AccumulateMachine(Steady):
 
     def _judge(self, state: Tally, out: list[Found], found: Any) -> Tally:
         reached = self._total(state) >= self._wanted * (1 - SLACK if self._when.integral is not None else 1)
-        if reached and not state.on:
-            out.append(found())
+        if reached and not state.on and (match := found()) is not None:
+            out.append(match)
         return state._replace(on=reached)
 
     def _speed(self, state: Tally) -> float:

@@ -13,6 +13,7 @@ from .keys import links
 from .picker import Ask, Picker, Rows
 from .reader import AlertReader
 from .sample import NEVER, Sample
+from .saving import disowned
 
 #: Journal time between two rounds of forgetting.
 PRUNE_EVERY: Final = 10 * MINUTE
@@ -147,8 +148,9 @@ class Series:
         self._picker.forget()
 
 
-def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]:
-    """What `save` gave, for another plan: histories and groups of rules that are the `same` go on (index in the old plan -> in the new one)."""
+def carried(state: Mapping[str, Any], same: Mapping[int, int], reworded: Mapping[int, int]) -> dict[str, Any]:
+    """What `save` gave, for another plan: histories and groups of rules that are the `same` go on (index in the old plan -> in the new one); of
+    `reworded` ones the histories, without a hold on the alerts they gave."""
     moved = {}
     for rule, saved in state["members"].items():
         old = int(rule)
@@ -156,6 +158,8 @@ def carried(state: Mapping[str, Any], same: Mapping[int, int]) -> dict[str, Any]
             moved[rule] = saved
         elif old in same:
             moved[str(same[old])] = saved
+        elif old in reworded:
+            moved[str(reworded[old])] = disowned(saved)
         elif grouped(old) in same:
             moved[str(grouped(same[grouped(old)]))] = saved
     return {**state, "members": moved}

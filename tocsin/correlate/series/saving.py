@@ -46,15 +46,27 @@ def load_found(saved: Any) -> Found:
     return Found(Sample(*tuples(anchor)), time, bool(deadline), *plain)
 
 
-def save_ticket(ticket: Ticket) -> list[Any]:
+def save_ticket(ticket: Ticket) -> dict[str, Any]:
     """A match given as plain values."""
-    return [ticket.number, ticket.slot, save_found(ticket.found), list(ticket.told)]
+    return {_TICKET: [ticket.number, ticket.slot, save_found(ticket.found), list(ticket.told)]}
 
 
 def load_ticket(saved: Any) -> Ticket:
     """Plain values -> a match given."""
-    number, slot, found, told = saved
+    number, slot, found, told = saved[_TICKET]
     return Ticket(number, slot, load_found(found), tuple(told))
+
+
+def disowned(saved: Any) -> Any:
+    """A saved history whose matches are nobody's alerts any more: they are not given again, and nothing more is said of them."""
+    if isinstance(saved, Mapping):
+        if _TICKET in saved:
+            return {_TICKET: [-1, -1, *saved[_TICKET][2:]]}
+        return {key: disowned(value) for key, value in saved.items()}
+    return [disowned(one) for one in saved] if isinstance(saved, list) else saved
+
+
+_TICKET = "ticket"
 
 
 class Packer:

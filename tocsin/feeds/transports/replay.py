@@ -1,7 +1,8 @@
 """Recorded files played at the speed of the node's clock: every record is received when the city's time reaches its event time.
 
-The records go through the same decoder and the same sink as those of a live feed, as bytes. Records that are already due at the
-start (before the exercise begins) are received at once.
+The records go through the same decoder and the same sink as those of a live feed, as bytes. What is due already, from before the exercise
+began or while the node was away, comes at once, all recordings in the order of their records, each received at its own time
+(`feeds/turns.py`): catching up is not the lateness of the city.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tocsin.feeds.positions import Position
 from tocsin.feeds.recording import Recording, load
 from tocsin.kernel.fault import Misconfigured, Problem
 from tocsin.model.feed import FeedSpec
+from tocsin.model.time import MINUTE
 
 from .delivery import deliver_patiently
 
@@ -33,6 +35,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
 GATHER: Final = 0.03
 LONGEST_SLEEP: Final = 0.5  # the clock of an exercise may be changed meanwhile
 AT_ONCE: Final = 2_000  # records of one message
+TOGETHER: Final = MINUTE  # of the city's time that one message may stand for
 SAVE_EVERY: Final = 1.0  # wall seconds
 
 
@@ -53,17 +56,18 @@ class Replay:
 
     async def run(self, sink: Sink) -> None:
         """Ends when everything was received."""
-        recording = await asyncio.to_thread(load, self._files(), self._spec, formats.make_format(self._spec))
+        async with self._context.turns.playing(self._spec.name):
+            recording = await asyncio.to_thread(load, self._files(), self._spec, formats.make_format(self._spec))
+            await self._play(recording, sink)
+
+    async def _play(self, recording: Recording, sink: Sink) -> None:
         start, end = recording.between(*(self._shifted(self._options[name]) for name in ("from", "to")))
         at = max(start, self._played(recording))
         sink.heard()
         saved = asyncio.get_running_loop().time()
         while at < end:
-            now = self._context.clock.now()
-            due = min(recording.between(None, now + 1)[1], end, at + AT_ONCE)
-            while at < due:
-                body, origin, at = recording.message(at, due)
-                await deliver_patiently(sink, Message(body, self._context.clock.now(), origin))
+            at = await self._catch_up(recording, at, end, sink)
+            self._context.turns.done(self._spec.name)
             self._context.progress(self._spec.name, (at - start) / (end - start))
             if asyncio.get_running_loop().time() - saved > SAVE_EVERY:
                 await self._save(recording, at)
@@ -72,6 +76,19 @@ class Replay:
                 await asyncio.sleep(self._pause(int(recording.due[at])))
         self._context.progress(self._spec.name, 1.0)
         await self._save(recording, at)
+
+    async def _catch_up(self, recording: Recording, at: int, end: int, sink: Sink) -> int:
+        """Delivers what is due now, a little at a time, in turn with other recordings. Returns the number of the record after it."""
+        clock, turns, name = self._context.clock, self._context.turns, self._spec.name
+        together = max(TOGETHER, round(GATHER * 1e6 * clock.speed))
+        while at < end and (due := recording.moment(at)) <= clock.now():
+            await turns.mine(name, due)
+            stop = min(recording.between(None, min(clock.now(), due + together) + 1)[1], end, at + AT_ONCE)
+            turns.until(name, recording.moment(stop - 1))
+            while at < stop:
+                body, origin, at = recording.message(at, stop)
+                await deliver_patiently(sink, Message(body, turns.held(clock.now()), origin))
+        return at
 
     def _pause(self, due: int) -> float:
         wait = self._context.clock.wall_seconds(due - self._context.clock.now())

@@ -1,0 +1,113 @@
+"""What late facts change about alerts that their rule closes (`resolve`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from latekit import lived
+from runkit import T0, Journal, plan, rule, smoke, told
+
+from tocsin.model.alerting import Resolve
+from tocsin.model.plan import Cluster, Match, Per, RulePlan
+from tocsin.model.predicate import Selector
+from tocsin.model.time import MINUTE, SECOND
+
+DAY_S = 86_400
+CLEAR = Selector("ops.clear", text="ops.clear")
+
+
+def closing(base: RulePlan, resolve: Resolve) -> RulePlan:
+    return replace(base, alert=replace(base.alert, resolve=resolve))
+
+
+def clear(name: str, at: float, north: float = 0.0) -> dict[str, Any]:
+    return smoke(name, at, north) | {"kind": "ops.clear", "value": None, "unit": None}
+
+
+def kept(resolve: Resolve, per: Per | None = None) -> RulePlan:
+    return closing(rule("smoke", Match(Selector("fire.smoke")), per=per), resolve)
+
+
+def closed(alert: Any) -> float | None:
+    return None if alert.closed is None else (alert.closed - T0) / SECOND
+
+
+async def test_an_alert_learnt_late_is_closed_by_its_rule() -> None:
+    rules = plan(kept(Resolve(until=CLEAR, within=300.0)))
+    journal = Journal().add(300, [clear("c", 300)]).add(7200, [smoke("a", 100)]).tick(DAY_S)
+    stream, _, _ = await lived(rules, journal)
+    (alert,) = stream.last().values()
+    assert (alert.status, closed(alert), alert.late) == ("raised", 300.0, True)
+
+
+async def test_an_alert_learnt_late_closes_after_its_time() -> None:
+    rules = plan(kept(Resolve(after=20 * MINUTE)))
+    stream, _, _ = await lived(rules, Journal().tick(0).add(7200, [smoke("a", 100)]).tick(DAY_S))
+    (alert,) = stream.last().values()
+    assert closed(alert) == 1300.0
+
+
+async def test_an_all_clear_learnt_late_closes_what_was_open() -> None:
+    rules = plan(kept(Resolve(until=CLEAR, within=300.0, after=60 * MINUTE)))
+    journal = Journal().add(100, [smoke("a", 100)]).tick(5000).add(7200, [clear("c", 300)]).tick(DAY_S)
+    stream, _, _ = await lived(rules, journal)
+    assert [closed(alert) for alert in stream.alerts] == [None, 3700.0, 300.0]
+    assert stream.alerts[-1].late
+
+
+async def test_a_match_learnt_late_keeps_an_alert_open_for_longer() -> None:
+    rules = plan(kept(Resolve(after=10 * MINUTE), Per(60 * MINUTE, 300.0)))
+    journal = Journal().add(100, [smoke("a", 100)]).tick(5000).add(7200, [smoke("b", 600, 50)]).tick(DAY_S)
+    stream, _, _ = await lived(rules, journal)
+    assert [(alert.count, closed(alert)) for alert in stream.alerts] == [(1, None), (1, 700.0), (2, 1200.0)]
+
+
+@pytest.mark.parametrize(
+    "resolve",
+    [Resolve(after=8 * MINUTE), Resolve(until=CLEAR, within=300.0), Resolve(below_for=5 * MINUTE)],
+    ids=["after", "until", "below"],
+)
+def test_in_the_end_alerts_are_closed_as_if_everything_had_come_in_time(resolve: Resolve) -> None:
+    per = Per(5 * MINUTE, 300.0)
+    rules = plan(kept(resolve), closing(rule("cluster", Cluster(Selector("fire.smoke"), 300.0, 10 * MINUTE, 2), per=per), resolve))
+    seen = Counter[bool]()
+
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(st.integers(0, 1 << 30), st.integers(4, 20), st.sampled_from((0.3, 0.7)))
+    def compare(seed: int, facts: int, late: float) -> None:
+        asyncio.run(same(seed, facts, late))
+
+    async def same(seed: int, facts: int, late: float) -> None:
+        draw = Random(seed)
+        rows = [(float(at), i) for i, at in enumerate(draw.sample(range(2400), facts))]
+        made = {i: (clear if draw.random() < 0.3 else smoke)(f"S{i}", at, draw.randint(0, 4) * 120) for at, i in rows}
+        behind = {i for _, i in rows if draw.random() < late}
+        journal, in_time = Journal().tick(-60), Journal().tick(-60)
+        for at, i in sorted(rows):
+            in_time.add(at, [made[i]])
+            if i not in behind:
+                journal.add(at, [made[i]])
+        for at, i in enumerate(sorted(behind)):
+            journal.add(9000 + 20 * at, [made[i]])
+        stream, _, _ = await lived(rules, journal.tick(DAY_S))
+        ours, truth = (alerts(one) for one in (stream.last(), (await told(rules, in_time.tick(DAY_S))).last()))
+        seen.update(bool(when) for (_, _, _, when), _ in truth.items())
+        assert ours == truth
+
+    compare()
+    assert seen[True] > 1
+
+
+def alerts(last: Any) -> Counter[Any]:
+    return Counter(
+        (one.rule, frozenset(event.id for event in one.evidence if event.role != "closer"), one.count, closed(one))
+        for one in last.values()
+        if one.status != "retracted"
+    )
