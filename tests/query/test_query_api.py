@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pytest
 from api_world import World, alert
-from archive_world import MONDAY, SmallArchive, row
+from query_world import MONDAY, SmallArchive, row
 
 from tocsin.app.library import Library
 from tocsin.model.time import DAY, MINUTE, to_iso

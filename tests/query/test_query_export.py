@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pyogrio
 import pytest
 import shapely
-from archive_world import MONDAY, row, table
+from query_world import MONDAY, row, table
 
 from tocsin.model.asking import Answer, Plan, Refused
 from tocsin.query.export.binary import to_points

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from archive_world import MONDAY, SmallArchive, row
+from query_world import MONDAY, SmallArchive, row
 
 from tocsin.model.archive import Box
 from tocsin.model.asking import Around, Cells, Filter, History, Patience, Points, Search, Series, Tile, TooMuch, TooSlow

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import shapely
-from archive_world import MONDAY, SmallArchive, cell_of, in_box, row
+from query_world import MONDAY, SmallArchive, cell_of, in_box, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 import pytest
-from archive_world import MONDAY, SmallArchive, row
+from query_world import MONDAY, SmallArchive, row
 
 from tocsin.model.asking import Filter, Patience, Refused
 from tocsin.model.time import DAY, HOUR, MINUTE, SECOND

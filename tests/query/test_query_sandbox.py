@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from archive_world import MONDAY, SmallArchive, row
+from query_world import MONDAY, SmallArchive, row
 
 from tocsin.model.archive import ROW, Box, Want
 from tocsin.model.asking import Patience, Refused, Statement, Stopped, TooMuch, TooSlow
