@@ -39,6 +39,11 @@ from .turn import Turn, turn
 log = logging.getLogger(__name__)
 
 
+def prepare() -> None:
+    """The kernels are loaded, or compiled, before there is anything to read."""
+    Engine.warm_up()
+
+
 async def run(node: NodeFile) -> None:
     """The one correlator of a node; or, where several processes may be it, this one when its turn comes."""
     name = node.process or "correlate"

@@ -6,8 +6,11 @@ replay finds at every entry the rules that were in force there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from tocsin.config.bundle import Bundle, decode, pinned, texts_of
 from tocsin.config.load import Report, load_city
@@ -19,10 +22,13 @@ from tocsin.geo.places import PlaceNames
 from tocsin.journal.changes import append_change, first_change, newest_change
 from tocsin.journal.connection import Journal
 from tocsin.journal.reader import fetch
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem
-from tocsin.model.city import City
+from tocsin.kernel.fault import Fatal, Problem
+from tocsin.model.city import City, Layer
 
 from .layout import Layout
+
+_SETTLED: Final = 0.05  # seconds; clocks of file systems are coarser than ours
+_remembered: dict[tuple[str, Path], City] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,44 @@ def gather(root: Path) -> tuple[Bundle, Report]:
     return bundle, bundle.read(root)
 
 
-def bundle_of(root: Path, layout: Layout) -> Bundle:
-    """The city directory, ready to be put in force. Raises Misconfigured."""
-    bundle, report = gather(root)
-    if report.city is None:
-        raise Misconfigured(report.problems)
-    return pinned(bundle, report.city, layout.contents)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A city directory, read once: its city with the layer files as they lie there, and the bundle to put in force. `pinned`: the city
+    with the layer files that the bundle names, as `opened` would give it; None where it must be read again, for files were being written."""
+
+    city: City
+    bundle: Bundle
+    pinned: City | None
+
+
+def load(root: Path) -> tuple[City, Bundle, bool]:
+    """The city directory, its texts, and whether the city was surely read from these. Raises Misconfigured."""
+    began = time.time()
+    try:
+        before = texts_of(root)
+    except (OSError, UnicodeDecodeError):
+        load_city(root)  # says what is wrong and where
+        raise
+    city = load_city(root)
+    return city, Bundle(before), texts_of(root) == before and _older(city.layers, began - _SETTLED)
+
+
+def prepare(city: City, bundle: Bundle, surely: bool, layout: Layout) -> Prepared:
+    """Keeps the layer files as they are now. The last three are what `load` gave and the node's layout."""
+    whole = pinned(bundle, city, layout.contents)
+    files = {city.root / name: layout.contents / file for name, file in whole.files().items()}
+    layers = tuple(replace(layer, path=files.get(layer.path, layer.path)) for layer in city.layers)
+    return Prepared(city, whole, replace(city, layers=layers) if surely else None)
+
+
+def _older(layers: Iterable[Layer], instant: float) -> bool:
+    return all(layer.path.stat().st_ctime < instant for layer in layers)
+
+
+def remember(version: str, city: City) -> None:
+    """This is what a configuration says, so that `opened` need not read it again."""
+    _remembered.clear()
+    _remembered[version, city.root] = city
 
 
 async def put(journal: Journal, bundle: Bundle) -> tuple[int, bool]:
@@ -68,6 +106,9 @@ def opened(entry: Entry, root: Path, layout: Layout) -> InForce:
         raise Fatal(
             f"the configuration of journal entry {entry.seq} needs the layer file {lost[0]} as it was; it has gone from {layout.contents}"
         )
+    known = _remembered.get((bundle.version, root))
+    if known is not None:
+        return InForce(known, entry.seq, bundle.version)
     report = bundle.read(root, layout.contents)
     if report.city is None:
         problems = "\n".join(str(problem) for problem in report.problems)

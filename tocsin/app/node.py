@@ -25,8 +25,11 @@ from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
-from .children import Child
+from . import inforce
+from .children import Births, Child, Family
+from .inforce import Prepared
 from .layout import Layout, NodeFile, console_dist
+from .nursery import Know
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
@@ -129,45 +132,63 @@ def external(url: str) -> Endpoint:
 @contextlib.asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Running]:
     """Starts everything in order, gives the node when it is ready, and stops everything in reverse."""
-    from tocsin.config.load import load_city
-
     began = time.monotonic()
-    from . import inforce
+    async with Births(options.say) as births:
+        city, texts, surely = await asyncio.to_thread(inforce.load, options.city.resolve())
+        layout = Layout(options.data.resolve())
+        layout.create()
+        with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
+            closing.enter_context(contextlib.closing(layout.lock()))
+            prepared = inforce.prepare(city, texts, surely, layout)
+            if prepared.pinned is not None:
+                await births.know(Know(prepared.bundle.version, prepared.pinned))
+            async with _started(options, layout, prepared, births, began) as node:
+                yield node
 
-    city = load_city(options.city)
-    layout = Layout(options.data.resolve())
-    layout.create()
-    bundle = inforce.bundle_of(options.city.resolve(), layout)
+
+@contextlib.asynccontextmanager
+async def _started(options: Options, layout: Layout, prepared: Prepared, births: Births, began: float) -> AsyncIterator[Running]:
+    """The children get ready while the journal does; each begins its work when what it needs is there."""
+    city = prepared.city
     earlier = NodeFile.read(layout).clock if layout.node_file.exists() and city.exercise else None
-    with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
-        closing.enter_context(contextlib.closing(layout.lock()))
-        async with (
-            journal_of(replace(options, data=layout.data), city) as (endpoint, mqtt_port),
-            await connect(endpoint, name="node") as journal,
-        ):
-            await inforce.put(journal, bundle)
-            node = NodeFile(
-                city=str(options.city.resolve()),
-                data=str(layout.data),
-                url=endpoint.url,
-                user=endpoint.user or "",
-                password=endpoint.password or "",
-                http_port=free_port(options.http_port, "--port"),
-                ingest_port=free_port(options.ingest_port, "--ingest-port"),
-                mqtt_port=mqtt_port,
-                exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
-                console=str(console_dist()),
-                cuts=regions_of(options, city).cuts,
-                standbys=options.standbys,
-            )
-            node.write(layout)
-            health = await listen(journal)
-            async with children(layout, options.say) as start:
-                await ready(health, *started_for_correlation(node, start))
-                node = node.started(exercise_clock(city, options.speed, earlier))
-                node.write(layout)
-                await ready(health, start("serve"), start("ingest"))
-                yield Running(city, node, journal, health, time.monotonic() - began)
+    async with (
+        contextlib.aclosing(Family(layout, births, options.say)) as children,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        correlation, waiting = works(options, city)
+        for name in (*correlation, "serve", "ingest", *waiting):
+            children.start(name)
+        endpoint, mqtt_port = await stack.enter_async_context(journal_of(replace(options, data=layout.data), city))
+        journal = await stack.enter_async_context(await connect(endpoint, name="node"))
+        stack.push_async_callback(children.aclose)  # they end before the journal does
+        await inforce.put(journal, prepared.bundle)
+        node = node_file(options, layout, city, endpoint, mqtt_port)
+        node.write(layout)
+        health = await listen(journal)
+        await children.go(*waiting)
+        await ready(health, *await children.go(*correlation))
+        node = node.started(exercise_clock(city, options.speed, earlier))
+        node.write(layout)
+        await ready(health, *await children.go("serve", "ingest"))
+        yield Running(city, node, journal, health, time.monotonic() - began)
+
+
+def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, mqtt_port: int) -> NodeFile:
+    """What the processes must know before the node has a clock. Raises Misconfigured for ports that are taken."""
+    return NodeFile(
+        city=str(options.city.resolve()),
+        data=str(layout.data),
+        url=endpoint.url,
+        user=endpoint.user or "",
+        password=endpoint.password or "",
+        http_port=free_port(options.http_port, "--port"),
+        ingest_port=free_port(options.ingest_port, "--ingest-port"),
+        mqtt_port=mqtt_port,
+        exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
+        console=str(console_dist()),
+        cuts=regions_of(options, city).cuts,
+        standbys=options.standbys,
+    )
 
 
 def regions_of(options: Options, city: City) -> Regions:
@@ -175,14 +196,11 @@ def regions_of(options: Options, city: City) -> Regions:
     return Regions(options.cuts) if options.cuts else around(*city.centre, options.shards)
 
 
-def started_for_correlation(node: NodeFile, start: Callable[[str], Child]) -> list[Child]:
-    """Starts the shards, correlate and who stands by for them; those whose work must be under way before the node is ready."""
-    works = [*(f"shard-{shard}" for shard in range(node.shards)), "correlate"]
-    children = [start(work) for work in works]
-    for number in range(node.standbys):
-        for work in works:
-            start(f"{work}.{number + 2}")
-    return children
+def works(options: Options, city: City) -> tuple[list[str], list[str]]:
+    """Processes of correlation: the shards and correlate, whose work must be under way before the node is ready, and who stands by."""
+    cuts = regions_of(options, city).cuts
+    first = [*(f"shard-{shard}" for shard in range(len(cuts) + 1 if cuts else 0)), "correlate"]
+    return first, [f"{work}.{number + 2}" for number in range(options.standbys) for work in first]
 
 
 async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
@@ -195,23 +213,6 @@ async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
 
     await journal.subscribe("health.>", heard)
     return health
-
-
-@contextlib.asynccontextmanager
-async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Callable[[str], Child]]:
-    started: list[Child] = []
-
-    def start(name: str) -> Child:
-        child = Child(name, layout.data, layout.logs / f"{name}.log", say)
-        child.start()
-        started.append(child)
-        return child
-
-    try:
-        yield start
-    finally:
-        for child in reversed(started):
-            await child.stop()
 
 
 async def ready(health: dict[str, dict[str, Any]], *waited: Child) -> None:

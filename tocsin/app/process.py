@@ -1,4 +1,4 @@
-"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve|shard-0 DATA`."""
+"""A child process of a node, and its entry: `python -m tocsin.app.process ingest|correlate|serve|shard-0 DATA`. In a node `nursery.py` forks it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .layout import Layout, NodeFile
 PROCESSES = ("ingest", "correlate", "serve", "shard")
 
 
-def die_with_parent() -> None:
-    """Linux: the kernel sends SIGTERM when the supervisor is gone, so that a kill -9 of it leaves nothing behind."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Linux: the kernel sends SIGTERM when the supervisor is gone, so that a kill -9 of it leaves nothing behind. `parent`: its pid."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, signal.SIGTERM)
-    if os.getppid() == 1:
+    if os.getppid() == 1 if parent is None else os.getppid() != parent:
         sys.exit(0)
 
 
@@ -37,20 +37,30 @@ async def until_signal(run: Callable[[NodeFile], Awaitable[None]], node: NodeFil
         return
 
 
-def main() -> int:
-    name, data = sys.argv[1], Path(sys.argv[2])
+def work(name: str, data: Path, gate: int | None = None) -> int:
+    """Imports what this process needs, has it prepare, waits for its gate (a pipe that is closed when the node file is written), and
+    works until a signal."""
     kind = name.partition("-")[0].partition(".")[0]  # shard-0.2 is the second process for shard 0
     if kind not in PROCESSES:
         print(f"unknown process {name!r}; known: {', '.join(PROCESSES)}", file=sys.stderr)
         return 2
-    die_with_parent()
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     import uvloop
 
-    run = import_module(f"tocsin.app.{kind}").run
-    uvloop.run(until_signal(run, NodeFile.read(Layout(data)).of(name)))
+    module = import_module(f"tocsin.app.{kind}")
+    if hasattr(module, "prepare"):
+        module.prepare()
+    if gate is not None:
+        os.read(gate, 1)
+        os.close(gate)
+    uvloop.run(until_signal(module.run, NodeFile.read(Layout(data)).of(name)))
     return 0
+
+
+def main() -> int:
+    die_with_parent()
+    return work(sys.argv[1], Path(sys.argv[2]))
 
 
 if __name__ == "__main__":
