@@ -193,6 +193,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from tocsin.app import nursery  # what comes over the pipe is of that module, not of this one by the name of __main__
-
-    sys.exit(nursery.main())
+    # What comes over the pipe is of `tocsin.app.nursery`, not of this module by the name of `__main__`.
+    sys.exit(import_module("tocsin.app.nursery").main())
