@@ -175,15 +175,11 @@ class Node:
 
     def child(self, name: str) -> int:
         """The pid of a child, by its command line."""
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if name == "journal" and words[0].endswith(b"nats-server") and str(self.data).encode() in b" ".join(words):
-                return int(path.parent.name)
-            if words[-3:-1] == [name.encode(), str(self.data).encode()]:
-                return int(path.parent.name)
+        log = self.data / "log" / f"{name}.log"
+        for path in Path("/proc").glob("[0-9]*/fd/1"):
+            with contextlib.suppress(OSError):
+                if path.readlink() == log.resolve():
+                    return int(path.parts[2])
         raise LookupError(name)
 
     def kill(self, name: str) -> None:
