@@ -19,9 +19,7 @@ from .carry import Carry, Side
 from .columns import Columns
 from .firing import Firings, joined
 from .kernels import layout
-from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
-from .kernels.recent import bury
-from .kernels.verdicts import withdraw_verdicts
+from .kernels.doors import bury, enter, enter_none, restore_answered, run, start_watches, withdraw_verdicts
 from .parts.needs import for_kernels
 from .series.alerted import AlertFacts
 from .series.build import build

@@ -12,7 +12,8 @@ from tocsin.correlate.columns import Columns
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What, joined
 from tocsin.correlate.kernels import layout
-from tocsin.correlate.kernels.gathered import GATHERED, gather
+from tocsin.correlate.kernels.doors import gather
+from tocsin.correlate.kernels.layout import GATHERED
 from tocsin.correlate.state import Memory
 from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Absence, Plan
