@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
+import subprocess
 from collections.abc import Callable
 from itertools import count
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 from tocsin.kernel.backoff import Backoff
 
 from .layout import Layout
-from .nursery import Born, Ended, Go, Know, Sign, Start
+from .nursery import Born, Ended, Go, Know, Sign, Start, spawn
 
+Nest = tuple[subprocess.Popen[bytes], Connection]
 GONE = -int(signal.SIGTERM)  # what a child is said to have ended with when the nursery did
 
 
@@ -34,13 +33,15 @@ class Birth:
 class Births:
     """The supervisor's end of the nursery, which is started again when it dies; use as an async context manager."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], early: Nest | None = None) -> None:
+        """`early`: a nursery that was started before there was an event loop."""
         self._say = say
+        self._early = early
         self._numbers = count(1)
         self._alive: dict[int, Birth] = {}
         self._known: Know | None = None
         self._pipe: Connection | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._one = asyncio.Lock()
 
     async def __aenter__(self) -> Births:
@@ -53,9 +54,8 @@ class Births:
             if self._pipe is not None:
                 self._drop(self._pipe)
             if self._process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.terminate()
-                await self._process.wait()
+                self._process.terminate()
+                await asyncio.to_thread(self._process.wait)
 
     async def know(self, known: Know) -> None:
         """Children born from now on have this city at hand."""
@@ -83,13 +83,9 @@ class Births:
 
     async def _open(self) -> None:
         if self._process is not None:
-            await self._process.wait()
-        self._pipe, theirs = Pipe()
-        words = (sys.executable, "-m", "tocsin.app.nursery", str(theirs.fileno()), str(os.getpid()))
-        self._process = await asyncio.create_subprocess_exec(
-            *words, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-        )
-        theirs.close()
+            await asyncio.to_thread(self._process.wait)
+        self._process, self._pipe = self._early or spawn()
+        self._early = None
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._heard, self._pipe)
         if self._known is not None:
             await self._send(self._known)
@@ -202,7 +198,9 @@ class Family:
         self._children: dict[str, Child] = {}
 
     def start(self, name: str) -> None:
-        """It gets ready, and waits."""
+        """It gets ready, and waits; nothing happens when it was started before."""
+        if name in self._children:
+            return
         child = Child(name, self._layout.data, self._layout.logs / f"{name}.log", self._births, self._say)
         self._children[name] = child
         child.start()

@@ -10,15 +10,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tocsin.config.bundle import Bundle, decode, pinned, texts_of
-from tocsin.config.load import Report, load_city
-from tocsin.correlate.corrections import correcting
-from tocsin.correlate.recent import Entry
-from tocsin.correlate.setting import Configure, Setting
-from tocsin.geo.layers import load_layers
-from tocsin.geo.places import PlaceNames
 from tocsin.journal.changes import append_change, first_change, newest_change
 from tocsin.journal.connection import Journal
 from tocsin.journal.reader import fetch
@@ -26,6 +20,11 @@ from tocsin.kernel.fault import Fatal, Problem
 from tocsin.model.city import City, Layer
 
 from .layout import Layout
+
+if TYPE_CHECKING:
+    from tocsin.config.load import Report
+    from tocsin.correlate.recent import Entry
+    from tocsin.correlate.setting import Configure, Setting
 
 _SETTLED: Final = 0.05  # seconds; clocks of file systems are coarser than ours
 _remembered: dict[tuple[str, Path], City] = {}
@@ -42,6 +41,8 @@ class InForce:
 
 def gather(root: Path) -> tuple[Bundle, Report]:
     """The city directory as it is now, read once, and everything there is to say about it."""
+    from tocsin.config.load import load_city
+
     try:
         bundle = Bundle(texts_of(root))
     except (OSError, UnicodeDecodeError):
@@ -62,6 +63,8 @@ class Prepared:
 
 def load(root: Path) -> tuple[City, Bundle, bool]:
     """The city directory, its texts, and whether the city was surely read from these. Raises Misconfigured."""
+    from tocsin.config.load import load_city
+
     began = time.time()
     try:
         before = texts_of(root)
@@ -129,6 +132,8 @@ async def at_entry(journal: Journal, seq: int, root: Path, layout: Layout) -> In
     or, when it has none, with the city directory."""
     entry = await fetch(journal, seq) if seq else await first_change(journal)
     if entry is None:
+        from tocsin.config.load import load_city
+
         return InForce(load_city(root), 0, "")
     found = opened(entry, root, layout)
     return found if seq else InForce(found.city, 0, found.version)
@@ -136,6 +141,11 @@ async def at_entry(journal: Journal, seq: int, root: Path, layout: Layout) -> In
 
 def setting(found: InForce) -> Setting:
     """What correlate must know of a configuration."""
+    from tocsin.correlate.corrections import correcting
+    from tocsin.correlate.setting import Setting
+    from tocsin.geo.layers import load_layers
+    from tocsin.geo.places import PlaceNames
+
     city = found.city
     return Setting(
         city.plan,

@@ -42,6 +42,7 @@ from .inforce import InForce
 from .injecting import CONTROL, Exercises
 from .layout import NodeFile
 from .pauses import shorten
+from .steps import step, steps
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ async def run(node: NodeFile) -> None:
     clock = Clock(**node.clock) if node.clock else Clock()
     marks = HighWater(Path(node.data) / "marks", "ingest")
     async with await connect(endpoint_of(node), name="ingest", high_water=marks) as journal:
+        step("connected")
         known = [entry async for entry in tail(journal, count=REMEMBER_ENTRIES)]
         monotone = Monotone(clock, max((entry.ingest for entry in known), default=0))
         await _serve(node, clock, journal, monotone, known)
@@ -80,7 +82,9 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, monotone: Monot
         if entry.batch is not None:
             supervisor.remember(entry.batch)
     known.clear()
+    step("state")
     shorten()
+    step("tidied")
     desk = Desk(hub, frozenset(), Tokens(data / "tokens", ()), authorize, clock, shared.budget)
     open_doors(desk, city, data)
 
@@ -150,6 +154,7 @@ async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone, n
         told = ahead > CLOCK_BEHIND
         body = {
             "process": "ingest",
+            "start": steps(),
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "clock": monotone.clock.to_json(),

@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
 from . import inforce
-from .children import Births, Child, Family
+from .children import Births, Child, Family, Nest
 from .inforce import Prepared
 from .layout import Layout, NodeFile, console_dist
 from .nursery import Know
+from .steps import step
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
@@ -130,35 +132,48 @@ def external(url: str) -> Endpoint:
 
 
 @contextlib.asynccontextmanager
-async def running(options: Options) -> AsyncIterator[Running]:
-    """Starts everything in order, gives the node when it is ready, and stops everything in reverse."""
+async def running(options: Options, nest: Nest | None = None) -> AsyncIterator[Running]:
+    """Starts everything in order, gives the node when it is ready, and stops everything in reverse. `nest`: a nursery started already."""
     began = time.monotonic()
-    async with Births(options.say) as births:
-        city, texts, surely = await asyncio.to_thread(inforce.load, options.city.resolve())
-        layout = Layout(options.data.resolve())
-        layout.create()
+    layout = Layout(options.data.resolve())
+    async with Births(options.say, nest) as births, contextlib.aclosing(Family(layout, births, options.say)) as children:
         with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
-            closing.enter_context(contextlib.closing(layout.lock()))
+            again = layout.node_file.exists()
+            if again:
+                closing.enter_context(_begun(layout, children))
+            city, texts, surely = await asyncio.to_thread(inforce.load, options.city.resolve())
+            step("configuration read")
+            if not again:
+                closing.enter_context(_begun(layout, children))
             prepared = inforce.prepare(city, texts, surely, layout)
             if prepared.pinned is not None:
-                await births.know(Know(prepared.bundle.version, prepared.pinned))
-            async with _started(options, layout, prepared, births, began) as node:
+                await births.know(Know(pickle.dumps((prepared.bundle.version, prepared.pinned))))
+            async with _started(options, layout, prepared, children, began) as node:
                 yield node
 
 
+@contextlib.contextmanager
+def _begun(layout: Layout, children: Family) -> Iterator[None]:
+    """Holds the data directory; the processes that every node has get ready in it. Where a node ran before, that is while the
+    configuration is read; a directory for one that cannot be read is not made."""
+    layout.create()
+    with contextlib.closing(layout.lock()):
+        for name in ("serve", "correlate", "ingest"):
+            children.start(name)
+        yield
+
+
 @contextlib.asynccontextmanager
-async def _started(options: Options, layout: Layout, prepared: Prepared, births: Births, began: float) -> AsyncIterator[Running]:
-    """The children get ready while the journal does; each begins its work when what it needs is there."""
+async def _started(options: Options, layout: Layout, prepared: Prepared, children: Family, began: float) -> AsyncIterator[Running]:
+    """The journal starts while the children get ready; each begins its work when what it needs is there."""
     city = prepared.city
     earlier = NodeFile.read(layout).clock if layout.node_file.exists() and city.exercise else None
-    async with (
-        contextlib.aclosing(Family(layout, births, options.say)) as children,
-        contextlib.AsyncExitStack() as stack,
-    ):
-        correlation, waiting = works(options, city)
-        for name in (*correlation, "serve", "ingest", *waiting):
-            children.start(name)
+    correlation, waiting = works(options, city)
+    for name in (*correlation, *waiting):
+        children.start(name)
+    async with contextlib.AsyncExitStack() as stack:
         endpoint, mqtt_port = await stack.enter_async_context(journal_of(replace(options, data=layout.data), city))
+        step("journal started")
         journal = await stack.enter_async_context(await connect(endpoint, name="node"))
         stack.push_async_callback(children.aclose)  # they end before the journal does
         await inforce.put(journal, prepared.bundle)
@@ -166,10 +181,13 @@ async def _started(options: Options, layout: Layout, prepared: Prepared, births:
         node.write(layout)
         health = await listen(journal)
         await children.go(*waiting)
+        step("configuration in force")
         await ready(health, *await children.go(*correlation))
+        step("correlating")
         node = node.started(exercise_clock(city, options.speed, earlier))
         node.write(layout)
         await ready(health, *await children.go("serve", "ingest"))
+        step("ready")
         yield Running(city, node, journal, health, time.monotonic() - began)
 
 
@@ -291,10 +309,10 @@ def welcome(node: Running) -> str:
     return "\n".join([*lines, "  Ctrl-C stops it."])
 
 
-async def run(options: Options, seconds: float | None, as_json: bool) -> int:
+async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest) -> int:
     from .summary import summary
 
-    async with running(options) as node:
+    async with running(options, nest) as node:
         options.say(welcome(node))
         await until_stopped(seconds)
         options.say("stopping ...")
@@ -303,8 +321,9 @@ async def run(options: Options, seconds: float | None, as_json: bool) -> int:
     return 0
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, nest: Nest) -> int:
+    """`nest`: a nursery that was started already."""
     city: Path = arguments.city
     data = arguments.data or city / "var"
     os.umask(0o077)
-    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json))
+    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json, nest))

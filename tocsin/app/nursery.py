@@ -10,28 +10,39 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import pickle
 import selectors
 import signal
+import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from .process import die_with_parent, work
+from .steps import step
 
-SHARED: Final = ("uvloop", "tocsin.app.ingest")  # what every process of a node imports
+SHARED: Final = (
+    "uvloop",
+    "uvicorn",
+    "tocsin.app.follow",
+    "tocsin.accountability.access",
+    "tocsin.kernel.clock",
+)  # by two processes or more
+#: One thread for linear algebra, of which there is none: nothing runs in the nursery when it forks.
+_QUIET: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _PR_SET_NAME: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Know:
-    """The city that this version of a configuration says: read once by the supervisor. `city`: a `model.city.City`."""
+    """What a version of a configuration says, read once by the supervisor: pickled, a version and its `model.city.City`."""
 
-    version: str
-    city: Any
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,16 @@ class Start:
     name: str
     data: Path
     log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a child finds where it is born. `gate`: a pipe that is closed when it may begin; `city`: a file that then holds what `Know`
+    said last, or nothing."""
+
+    what: Start
+    gate: int
+    city: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +103,28 @@ class _Child:
     gate: int  # closed when it may begin; -1 then
 
 
+def spawn() -> tuple[subprocess.Popen[bytes], Connection]:
+    """Starts a nursery: its process, and the pipe to it. It ends when the pipe is closed, or this process has gone."""
+    ours, theirs = Pipe()
+    words = (sys.executable, "-m", "tocsin.app.nursery", str(theirs.fileno()), str(os.getpid()))
+    process = subprocess.Popen(
+        words, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=_QUIET | os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
+    theirs.close()
+    return process, ours
+
+
 class Nursery:
-    """`serve` returns None when the supervisor has gone, and in every child what it was started for and its gate."""
+    """`serve` returns None when the supervisor has gone, and in every child its place."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self._city = os.memfd_create("city")
         self._children: dict[int, _Child] = {}
         self._ready = selectors.DefaultSelector()
         self._ready.register(pipe.fileno(), selectors.EVENT_READ, None)
 
-    def serve(self) -> tuple[Start, int] | None:
+    def serve(self) -> Place | None:
         while True:
             for key, _ in self._ready.select():
                 if key.data is not None:
@@ -103,15 +136,14 @@ class Nursery:
                     return None
                 gate = self._obey(told)
                 if gate is not None:
-                    return told, gate
+                    return Place(told, gate, self._city)
 
     def _obey(self, told: Any) -> int | None:
         """What the supervisor asks for. In a new child: its gate."""
         match told:
-            case Know(version, city):
-                from . import inforce
-
-                inforce.remember(version, city)
+            case Know(content):
+                os.ftruncate(self._city, 0)
+                os.pwrite(self._city, content, 0)
             case Start():
                 return self._fork(told)
             case Go(number) if number in self._children:
@@ -173,23 +205,42 @@ def become(what: Start) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, what.name.encode()[:15])
 
 
+def know(city: int) -> None:
+    """What the supervisor has read need not be read again."""
+    size = os.fstat(city).st_size
+    if size:
+        from . import inforce
+
+        inforce.remember(*pickle.loads(os.pread(city, size, 0)))  # noqa: S301 - the supervisor wrote it into a pipe of ours
+    os.close(city)
+
+
 def main() -> int:
     pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to everybody; the supervisor stops us last
+    gc.disable()  # what is imported stays
+    step("interpreter")
     for name in SHARED:
         import_module(name)
-    # The threads of the libraries (OpenBLAS, jemalloc) stop for a fork and begin again after it; ours has none.
+    step("imports")
+    # The thread of pyarrow's allocator stops for a fork and begins again after it; nothing else has any.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    gc.collect()
     here = os.getpid()
     told = Nursery(pipe).serve()
     if told is None:
         return 0
-    what, gate = told
     die_with_parent(here)
-    become(what)
-    return work(what.name, what.data, gate)
+    become(told.what)
+    gc.enable()
+    step("forked")
+
+    def ready() -> None:
+        os.read(told.gate, 1)
+        os.close(told.gate)
+        know(told.city)
+
+    return work(told.what.name, told.what.data, ready)
 
 
 if __name__ == "__main__":

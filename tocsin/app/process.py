@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .layout import Layout, NodeFile
+from .steps import step
 
 PROCESSES = ("ingest", "correlate", "serve", "shard")
 
@@ -37,9 +38,8 @@ async def until_signal(run: Callable[[NodeFile], Awaitable[None]], node: NodeFil
         return
 
 
-def work(name: str, data: Path, gate: int | None = None) -> int:
-    """Imports what this process needs, has it prepare, waits for its gate (a pipe that is closed when the node file is written), and
-    works until a signal."""
+def work(name: str, data: Path, gate: Callable[[], None] | None = None) -> int:
+    """Imports what this process needs, has it prepare, waits at its gate until the node file is written, and works until a signal."""
     kind = name.partition("-")[0].partition(".")[0]  # shard-0.2 is the second process for shard 0
     if kind not in PROCESSES:
         print(f"unknown process {name!r}; known: {', '.join(PROCESSES)}", file=sys.stderr)
@@ -49,11 +49,13 @@ def work(name: str, data: Path, gate: int | None = None) -> int:
     import uvloop
 
     module = import_module(f"tocsin.app.{kind}")
+    step("imports")
     if hasattr(module, "prepare"):
         module.prepare()
+        step("prepared")
     if gate is not None:
-        os.read(gate, 1)
-        os.close(gate)
+        gate()
+        step("let go")
     uvloop.run(until_signal(module.run, NodeFile.read(Layout(data)).of(name)))
     return 0
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from .machine import HEADER, FLOAT, INT, Array, Spec, symbol, target
+from .machine import FLOAT, HEADER, INT, Array, Spec, symbol, target
 
 #: Numba's count of references calls this when an array goes that it owns; ours own nothing, and nothing else is there to be called.
 _NOTHING_OWNED: Final = """
@@ -57,7 +57,7 @@ def _compiled(spec: Spec) -> tuple[str, str]:
     signature = tuple(_numba(kind) for kind in spec.takes)
     function.compile(signature)
     made = function.overloads[signature]
-    wanted = {0: types.none, 1: types.int64}.get(spec.gives, types.UniTuple(types.int64, spec.gives))
+    wanted = {0: types.none, 1: types.int64}.get(spec.gives, types.UniTuple(types.int64, spec.gives))  # type: ignore[no-untyped-call]
     if made.signature.return_type != wanted:
         raise TypeError(f"{spec.function} returns {made.signature.return_type}, but its spec says {wanted}")
     return function.inspect_llvm(signature), made.fndesc.llvm_func_name
