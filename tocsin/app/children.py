@@ -4,30 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Callable
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tocsin.kernel.backoff import Backoff
 
 from .layout import Layout
-from .nursery import Born, Ended, Go, Know, Sign, Start, spawn
+from .nursery import Born, Ended, Go, Know, Start, spawn
 
 Nest = tuple[subprocess.Popen[bytes], Connection]
+_SAYS_SO: Final = 5.0  # seconds within which the nursery tells of an end
+_PATIENCE: Final = 5.0  # seconds for a child to end after its nursery has
 GONE = -int(signal.SIGTERM)  # what a child is said to have ended with when the nursery did
 
 
 class Birth:
-    """A child as the nursery knows it. `ended`: its exit status, once it has ended."""
+    """A child as the nursery knows it. `ended`: its exit status, as soon as the nursery has told it; `gone`: it has ended, or never was."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.pid: int | None = None
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.gone = asyncio.Event()
+        self._watch = -1
+        self.ended.add_done_callback(lambda _: self._leave())
+
+    def born(self, pid: int, gone: Callable[[Birth], None]) -> None:
+        """It runs. `gone` is called when it has ended."""
+        self.pid = pid
+        try:
+            self._watch = os.pidfd_open(pid)
+        except ProcessLookupError:  # and word of its end is on its way
+            self.gone.set()
+            return
+        asyncio.get_running_loop().add_reader(self._watch, self._ends, gone)
+
+    def sign(self, number: int) -> None:
+        """A signal, unless it has ended."""
+        if self._watch >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._watch, number)
+
+    def end(self, code: int) -> None:
+        """It has ended with this exit status; nobody may be waiting any more."""
+        if not self.ended.done():
+            self.ended.set_result(code)
+
+    def _ends(self, gone: Callable[[Birth], None]) -> None:
+        self._leave()
+        gone(self)
+
+    def _leave(self) -> None:
+        self.gone.set()
+        if self._watch >= 0:
+            asyncio.get_running_loop().remove_reader(self._watch)
+            os.close(self._watch)
+            self._watch = -1
 
 
 class Births:
@@ -43,6 +81,7 @@ class Births:
         self._pipe: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._one = asyncio.Lock()
+        self._ending: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Births:
         async with self._one:
@@ -54,7 +93,7 @@ class Births:
             if self._pipe is not None:
                 self._drop(self._pipe)
             if self._process is not None:
-                self._process.terminate()
+                self._process.kill()  # it has nothing to put in order
                 await asyncio.to_thread(self._process.wait)
 
     async def know(self, known: Know) -> None:
@@ -76,10 +115,6 @@ class Births:
     async def go(self, birth: Birth) -> None:
         async with self._one:
             await self._send(Go(birth.number))
-
-    async def sign(self, birth: Birth, number: int) -> None:
-        async with self._one:
-            await self._send(Sign(birth.number, number))
 
     async def _open(self) -> None:
         if self._process is not None:
@@ -109,19 +144,37 @@ class Births:
         birth = self._alive.get(told.number)
         match told:
             case Born(_, pid) if birth is not None:
-                birth.pid = pid
+                birth.born(pid, self._gone)
             case Ended(number, code) if birth is not None:
                 del self._alive[number]
-                birth.ended.set_result(code)
+                birth.end(code)
+
+    def _gone(self, birth: Birth) -> None:
+        """A child has ended; a nursery that does not say so is started again, and everybody with it."""
+        asyncio.get_running_loop().call_later(_SAYS_SO, self._demand, birth)
+
+    def _demand(self, birth: Birth) -> None:
+        if not birth.ended.done() and self._process is not None:
+            self._say("the process that starts the others does not answer; killing it")
+            self._process.kill()
 
     def _drop(self, pipe: Connection) -> None:
-        """The nursery has ended or is to end: whoever still lives there ends with it."""
+        """The nursery has ended or is to end: whoever still lives there ends with it, and has ended when that is said."""
         asyncio.get_running_loop().remove_reader(pipe.fileno())
         pipe.close()
         self._pipe = None
-        for birth in self._alive.values():
-            birth.ended.set_result(GONE)
+        self._ending = [asyncio.create_task(self._last(birth)) for birth in self._alive.values()]
         self._alive.clear()
+
+    async def _last(self, birth: Birth) -> None:
+        """The kernel has told it to end, as its parent has."""
+        if birth.pid is not None:
+            try:
+                await asyncio.wait_for(birth.gone.wait(), _PATIENCE)
+            except TimeoutError:
+                birth.sign(signal.SIGKILL)
+                await birth.gone.wait()
+        birth.end(GONE)
 
 
 class Child:
@@ -177,13 +230,13 @@ class Child:
         self._stopping.set()
         birth = self._birth
         if birth and not birth.ended.done():
-            await self._births.sign(birth, signal.SIGTERM)
+            birth.sign(signal.SIGTERM)
             try:
-                await asyncio.wait_for(asyncio.shield(birth.ended), patience)
+                await asyncio.wait_for(birth.gone.wait(), patience)
             except TimeoutError:
                 self._say(f"{self.name} did not stop within {patience:g} s; killing it")
-                await self._births.sign(birth, signal.SIGKILL)
-                await birth.ended
+                birth.sign(signal.SIGKILL)
+                await birth.gone.wait()
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

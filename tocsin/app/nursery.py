@@ -73,14 +73,6 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """Sends a child a signal, unless it has ended."""
-
-    number: int
-    signal: int
-
-
-@dataclass(frozen=True, slots=True)
 class Born:
     """Said of a child: it runs."""
 
@@ -148,12 +140,10 @@ class Nursery:
                 return self._fork(told)
             case Go(number) if number in self._children:
                 self._open(self._children[number])
-            case Sign(number, sign) if number in self._children:
-                signal.pidfd_send_signal(self._children[number].watch, sign)
-            case Go() | Sign():  # it has ended, and that is on its way
+            case Go():  # it has ended, and that is on its way
                 pass
             case _:
-                raise TypeError(f"the nursery is told Know, Start, Go or Sign, found {type(told).__name__}")
+                raise TypeError(f"the nursery is told Know, Start or Go, found {type(told).__name__}")
         return None
 
     def _fork(self, what: Start) -> int | None:
