@@ -19,14 +19,14 @@ pytestmark = pytest.mark.crash
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("nursery")
-    with running(write_city(folder / "city", feeds={"smoke": smoke_feed()}), folder / "data", "--standbys", "1") as started:
+    with running(write_city(folder / "city", feeds={"smoke": smoke_feed()}), folder / "data") as started:
         yield started
 
 
 def living(node: Node) -> dict[str, int]:
     """Children that are there, by name."""
     found = {}
-    for name in (*NAMES, "correlate.2"):
+    for name in NAMES:
         try:
             found[name] = node.child(name)
         except LookupError:
@@ -51,7 +51,7 @@ def below(pid: int) -> set[int]:
 
 def test_everyone_is_a_child_of_the_nursery_and_has_a_name(node: Node) -> None:
     nursery = node.child("nursery")
-    node.eventually("a standby", lambda: len(living(node)) == 4)
+    node.eventually("everyone", lambda: len(living(node)) == len(NAMES))
     for name, pid in living(node).items():
         assert parent(pid) == nursery
         assert Path(f"/proc/{pid}/comm").read_text().strip() == name
@@ -90,7 +90,7 @@ def test_when_the_nursery_is_killed_all_are_born_again(node: Node) -> None:
     os.kill(before["correlate"], signal.SIGSTOP)  # this one does not hear that it is to end
     os.kill(nursery, signal.SIGKILL)
     node.eventually("the end of the old ones", lambda: not {pid for pid in before.values() if cmdline(pid)})
-    node.eventually("new ones", lambda: len(living(node)) == 4)
+    node.eventually("new ones", lambda: len(living(node)) == len(NAMES))
     assert node.child("nursery") != nursery
     assert not set(living(node).values()) & set(before.values())
     matches(node, 3000.0)

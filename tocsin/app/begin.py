@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
-from .nursery import spawn
+from .nursery import Nest, spawn
 from .steps import step
 
 
 def run(arguments: argparse.Namespace) -> int:
-    nest = spawn()
-    step("nursery started")
+    nest = _first()
     from . import node
 
     step("imports")
@@ -18,9 +18,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    nest = spawn()
-    step("nursery started")
+    nest = _first()
     from . import demo
 
     step("imports")
     return demo.main(arguments, nest)
+
+
+def _first() -> Nest:
+    gc.disable()  # until the node is ready: what is imported and read stays
+    nest = spawn()
+    step("nursery started")
+    return nest

@@ -16,9 +16,8 @@ from typing import Any, Final
 from tocsin.kernel.backoff import Backoff
 
 from .layout import Layout
-from .nursery import Born, Ended, Go, Know, Start, spawn
+from .nursery import Born, Ended, Go, Know, Nest, Start, spawn
 
-Nest = tuple[subprocess.Popen[bytes], Connection]
 _SAYS_SO: Final = 5.0  # seconds within which the nursery tells of an end
 _PATIENCE: Final = 5.0  # seconds for a child to end after its nursery has
 GONE = -int(signal.SIGTERM)  # what a child is said to have ended with when the nursery did

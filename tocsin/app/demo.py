@@ -10,15 +10,17 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from .children import Nest
 from .layout import seattle
 from .node import Options, options_of, running, until_stopped, wall_seconds, welcome
+from .nursery import Nest
+from .pauses import shorten
 from .summary import summary
 
 
 async def play(options: Options, seconds: float | None, as_json: bool, browser: bool, nest: Nest) -> int:
     options.say("Starting; the first start compiles the correlation kernels, which takes a while ...")
     async with running(options, nest) as node:
+        shorten()
         options.say(welcome(node))
         if browser:
             await asyncio.to_thread(webbrowser.open, node.address)

@@ -27,10 +27,11 @@ from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
 from . import inforce
-from .children import Births, Child, Family, Nest
+from .children import Births, Child, Family
 from .inforce import Prepared
 from .layout import Layout, NodeFile, console_dist
-from .nursery import Know
+from .nursery import Know, Nest
+from .pauses import shorten
 from .steps import step
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
@@ -313,6 +314,7 @@ async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest
     from .summary import summary
 
     async with running(options, nest) as node:
+        shorten()
         options.say(welcome(node))
         await until_stopped(seconds)
         options.say("stopping ...")

@@ -36,6 +36,7 @@ SHARED: Final = (
 #: One thread for linear algebra, of which there is none: nothing runs in the nursery when it forks.
 _QUIET: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _PR_SET_NAME: Final = 15
+Nest = tuple[subprocess.Popen[bytes], Connection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class _Child:
     gate: int  # closed when it may begin; -1 then
 
 
-def spawn() -> tuple[subprocess.Popen[bytes], Connection]:
+def spawn() -> Nest:
     """Starts a nursery: its process, and the pipe to it. It ends when the pipe is closed, or this process has gone."""
     ours, theirs = Pipe()
     words = (sys.executable, "-m", "tocsin.app.nursery", str(theirs.fileno()), str(os.getpid()))
@@ -222,7 +223,6 @@ def main() -> int:
         return 0
     die_with_parent(here)
     become(told.what)
-    gc.enable()
     step("forked")
 
     def ready() -> None:

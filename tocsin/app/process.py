@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -56,6 +57,7 @@ def work(name: str, data: Path, gate: Callable[[], None] | None = None) -> int:
     if gate is not None:
         gate()
         step("let go")
+    gc.enable()  # the nursery has none: what is imported stays
     uvloop.run(until_signal(module.run, NodeFile.read(Layout(data)).of(name)))
     return 0
 

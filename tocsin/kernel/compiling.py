@@ -30,9 +30,12 @@ def build(specs: Mapping[str, Spec]) -> bytes:
 
     machine = target()
     whole = llvm.parse_assembly(_NOTHING_OWNED)
+    linked = set()
     for name, spec in specs.items():
         compiled, called = _compiled(spec)
-        whole.link_in(llvm.parse_assembly(compiled))
+        if called not in linked:
+            linked.add(called)
+            whole.link_in(llvm.parse_assembly(compiled))
         whole.link_in(llvm.parse_assembly("\n".join(_door(name, spec, called))))
     doors = {symbol(name) for name in specs}
     for function in whole.functions:

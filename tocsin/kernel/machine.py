@@ -160,7 +160,7 @@ def _kept(file: Path) -> bytes | None:
     """The machine code in a file; None when there is none, or it is not what was written."""
     try:
         found = file.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # what is wrong with the place is said when it is written to
         return None
     code = found[len(_FORMAT) + _HASHED :]
     if found[: len(_FORMAT) + _HASHED] == _FORMAT + hashlib.sha256(code).hexdigest().encode():
