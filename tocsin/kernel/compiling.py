@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from .machine import FLOAT, HEADER, INT, Array, Spec, symbol, target
+from .machine import FLOAT, GAVE_UP, HEADER, INT, Array, Spec, gave_up, symbol, target
 
 #: Numba's count of references calls this when an array goes that it owns; ours own nothing, and nothing else is there to be called.
 _NOTHING_OWNED: Final = """
@@ -76,10 +76,12 @@ def _numba(kind: str | Array) -> Any:
 
 
 def _door(name: str, spec: Spec, called: str) -> Iterator[str]:
-    """In LLVM's language. An array becomes what numba hands over for one: owner, object, items, bytes of an item, address, lengths, strides."""
+    """In LLVM's language. An array becomes what numba hands over for one: owner, object, items, bytes of an item, address, lengths, strides.
+    Numba's functions return a status, and write what they give, and why they gave up, where they are told."""
     takes = [("ptr" if isinstance(kind, Array) else kind, f"%a{at}") for at, kind in enumerate(spec.takes)]
-    given: list[tuple[str, str]] = [("ptr", "%result"), ("ptr", "%fault")]
-    lines: list[str] = []
+    several = [("ptr", "%numbers")] if spec.gives > 1 else []
+    given: list[tuple[str, str]] = [("ptr", "%numbers" if several else "%number"), ("ptr", "%fault")]
+    lines = ["  %number = alloca i64", "  %fault = alloca ptr"]
     for (kind, argument), what in zip(takes, spec.takes, strict=True):
         if isinstance(what, Array):
             found, more = _array(argument, what)
@@ -87,12 +89,36 @@ def _door(name: str, spec: Spec, called: str) -> Iterator[str]:
             given += more
         else:
             given.append((kind, argument))
-    head = ", ".join(f"{kind} {argument}" for kind, argument in [*given[:2], *takes])
     yield f'declare i32 @"{called}"({", ".join(kind for kind, _ in given)})'
-    yield f'define i32 @"{symbol(name)}"({head}) {{'
+    yield f'define i64 @"{symbol(name)}"({", ".join(" ".join(each) for each in [*takes, *several])}) {{'
     yield from lines
-    yield f'  %status = call i32 @"{called}"({", ".join(f"{kind} {value}" for kind, value in given)})'
-    yield "  ret i32 %status\n}"
+    yield f'  %status = call i32 @"{called}"({", ".join(" ".join(each) for each in given)})'
+    yield "  %fine = icmp eq i32 %status, 0\n  br i1 %fine, label %good, label %bad"
+    yield "good:\n  %given = load i64, ptr %number\n  ret i64 %given" if spec.gives == 1 else "good:\n  ret i64 0"
+    yield "bad:"
+    yield f"  ret i64 {GAVE_UP}\n}}" if spec.frees else _raising(name)
+
+
+def _raising(name: str) -> str:
+    """Raises ArithmeticError. By functions of Python alone: data of other files may lie too far away for machine code to reach it."""
+    kind, words = f"{symbol(name)}.kind", f"{symbol(name)}.words"
+    return f"""  %builtins = call ptr @PyEval_GetBuiltins()
+  %kind = call ptr @PyDict_GetItemString(ptr %builtins, ptr @"{kind}")
+  call void @PyErr_SetString(ptr %kind, ptr @"{words}")
+  ret i64 0
+}}
+{_text(kind, "ArithmeticError")}
+{_text(words, gave_up(name))}
+declare ptr @PyEval_GetBuiltins()
+declare ptr @PyDict_GetItemString(ptr, ptr)
+declare void @PyErr_SetString(ptr, ptr)"""
+
+
+def _text(name: str, text: str) -> str:
+    """A constant that C functions can read."""
+    content = text.encode() + bytes(1)
+    codes = "".join(rf"\{byte:02x}" for byte in content)
+    return f'@"{name}" = private constant [{len(content)} x i8] c"{codes}"'
 
 
 def _array(name: str, what: Array) -> tuple[list[str], list[tuple[str, str]]]:

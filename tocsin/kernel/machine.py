@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 INT: Final = "i64"
 FLOAT: Final = "double"
+GAVE_UP: Final = -(1 << 63)  # what a function that frees gives instead of a number
 _FORMAT: Final = b"tocsin machine code 1\n"
 _HASHED: Final = 64  # hex digits of the hash that stands after the format
 HEADER: Final = object.__basicsize__  # bytes of a Python object before what its type adds
@@ -41,24 +42,27 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A function to compile. `function`: `module:name`. `gives`: how many whole numbers it returns; `frees`: other threads run meanwhile."""
+    """A function to compile. `function`: `module:name`. `gives`: how many whole numbers it returns. `frees`: other threads run meanwhile;
+    it gives one number, never the smallest. `checked`: types of arrays are looked at in every call, which costs more than the call; without,
+    the caller has done so."""
 
     function: str
     takes: tuple[Literal["i64", "double"] | Array, ...]
     gives: int = 0
     frees: bool = False
+    checked: bool = True
 
 
 class Door:
     """One function. Raises TypeError for an array of another type than it was compiled for, and ArithmeticError when it gave up itself."""
 
     def __init__(self, library: Library, name: str, spec: Spec) -> None:
-        self._library, self._name, self._gives = library, name, spec.gives
-        self._arrays = tuple((at, kind.dtype, kind.dimensions) for at, kind in enumerate(spec.takes) if isinstance(kind, Array))
+        self._library, self._name, self._gives, self._frees = library, name, spec.gives, spec.frees
+        arrays = ((at, kind.dtype, kind.dimensions) for at, kind in enumerate(spec.takes) if isinstance(kind, Array))
+        self._arrays = tuple(arrays) if spec.checked else ()
         kinds = [ctypes.c_int64 if kind == INT else ctypes.c_double if kind == FLOAT else ctypes.py_object for kind in spec.takes]
-        make = ctypes.CFUNCTYPE if spec.frees else ctypes.PYFUNCTYPE
-        self._type = make(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)
-        self._result: Any = ctypes.c_int64 * spec.gives if spec.gives > 1 else ctypes.c_int64
+        more = [ctypes.c_void_p] if spec.gives > 1 else []
+        self._type = (ctypes.CFUNCTYPE if spec.frees else ctypes.PYFUNCTYPE)(ctypes.c_int64 if spec.gives == 1 else None, *kinds, *more)
         self._function: Any = None
 
     def __call__(self, *given: Any) -> Any:
@@ -69,22 +73,41 @@ class Door:
                 raise TypeError(
                     f"{self._name} was compiled for {dtype} in C order and {dimensions} dimensions; argument {at} is {array!r:.200}"
                 )
-        result, fault = self._result(), ctypes.c_void_p()
         try:
-            status = function(ctypes.byref(result), ctypes.byref(fault), *given)
+            return function(*given)
         except ctypes.ArgumentError:  # numbers of numpy
-            status = function(ctypes.byref(result), ctypes.byref(fault), *map(_plain, given))
-        if status != 0:
-            raise ArithmeticError(
-                f"the compiled function {self._name} gave up: it divided by zero or raised something itself (status {status})"
-            )
-        if self._gives == 1:
-            return result.value
-        return tuple(result) if self._gives else None
+            return function(*map(_plain, given))
 
     def _open(self) -> Any:
-        self._function = self._type(self._library.address(self._name))
+        function = self._type(self._library.address(self._name))
+        self._function = self._free(function) if self._frees else self._several(function) if self._gives > 1 else function
         return self._function
+
+    def _several(self, function: Any) -> Callable[..., tuple[int, ...]]:
+        """Takes the numbers from where the function writes them."""
+        made = ctypes.c_int64 * self._gives
+
+        def call(*given: Any) -> tuple[int, ...]:
+            numbers = made()
+            function(*given, ctypes.byref(numbers))
+            return tuple(numbers)
+
+        return call
+
+    def _free(self, function: Any) -> Callable[..., int]:
+        """Raises what the function, which may not touch Python, can only say."""
+
+        def call(*given: Any) -> int:
+            number: int = function(*given)
+            if number == GAVE_UP:
+                raise ArithmeticError(gave_up(self._name))
+            return number
+
+        return call
+
+
+def gave_up(name: str) -> str:
+    return f"the compiled function {name} gave up: it divided by zero, or raised something itself"
 
 
 def _plain(value: Any) -> Any:
