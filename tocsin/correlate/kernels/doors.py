@@ -40,6 +40,7 @@ LIBRARY: Final = Library(
         "withdraw_verdicts": _spec("verdicts:withdraw_verdicts", INT, _I8),
         "refill_track_states": _spec("match:refill", *2 * (Array(_TABLES["track_states"]),)),
         "refill_watched": _spec("match:refill", *2 * (Array(_TABLES["watched"]),)),
+        "refill_latest": _spec("match:refill", *2 * (Array(_TABLES["latest"]),)),
         "gather": _spec("gathered:gather", INT, Array(layout.GATHERED), Array(layout.TOLD), INT, gives=2),
         "outside": _spec("outside:outside", INT, INT, INT, INT, INT, FLOAT, FLOAT, INT, INT, gives=2),
         "outside_back": _spec("outside:outside_back", *7 * (INT,)),
@@ -54,9 +55,9 @@ rehang, forget = (LIBRARY.door(name) for name in ("rehang", "forget"))
 rehang_verdicts, withdraw_verdicts = (LIBRARY.door(name) for name in ("rehang_verdicts", "withdraw_verdicts"))
 gather = LIBRARY.door("gather")
 outside, outside_back, outside_more = (LIBRARY.door(name) for name in ("outside", "outside_back", "outside_more"))
-_refills: Final = {_TABLES[name]: LIBRARY.door(f"refill_{name}") for name in ("track_states", "watched")}
+_refills: Final = {_TABLES[name]: LIBRARY.door(f"refill_{name}") for name in ("track_states", "watched", "latest")}
 
 
 def refill(old: NDArray[Any], new: NDArray[Any]) -> None:
-    """Puts the keys of an open-addressing table (`track_states` or `watched`) into an empty one."""
+    """Puts the keys of an open-addressing table (`track_states`, `watched` or `latest`) into an empty one."""
     _refills[old.dtype](old, new)
