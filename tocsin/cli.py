@@ -309,9 +309,9 @@ COMMANDS: dict[str, Command] = {
         "Play a recorded city as if it were now, on this machine only.",
         "tocsin demo\ntocsin demo --no-browser --port 0 --for 30s --json",
         _demo,
-        "demo:main",
+        "begin:demo",
     ),
-    "run": Command("Run a node for a city.", "tocsin run examples/seattle --data /var/lib/tocsin", _run, "node:main"),
+    "run": Command("Run a node for a city.", "tocsin run examples/seattle --data /var/lib/tocsin", _run, "begin:run"),
     "check": Command(
         "Check a city directory: every mistake with file, line and what would be valid.",
         "tocsin check examples/seattle",

@@ -106,6 +106,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def missing(name: str) -> int:
+    raise LookupError(name)
+
+
+def cmdline(pid: int) -> bytes:
+    """Empty for a process that has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def parent(pid: int) -> int:
+    """The pid of its parent; 0 for a process that has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except OSError:
+        return 0
+
+
 @dataclass
 class Node:
     """A node under test. `process`: its supervisor."""
@@ -174,17 +194,21 @@ class Node:
         return told
 
     def child(self, name: str) -> int:
-        """The pid of a child, by its command line."""
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if name == "journal" and words[0].endswith(b"nats-server") and str(self.data).encode() in b" ".join(words):
-                return int(path.parent.name)
-            if words[-3:-1] == [name.encode(), str(self.data).encode()]:
-                return int(path.parent.name)
-        raise LookupError(name)
+        """The pid of a child, by the log it writes to; of the journal server, by its lock file; of the nursery, by its parent."""
+        if name == "journal":
+            server = int((self.data / "journal.lock").read_text().split()[0])
+            if b"nats-server" in cmdline(server):
+                return server
+        elif name == "nursery":
+            found = (int(path.name) for path in Path("/proc").glob("[0-9]*") if parent(int(path.name)) == self.process.pid)
+            return next((pid for pid in found if b"tocsin.app.nursery" in cmdline(pid)), 0) or missing(name)
+        else:
+            log = (self.data / "log" / f"{name}.log").resolve()
+            for path in Path("/proc").glob("[0-9]*/fd/1"):
+                with contextlib.suppress(OSError):
+                    if path.readlink() == log:
+                        return int(path.parts[2])
+        return missing(name)
 
     def kill(self, name: str) -> None:
         os.kill(self.child(name), signal.SIGKILL)

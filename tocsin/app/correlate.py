@@ -34,9 +34,15 @@ from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
 from .pauses import shorten
 from .reconcile import Reconciliation
+from .steps import step, steps
 from .turn import Turn, turn
 
 log = logging.getLogger(__name__)
+
+
+def prepare() -> None:
+    """The kernels are loaded, or compiled, before there is anything to read."""
+    Engine.warm_up()
 
 
 async def run(node: NodeFile) -> None:
@@ -44,6 +50,7 @@ async def run(node: NodeFile) -> None:
     name = node.process or "correlate"
     marks = HighWater(Path(node.data) / "marks", name)
     async with await connect(endpoint_of(node), name=name, high_water=marks) as journal:
+        step("connected")
         if not node.taken_in_turn:
             await _correlate(node, journal, None, Told())
             return
@@ -68,7 +75,9 @@ async def _correlate(node: NodeFile, journal: Journal, mine: Turn | None, told: 
     if gathering is not None:
         await gathering.prepare()
     start = correlator.seq + 1
+    step("state")
     shorten()
+    step("tidied")
     log.info("kernels ready after %.1f s; reading the journal from entry %d", time.monotonic() - began, start)
 
     async def publish(alert: Alert) -> None:
@@ -181,6 +190,7 @@ async def report(journal: Journal, correlator: Correlator, more: Sequence[Callab
         p50, p99 = (correlator.latency.quantile(share) for share in (0.5, 0.99))
         body = {
             "process": "correlate",
+            "start": steps(),
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "last_seq": correlator.seq,

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from .layout import seattle
 from .node import Options, options_of, running, until_stopped, wall_seconds, welcome
+from .nursery import Nest
+from .pauses import shorten
 from .summary import summary
 
 
-async def play(options: Options, seconds: float | None, as_json: bool, browser: bool) -> int:
+async def play(options: Options, seconds: float | None, as_json: bool, browser: bool, nest: Nest) -> int:
     options.say("Starting; the first start compiles the correlation kernels, which takes a while ...")
-    async with running(options) as node:
+    async with running(options, nest) as node:
+        shorten()
         options.say(welcome(node))
         if browser:
             await asyncio.to_thread(webbrowser.open, node.address)
@@ -32,12 +35,13 @@ async def play(options: Options, seconds: float | None, as_json: bool, browser: 
     return 0
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, nest: Nest) -> int:
+    """`nest`: a nursery that was started already."""
     os.umask(0o077)
     city: Path = arguments.city or seattle()
     seconds = wall_seconds(arguments.duration)
     browser = not arguments.no_browser and bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if arguments.keep:
-        return asyncio.run(play(options_of(arguments, city, arguments.keep), seconds, arguments.json, browser))
+        return asyncio.run(play(options_of(arguments, city, arguments.keep), seconds, arguments.json, browser, nest))
     with tempfile.TemporaryDirectory(prefix="tocsin-demo-") as folder:
-        return asyncio.run(play(options_of(arguments, city, Path(folder)), seconds, arguments.json, browser))
+        return asyncio.run(play(options_of(arguments, city, Path(folder)), seconds, arguments.json, browser, nest))

@@ -6,23 +6,28 @@ replay finds at every entry the rules that were in force there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from tocsin.config.bundle import Bundle, decode, pinned, texts_of
-from tocsin.config.load import Report, load_city
-from tocsin.correlate.corrections import correcting
-from tocsin.correlate.recent import Entry
-from tocsin.correlate.setting import Configure, Setting
-from tocsin.geo.layers import load_layers
-from tocsin.geo.places import PlaceNames
 from tocsin.journal.changes import append_change, first_change, newest_change
 from tocsin.journal.connection import Journal
 from tocsin.journal.reader import fetch
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem
-from tocsin.model.city import City
+from tocsin.kernel.fault import Fatal, Problem
+from tocsin.model.city import City, Layer
 
 from .layout import Layout
+
+if TYPE_CHECKING:
+    from tocsin.config.load import Report
+    from tocsin.correlate.recent import Entry
+    from tocsin.correlate.setting import Configure, Setting
+
+_SETTLED: Final = 0.05  # seconds; clocks of file systems are coarser than ours
+_remembered: dict[tuple[str, Path], City] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class InForce:
 
 def gather(root: Path) -> tuple[Bundle, Report]:
     """The city directory as it is now, read once, and everything there is to say about it."""
+    from tocsin.config.load import load_city
+
     try:
         bundle = Bundle(texts_of(root))
     except (OSError, UnicodeDecodeError):
@@ -44,12 +51,46 @@ def gather(root: Path) -> tuple[Bundle, Report]:
     return bundle, bundle.read(root)
 
 
-def bundle_of(root: Path, layout: Layout) -> Bundle:
-    """The city directory, ready to be put in force. Raises Misconfigured."""
-    bundle, report = gather(root)
-    if report.city is None:
-        raise Misconfigured(report.problems)
-    return pinned(bundle, report.city, layout.contents)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A city directory, read once: its city with the layer files as they lie there, and the bundle to put in force. `pinned`: the city
+    with the layer files that the bundle names, as `opened` would give it; None where it must be read again, for files were being written."""
+
+    city: City
+    bundle: Bundle
+    pinned: City | None
+
+
+def load(root: Path) -> tuple[City, Bundle, bool]:
+    """The city directory, its texts, and whether the city was surely read from these. Raises Misconfigured."""
+    from tocsin.config.load import load_city
+
+    began = time.time()
+    try:
+        before = texts_of(root)
+    except (OSError, UnicodeDecodeError):
+        load_city(root)  # says what is wrong and where
+        raise
+    city = load_city(root)
+    return city, Bundle(before), texts_of(root) == before and _older(city.layers, began - _SETTLED)
+
+
+def prepare(city: City, bundle: Bundle, surely: bool, layout: Layout) -> Prepared:
+    """Keeps the layer files as they are now. The last three are what `load` gave and the node's layout."""
+    whole = pinned(bundle, city, layout.contents)
+    files = {city.root / name: layout.contents / file for name, file in whole.files().items()}
+    layers = tuple(replace(layer, path=files.get(layer.path, layer.path)) for layer in city.layers)
+    return Prepared(city, whole, replace(city, layers=layers) if surely else None)
+
+
+def _older(layers: Iterable[Layer], instant: float) -> bool:
+    return all(layer.path.stat().st_ctime < instant for layer in layers)
+
+
+def remember(version: str, city: City) -> None:
+    """This is what a configuration says, so that `opened` need not read it again."""
+    _remembered.clear()
+    _remembered[version, city.root] = city
 
 
 async def put(journal: Journal, bundle: Bundle) -> tuple[int, bool]:
@@ -68,6 +109,9 @@ def opened(entry: Entry, root: Path, layout: Layout) -> InForce:
         raise Fatal(
             f"the configuration of journal entry {entry.seq} needs the layer file {lost[0]} as it was; it has gone from {layout.contents}"
         )
+    known = _remembered.get((bundle.version, root))
+    if known is not None:
+        return InForce(known, entry.seq, bundle.version)
     report = bundle.read(root, layout.contents)
     if report.city is None:
         problems = "\n".join(str(problem) for problem in report.problems)
@@ -88,6 +132,8 @@ async def at_entry(journal: Journal, seq: int, root: Path, layout: Layout) -> In
     or, when it has none, with the city directory."""
     entry = await fetch(journal, seq) if seq else await first_change(journal)
     if entry is None:
+        from tocsin.config.load import load_city
+
         return InForce(load_city(root), 0, "")
     found = opened(entry, root, layout)
     return found if seq else InForce(found.city, 0, found.version)
@@ -95,6 +141,11 @@ async def at_entry(journal: Journal, seq: int, root: Path, layout: Layout) -> In
 
 def setting(found: InForce) -> Setting:
     """What correlate must know of a configuration."""
+    from tocsin.correlate.corrections import correcting
+    from tocsin.correlate.setting import Setting
+    from tocsin.geo.layers import load_layers
+    from tocsin.geo.places import PlaceNames
+
     city = found.city
     return Setting(
         city.plan,

@@ -43,6 +43,7 @@ from .inforce import InForce
 from .injecting import CONTROL, Exercises
 from .layout import NodeFile
 from .pauses import shorten
+from .steps import step, steps
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ async def run(node: NodeFile) -> None:
     clock = Clock(**node.clock) if node.clock else Clock()
     marks = HighWater(Path(node.data) / "marks", "ingest")
     async with await connect(endpoint_of(node), name="ingest", high_water=marks) as journal:
+        step("connected")
         known = [entry async for entry in tail(journal, count=REMEMBER_ENTRIES)]
         await _serve(node, clock, journal, known)
 
@@ -82,7 +84,9 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
         if entry.batch is not None:
             supervisor.remember(entry.batch)
     known.clear()
+    step("state")
     shorten()
+    step("tidied")
     desk = Desk(hub, frozenset(), Tokens(data / "tokens", ()), authorize, clock, shared.budget)
     open_doors(desk, city, data)
 
@@ -155,6 +159,7 @@ async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone, n
         told = ahead > CLOCK_BEHIND
         body = {
             "process": "ingest",
+            "start": steps(),
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "clock": monotone.clock.to_json(),

@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
-from .children import Child
+from . import inforce
+from .children import Births, Child, Family
+from .inforce import Prepared
 from .layout import Layout, NodeFile, console_dist
+from .nursery import Know, Nest
+from .pauses import shorten
+from .steps import step
 
 HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
@@ -127,48 +133,83 @@ def external(url: str) -> Endpoint:
 
 
 @contextlib.asynccontextmanager
-async def running(options: Options) -> AsyncIterator[Running]:
-    """Starts everything in order, gives the node when it is ready, and stops everything in reverse."""
-    from tocsin.config.load import load_city
-
+async def running(options: Options, nest: Nest | None = None) -> AsyncIterator[Running]:
+    """Starts everything in order, gives the node when it is ready, and stops everything in reverse. `nest`: a nursery started already."""
     began = time.monotonic()
-    from . import inforce
-
-    city = load_city(options.city)
     layout = Layout(options.data.resolve())
+    async with Births(options.say, nest) as births, contextlib.aclosing(Family(layout, births, options.say)) as children:
+        with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
+            again = layout.node_file.exists()
+            if again:
+                closing.enter_context(_begun(layout, children))
+            city, texts, surely = await asyncio.to_thread(inforce.load, options.city.resolve())
+            step("configuration read")
+            if not again:
+                closing.enter_context(_begun(layout, children))
+            prepared = inforce.prepare(city, texts, surely, layout)
+            if prepared.pinned is not None:
+                await births.know(Know(pickle.dumps((prepared.bundle.version, prepared.pinned))))
+            async with _started(options, layout, prepared, children, began) as node:
+                yield node
+
+
+@contextlib.contextmanager
+def _begun(layout: Layout, children: Family) -> Iterator[None]:
+    """Holds the data directory; the processes that every node has get ready in it. Where a node ran before, that is while the
+    configuration is read; a directory for one that cannot be read is not made."""
     layout.create()
-    bundle = inforce.bundle_of(options.city.resolve(), layout)
+    with contextlib.closing(layout.lock()):
+        for name in ("serve", "correlate", "ingest"):
+            children.start(name)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _started(options: Options, layout: Layout, prepared: Prepared, children: Family, began: float) -> AsyncIterator[Running]:
+    """The journal starts while the children get ready; each begins its work when what it needs is there."""
+    city = prepared.city
     earlier = NodeFile.read(layout).clock if layout.node_file.exists() and city.exercise else None
-    with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
-        closing.enter_context(contextlib.closing(layout.lock()))
-        async with (
-            journal_of(replace(options, data=layout.data), city) as (endpoint, mqtt_port),
-            await connect(endpoint, name="node") as journal,
-        ):
-            await inforce.put(journal, bundle)
-            node = NodeFile(
-                city=str(options.city.resolve()),
-                data=str(layout.data),
-                url=endpoint.url,
-                user=endpoint.user or "",
-                password=endpoint.password or "",
-                http_port=free_port(options.http_port, "--port"),
-                ingest_port=free_port(options.ingest_port, "--ingest-port"),
-                mqtt_port=mqtt_port,
-                exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
-                console=str(console_dist()),
-                cuts=regions_of(options, city).cuts,
-                standbys=options.standbys,
-            )
-            node.write(layout)
-            health = await listen(journal)
-            async with children(layout, options.say) as start:
-                await ready(health, *started_for_correlation(node, start))
-                node = node.started(exercise_clock(city, options.speed, earlier))
-                node.write(layout)
-                start("keep")  # nobody waits for it: alerts do not need history
-                await ready(health, start("serve"), start("ingest"))
-                yield Running(city, node, journal, health, time.monotonic() - began)
+    correlation, waiting = works(options, city)
+    for name in (*correlation, *waiting):
+        children.start(name)
+    async with contextlib.AsyncExitStack() as stack:
+        endpoint, mqtt_port = await stack.enter_async_context(journal_of(replace(options, data=layout.data), city))
+        step("journal started")
+        journal = await stack.enter_async_context(await connect(endpoint, name="node"))
+        stack.push_async_callback(children.aclose)  # they end before the journal does
+        await inforce.put(journal, prepared.bundle)
+        node = node_file(options, layout, city, endpoint, mqtt_port)
+        node.write(layout)
+        health = await listen(journal)
+        await children.go(*waiting)
+        step("configuration in force")
+        await ready(health, *await children.go(*correlation))
+        step("correlating")
+        node = node.started(exercise_clock(city, options.speed, earlier))
+        node.write(layout)
+        await ready(health, *await children.go("serve", "ingest"))
+        step("ready")
+        children.start("keep")  # nobody waits for it: alerts do not need history
+        await children.go("keep")
+        yield Running(city, node, journal, health, time.monotonic() - began)
+
+
+def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, mqtt_port: int) -> NodeFile:
+    """What the processes must know before the node has a clock. Raises Misconfigured for ports that are taken."""
+    return NodeFile(
+        city=str(options.city.resolve()),
+        data=str(layout.data),
+        url=endpoint.url,
+        user=endpoint.user or "",
+        password=endpoint.password or "",
+        http_port=free_port(options.http_port, "--port"),
+        ingest_port=free_port(options.ingest_port, "--ingest-port"),
+        mqtt_port=mqtt_port,
+        exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
+        console=str(console_dist()),
+        cuts=regions_of(options, city).cuts,
+        standbys=options.standbys,
+    )
 
 
 def regions_of(options: Options, city: City) -> Regions:
@@ -176,14 +217,11 @@ def regions_of(options: Options, city: City) -> Regions:
     return Regions(options.cuts) if options.cuts else around(*city.centre, options.shards)
 
 
-def started_for_correlation(node: NodeFile, start: Callable[[str], Child]) -> list[Child]:
-    """Starts the shards, correlate and who stands by for them; those whose work must be under way before the node is ready."""
-    works = [*(f"shard-{shard}" for shard in range(node.shards)), "correlate"]
-    children = [start(work) for work in works]
-    for number in range(node.standbys):
-        for work in works:
-            start(f"{work}.{number + 2}")
-    return children
+def works(options: Options, city: City) -> tuple[list[str], list[str]]:
+    """Processes of correlation: the shards and correlate, whose work must be under way before the node is ready, and who stands by."""
+    cuts = regions_of(options, city).cuts
+    first = [*(f"shard-{shard}" for shard in range(len(cuts) + 1 if cuts else 0)), "correlate"]
+    return first, [f"{work}.{number + 2}" for number in range(options.standbys) for work in first]
 
 
 async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
@@ -196,23 +234,6 @@ async def listen(journal: Journal) -> dict[str, dict[str, Any]]:
 
     await journal.subscribe("health.>", heard)
     return health
-
-
-@contextlib.asynccontextmanager
-async def children(layout: Layout, say: Callable[[str], None]) -> AsyncIterator[Callable[[str], Child]]:
-    started: list[Child] = []
-
-    def start(name: str) -> Child:
-        child = Child(name, layout.data, layout.logs / f"{name}.log", say)
-        child.start()
-        started.append(child)
-        return child
-
-    try:
-        yield start
-    finally:
-        for child in reversed(started):
-            await child.stop()
 
 
 async def ready(health: dict[str, dict[str, Any]], *waited: Child) -> None:
@@ -291,10 +312,11 @@ def welcome(node: Running) -> str:
     return "\n".join([*lines, "  Ctrl-C stops it."])
 
 
-async def run(options: Options, seconds: float | None, as_json: bool) -> int:
+async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest) -> int:
     from .summary import summary
 
-    async with running(options) as node:
+    async with running(options, nest) as node:
+        shorten()
         options.say(welcome(node))
         await until_stopped(seconds)
         options.say("stopping ...")
@@ -303,8 +325,9 @@ async def run(options: Options, seconds: float | None, as_json: bool) -> int:
     return 0
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, nest: Nest) -> int:
+    """`nest`: a nursery that was started already."""
     city: Path = arguments.city
     data = arguments.data or city / "var"
     os.umask(0o077)
-    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json))
+    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json, nest))

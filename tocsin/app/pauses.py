@@ -18,5 +18,6 @@ def shorten() -> None:
     """Call once, when the process has made what it keeps."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*THRESHOLDS)
     sys.setswitchinterval(TURN)

@@ -1,9 +1,10 @@
-"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve|keep|shard-0 DATA`."""
+"""A child process of a node, and its entry: `python -m tocsin.app.process ingest|correlate|serve|keep|shard-0 DATA`. In a node `nursery.py` forks it."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -13,15 +14,16 @@ from importlib import import_module
 from pathlib import Path
 
 from .layout import Layout, NodeFile
+from .steps import step
 
 PROCESSES = ("ingest", "correlate", "serve", "keep", "shard")
 
 
-def die_with_parent() -> None:
-    """Linux: the kernel sends SIGTERM when the supervisor is gone, so that a kill -9 of it leaves nothing behind."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Linux: the kernel sends SIGTERM when the supervisor is gone, so that a kill -9 of it leaves nothing behind. `parent`: its pid."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, signal.SIGTERM)
-    if os.getppid() == 1:
+    if os.getppid() == 1 if parent is None else os.getppid() != parent:
         sys.exit(0)
 
 
@@ -37,20 +39,32 @@ async def until_signal(run: Callable[[NodeFile], Awaitable[None]], node: NodeFil
         return
 
 
-def main() -> int:
-    name, data = sys.argv[1], Path(sys.argv[2])
+def work(name: str, data: Path, gate: Callable[[], None] | None = None) -> int:
+    """Imports what this process needs, has it prepare, waits at its gate until the node file is written, and works until a signal."""
     kind = name.partition("-")[0].partition(".")[0]  # shard-0.2 is the second process for shard 0
     if kind not in PROCESSES:
         print(f"unknown process {name!r}; known: {', '.join(PROCESSES)}", file=sys.stderr)
         return 2
-    die_with_parent()
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     import uvloop
 
-    run = import_module(f"tocsin.app.{kind}").run
-    uvloop.run(until_signal(run, NodeFile.read(Layout(data)).of(name)))
+    module = import_module(f"tocsin.app.{kind}")
+    step("imports")
+    if hasattr(module, "prepare"):
+        module.prepare()
+        step("prepared")
+    if gate is not None:
+        gate()
+        step("let go")
+    gc.enable()  # the nursery has none: what is imported stays
+    uvloop.run(until_signal(module.run, NodeFile.read(Layout(data)).of(name)))
     return 0
+
+
+def main() -> int:
+    die_with_parent()
+    return work(sys.argv[1], Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

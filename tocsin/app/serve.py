@@ -47,6 +47,7 @@ from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .past import JournalPast
 from .pauses import shorten
+from .steps import step, steps
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ async def run(node: NodeFile) -> None:
     listener = bind("127.0.0.1", node.http_port)
     marks = HighWater(data / "marks", "serve")
     async with await connect(endpoint_of(node), name="serve", high_water=marks) as journal:
+        step("connected")
         store = AlertStore.open(f"sqlite:///{data / 'alerts.db'}")
         found = await inforce.current(journal, Path(node.city), node.layout)
         view = AlertsView(store, {})
@@ -70,10 +72,13 @@ async def run(node: NodeFile) -> None:
         services.exercises = ExerciseDesk(journal, Path(node.city), view)
         await running(services)
         show(services, view, found)
+        step("views")
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
         await journal.subscribe("health.>", hearing(services.board))
+        step("application")
         shorten()
+        step("tidied")
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(follow_events(journal, services.recent, reloading(node, services, view)), name="events view"),
@@ -263,6 +268,7 @@ async def report(journal: Journal, services: Services) -> None:
     while True:
         body = {
             "process": "serve",
+            "start": steps(),
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "config": services.config,

@@ -41,6 +41,11 @@ _BREATH: Final = 0.01  # seconds of work after which other tasks get a turn
 _AHEAD: Final = 5000  # entries whose matches may wait to be stored
 
 
+def prepare() -> None:
+    """As correlate does."""
+    Engine.warm_up()
+
+
 async def run(node: NodeFile) -> None:
     shard = int(node.process.partition("-")[2].partition(".")[0])
     work = f"shard-{shard}"

@@ -13,6 +13,8 @@ from tocsin.journal.connection import Journal
 from tocsin.journal.reader import last_seq
 from tocsin.model.alert import Alert
 
+from .steps import steps
+
 if TYPE_CHECKING:
     from .node import Running
 
@@ -56,5 +58,6 @@ async def summary(node: Running) -> dict[str, Any]:
         "ingest_to_alert_ms": correlate.get("ingest_to_alert_ms", {"p50": None, "p99": None}),
         "correlated_to_the_end": complete,
         "ready_s": round(node.ready_seconds, 2),
+        "start": {"node": steps()} | {name: told["start"] for name, told in node.health.items() if "start" in told},
         "feeds": {feed["name"]: {key: feed[key] for key in ("state", "accepted", "duplicates", "quarantined")} for feed in feeds},
     }

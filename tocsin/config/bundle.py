@@ -14,12 +14,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.kernel.fault import Fatal
 from tocsin.model.city import City
 
-from .load import Home, Report, read_city
+if TYPE_CHECKING:
+    from .load import Report
 
 _FOLDERS: Final = ("feeds", "rules", "layers")
 _LARGEST: Final = 256 << 20  # bytes of texts that are unpacked at most
@@ -51,6 +52,8 @@ class Bundle:
     def read(self, root: Path, contents: Path | None = None) -> Report:
         """The city of these texts. `root`: its directory, for everything that is not part of the bundle. `contents`: folder with the
         contents of layer files by hash; None takes the layer files as they are now."""
+        from .load import Home, read_city  # a process that was handed its city has not read one
+
         pinned = {name: contents / file for name, file in self.files().items()} if contents is not None else {}
         with tempfile.TemporaryDirectory(prefix="tocsin-config-") as folder:
             for name, text in self.texts.items():
@@ -82,6 +85,8 @@ def texts_of(root: Path) -> dict[str, str]:
 
 def pinned(bundle: Bundle, city: City, contents: Path) -> Bundle:
     """The bundle with the layer files of its city, whose contents are kept on disk in this folder by hash. Raises OSError."""
+    from .load import Home
+
     contents.mkdir(mode=0o700, parents=True, exist_ok=True)
     home, layers = Home(city.root), {}
     for layer in city.layers:

@@ -18,9 +18,8 @@ from tocsin.model.plan import Active, Plan, Silence
 
 from .adopt import Kinship, meaning
 from .kernels import layout
-from .kernels.cells import CELL_BITS
-from .kernels.match import refill
-from .kernels.silence import DECIDED, UNDECIDED
+from .kernels.doors import refill
+from .kernels.layout import CELL_BITS, DECIDED, UNDECIDED
 from .series.which import in_kernels, outside
 from .tables import Tables
 

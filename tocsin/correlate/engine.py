@@ -19,9 +19,7 @@ from .carry import Carry, Side
 from .columns import Columns
 from .firing import Firings, joined
 from .kernels import layout
-from .kernels.drive import enter, enter_none, restore_answered, run, start_watches
-from .kernels.recent import bury
-from .kernels.verdicts import withdraw_verdicts
+from .kernels.doors import LIBRARY, bury, enter, enter_none, restore_answered, run, start_watches, withdraw_verdicts
 from .parts.needs import for_kernels
 from .series.alerted import AlertFacts
 from .series.build import build
@@ -300,10 +298,8 @@ class Engine:
 
     @classmethod
     def warm_up(cls) -> None:
-        """Compiles every kernel (or loads it from the cache), with arguments as they will come."""
-        from .warm import warm_up
-
-        warm_up(cls)
+        """Loads every kernel, or compiles them all."""
+        LIBRARY.load()
 
     def _fingerprint(self) -> list[str]:
         plan = self.plan

@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernels import layout
-from .kernels.alerts import rehang
-from .kernels.candidates import SCANS_MAX
-from .kernels.match import refill
-from .kernels.recent import compact, living, relink
-from .kernels.verdicts import forget
-from .kernels.verdicts import rehang as rehang_verdicts
+from .kernels.doors import compact, forget, living, refill, rehang, rehang_verdicts, relink
 from .room import Room, space
 from .tables import Tables
 
@@ -87,8 +82,8 @@ class Memory:
         self._make(
             {
                 "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
-                "near": (1 + SCANS_MAX) * layout.CELLS_MAX,
-                "candidates": SCANS_MAX << candidates,
+                "near": (1 + layout.SCANS_MAX) * layout.CELLS_MAX,
+                "candidates": layout.SCANS_MAX << candidates,
                 "found": tables.found + 2,
                 "path": tables.found + 2,
             }

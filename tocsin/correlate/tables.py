@@ -18,7 +18,6 @@ from tocsin.model.reading import selectors_in
 
 from . import geometry
 from .kernels import layout
-from .kernels.match import NO_UNTIL
 from .parts.needs import beside
 from .series.which import guarded, in_kernels, outside
 
@@ -193,7 +192,7 @@ class Builder:
             self.role(when.of, layout.PLAIN, index, 0, needs_place)
             return
         own = self.channel(when.of)
-        off, off_at, off_predicate = own, NO_THRESHOLD, NO_UNTIL
+        off, off_at, off_predicate = own, NO_THRESHOLD, layout.NO_UNTIL
         if when.until is not None:
             off, off_at, off_predicate = self.channel(when.until), threshold(when.until), self.predicate(when.until)
         track = (threshold(when.of), off_at, self.predicate(when.of), off_predicate, max(when.samples, 1), index)

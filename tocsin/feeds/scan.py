@@ -10,14 +10,13 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from . import paths
+from . import paths, scan_doors
 from .mapping import Field, Recipe
 from .times import EPOCH_SCALE
 
@@ -31,9 +30,9 @@ _SAMPLE: Final = b'{"a":"b","c":-1.5e0,"d":null,"e":true}\n{"a":"x"}\n'
 
 @dataclass(slots=True)
 class _Compiled:
-    """The kernels, once they are loaded."""
+    """Whether the compiled code is loaded."""
 
-    module: ModuleType | None = None
+    ready: bool = False
     loading: threading.Thread | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,12 +41,10 @@ _compiled: Final = _Compiled()
 
 
 def load() -> None:
-    """Loads the kernels now: a moment from the cache, some seconds where nothing is cached yet."""
-    from . import scan_kernel
-
-    sample = _Keys((("a",), ("c",), ("d",)), np.array([scan_kernel.TEXT, scan_kernel.NUMBER, scan_kernel.TEXT], np.int8))
-    assert sample.columns(scan_kernel, _SAMPLE) is not None
-    _compiled.module = scan_kernel
+    """Loads the compiled code now: a moment from the cache, some seconds where nothing is cached yet."""
+    sample = _Keys((("a",), ("c",), ("d",)), np.array([scan_doors.TEXT, scan_doors.NUMBER, scan_doors.TEXT], np.int8))
+    assert sample.columns(_SAMPLE) is not None
+    _compiled.ready = True
 
 
 def _load_behind() -> None:
@@ -57,13 +54,14 @@ def _load_behind() -> None:
         log.exception("the compiled reader of NDJSON could not be loaded; bodies go on being read the ordinary way")
 
 
-def _kernels() -> ModuleType | None:
-    if _compiled.module is None:
+def _loaded() -> bool:
+    """Whether it can be used; sees to it that it will be."""
+    if not _compiled.ready:
         with _compiled.lock:
             if _compiled.loading is None:
                 _compiled.loading = threading.Thread(target=_load_behind, name="load kernels", daemon=True)
                 _compiled.loading.start()
-    return _compiled.module
+    return _compiled.ready
 
 
 class Scanner:
@@ -75,8 +73,7 @@ class Scanner:
     def read(self, body: bytes) -> tuple[int, Mapping[paths.Path, pa.Array]] | None:
         """The number of records and their columns by path: strings, or float64 for numbers. None when the body must be read the ordinary
         way. `body` must be UTF-8."""
-        kernels = _kernels()
-        return None if kernels is None else self._keys.columns(kernels, body)
+        return self._keys.columns(body) if _loaded() else None
 
 
 def scanner_for(recipe: Recipe) -> Scanner | None:
@@ -116,21 +113,21 @@ class _Keys:
         self._names = np.frombuffer(b"".join(names), np.uint8)
         self._cuts = np.cumsum([0, *map(len, names)]).astype(np.int64)
 
-    def columns(self, kernels: ModuleType, body: bytes) -> tuple[int, dict[paths.Path, pa.Array]] | None:
+    def columns(self, body: bytes) -> tuple[int, dict[paths.Path, pa.Array]] | None:
         codes = np.frombuffer(body, np.uint8)
         most = int(np.count_nonzero(codes == _NEWLINE)) + 1
         shape = (len(self._wanted), most)
         here, numbers = np.zeros(shape, np.int8), np.empty(shape, np.float64)
         begins, ends = np.empty(shape, np.int32), np.empty(shape, np.int32)
-        count = kernels.scan(codes, self._names, self._cuts, self._kinds, _WORDS, here, begins, ends, numbers)
-        if count == kernels.GIVEN_UP:
+        count = scan_doors.scan(codes, self._names, self._cuts, self._kinds, _WORDS, here, begins, ends, numbers)
+        if count == scan_doors.GIVEN_UP:
             return None
         made = {}
         for at, path in enumerate(self._wanted):
             present = here[at, :count]
             missing = _bits(present)
-            if self._kinds[at] == kernels.TEXT:
-                made[path] = _texts(kernels, codes, begins[at, :count], ends[at, :count], present, missing)
+            if self._kinds[at] == scan_doors.TEXT:
+                made[path] = _texts(codes, begins[at, :count], ends[at, :count], present, missing)
             else:
                 made[path] = pa.Array.from_buffers(pa.float64(), count, [missing, pa.py_buffer(numbers[at, :count])])
         return count, made
@@ -142,7 +139,6 @@ def _bits(present: NDArray[np.int8]) -> Any:
 
 
 def _texts(
-    kernels: ModuleType,
     body: NDArray[np.uint8],
     begins: NDArray[np.int32],
     ends: NDArray[np.int32],
@@ -153,5 +149,5 @@ def _texts(
         ends = np.where(present, ends, begins)
     offsets = np.empty(begins.size + 1, np.int32)
     out = np.empty(int((ends - begins).sum()), np.uint8)
-    kernels.gather(body, begins, ends, offsets, out)
+    scan_doors.gather(body, begins, ends, offsets, out)
     return pa.Array.from_buffers(pa.string(), begins.size, [missing, pa.py_buffer(offsets), pa.py_buffer(out)])

@@ -7,36 +7,20 @@ arrays: counting who holds an array costs more than reading a key.
 
 from __future__ import annotations
 
-import hashlib
-import os
-from pathlib import Path
-
 import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-TEXT, NUMBER = 0, 1
-#: What the scan says instead of a count of rows: read it the ordinary way.
-GIVEN_UP = -1
+from .scan_doors import GIVEN_UP, NUMBER, TEXT
+
 _EXACT = 1 << 53  # whole numbers up to here, times or over a power of ten up to the 22nd, are rounded once and so correctly
 _POWERS = 10.0 ** np.arange(23)
 
 
-def _folder() -> str:
-    """Where the compiled code is kept: named after the source, so that code of another version is never taken."""
-    source = Path(__file__)
-    name = "feeds-" + hashlib.sha256(numba.__version__.encode() + source.read_bytes()).hexdigest()[:16]
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return str(Path(os.environ["NUMBA_CACHE_DIR"]) / name)
-    if os.access(source.parent, os.W_OK):
-        return str(source.parent / "__pycache__" / name)
-    return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tocsin" / name)
-
-
-_before = numba.config.CACHE_DIR  # type: ignore[attr-defined]  # numba looks at it when a function is decorated
-numba.config.CACHE_DIR = _folder()  # type: ignore[attr-defined]
+#: As `scan_doors.py` has them compiled: nothing of Python is touched, so other threads may run.
+_compiled = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # not in its annotations
 
 
 @intrinsic
@@ -50,7 +34,7 @@ def _byte(typing, address, at):
     return types.uint8(types.uintp, types.intp), load
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _skip(text, at, size):
     """Past blanks and tabs."""
     while at < size and (_byte(text, at) == 32 or _byte(text, at) == 9):
@@ -58,7 +42,7 @@ def _skip(text, at, size):
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _text_end(text, at, size):
     """The place of the quote that ends the text beginning at `at`, or -1: no end, an escape, or a control character."""
     while at < size:
@@ -71,7 +55,7 @@ def _text_end(text, at, size):
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _same(text, at, other, begin, length):
     """Whether two stretches of bytes are equal."""
     for i in range(length):
@@ -80,7 +64,7 @@ def _same(text, at, other, begin, length):
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _digits(text, at, size):
     """Past digits."""
     while at < size and 48 <= _byte(text, at) <= 57:
@@ -88,7 +72,7 @@ def _digits(text, at, size):
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _number_end(text, at, size):
     """Past a number as JSON writes it (RFC 8259, section 6), or -1."""
     if _byte(text, at) == 45:
@@ -112,7 +96,7 @@ def _number_end(text, at, size):
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _exponent(text, at, end):
     """The number after `e`, at most 999 in size."""
     sign, found = 1, 0
@@ -125,7 +109,7 @@ def _exponent(text, at, end):
     return sign * found
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _number(text, begin, end):
     """(value, whether it is exact) of a number that is written as it should be."""
     negative = _byte(text, begin) == 45
@@ -151,7 +135,7 @@ def _number(text, begin, end):
     return (-value if negative else value), True
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _word(text, at, size, words):
     """Past `true`, `null` or `false`, or -1. `words`: address of those, one after the other."""
     for begin, length in ((0, 4), (4, 4), (8, 5)):
@@ -160,7 +144,7 @@ def _word(text, at, size, words):
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _line(text, size, at, row, names, cuts, words, kinds, here, begins, ends, numbers):
     """Reads the members of the object whose `{` is before `at`; past its `}`, or -1."""
     guess, count = 0, kinds.size
@@ -212,7 +196,7 @@ def _line(text, size, at, row, names, cuts, words, kinds, here, begins, ends, nu
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def scan(body, names, cuts, kinds, words, here, begins, ends, numbers):
     """Every line of `body` (uint8). `names`: the keys asked for, one after the other, cut at `cuts`; `kinds`: TEXT or NUMBER each.
 
@@ -231,7 +215,7 @@ def scan(body, names, cuts, kinds, words, here, begins, ends, numbers):
     return row
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def gather(body, begins, ends, offsets, out):
     """Texts one after the other: fills `offsets` (one more than texts) and `out`; returns how many bytes there are. A null has equal ends."""
     place = 0
@@ -242,6 +226,3 @@ def gather(body, begins, ends, offsets, out):
             place += 1
     offsets[begins.size] = place
     return place
-
-
-numba.config.CACHE_DIR = _before  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ not be read becomes `BAD`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .document import Node
@@ -31,7 +31,7 @@ class Place:
         """The place of a key, or of the i-th item (counted from 1) of a list."""
         path = f"{self.path}[{key}]" if isinstance(key, int) else f"{self.path}.{key}" if self.path else key
         self.lines[path] = line
-        return replace(self, path=path)
+        return Place(self.file, self.problems, self.lines, path)
 
     def add(self, line: int, message: str) -> None:
         self.problems.append(Problem(self.file, line, f"{self.path}: {message}" if self.path else message))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from tocsin.kernel.shape import Chosen
 from tocsin.model.links import Zones
@@ -12,7 +12,6 @@ from tocsin.model.plan import Alerts, AlertsNear, AlertSpec, Guard, Operator
 
 from .condition import Condition, Quantity
 
-T = TypeVar("T")
 #: Kinds of other rules' alerts, as conditions name them.
 ALERT_KIND: Final = "alert"
 
@@ -46,19 +45,25 @@ class Rule:
         return self.lines.get(path, self.line)
 
 
-def written_in(kind: type[T], value: Any, path: str, lines: Mapping[str, int]) -> Iterator[tuple[str, T]]:
-    """Every value of a kind among those that were read, with the path of its key."""
-    if isinstance(value, kind):
-        yield path, value
+def written_in(kinds: tuple[type, ...], value: Any, lines: Mapping[str, int]) -> list[tuple[str, Any]]:
+    """Every value of these kinds among those that were read, with the path of its key, in order."""
+    found: list[tuple[str, Any]] = []
+    _gather(kinds, value, "", lines, found)
+    return found
+
+
+def _gather(kinds: tuple[type, ...], value: Any, path: str, lines: Mapping[str, int], found: list[tuple[str, Any]]) -> None:
+    if isinstance(value, kinds):
+        found.append((path, value))
     elif isinstance(value, Chosen):
-        yield from written_in(kind, value.values, f"{path}.{value.name}", lines)
-    elif isinstance(value, Mapping):
+        _gather(kinds, value.values, f"{path}.{value.name}", lines, found)
+    elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from written_in(kind, inner, f"{path}.{key}" if path else key, lines)
+            _gather(kinds, inner, f"{path}.{key}" if path else key, lines, found)
     elif isinstance(value, tuple):
         for index, inner in enumerate(value, 1):
             numbered = f"{path}[{index}]"
-            yield from written_in(kind, inner, numbered if numbered in lines else path, lines)
+            _gather(kinds, inner, numbered if numbered in lines else path, lines, found)
 
 
 def alerts_read(rule: Rule) -> tuple[str, ...]:

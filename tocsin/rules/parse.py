@@ -41,6 +41,7 @@ def _rules(documents: Iterable[Document], problems: list[Problem], name: str) ->
 
 
 def _rule(values: Mapping[str, Any], document: Document, place: Place) -> Rule:
+    written = written_in((Condition, Quantity, Zones, Key), values, place.lines)
     return Rule(
         name=values["rule"],
         title=values["title"],
@@ -54,15 +55,15 @@ def _rule(values: Mapping[str, Any], document: Document, place: Place) -> Rule:
         file=place.file,
         line=place.lines["rule"],
         text=document.text,
-        conditions=dict(written_in(Condition, values, "", place.lines)),
-        amounts=dict(written_in(Quantity, values, "", place.lines)),
-        zones=_zones(values, place),
+        conditions={path: found for path, found in written if isinstance(found, Condition)},
+        amounts={path: found for path, found in written if isinstance(found, Quantity)},
+        zones=_zones(written),
         lines=place.lines,
     )
 
 
-def _zones(values: Mapping[str, Any], place: Place) -> dict[str, Zones]:
+def _zones(written: Iterable[tuple[str, Any]]) -> dict[str, Zones]:
     """Layers that are named, by the path of their key; also those of an operator's `each`."""
-    found = dict(written_in(Zones, values, "", place.lines))
-    keys = {f"{path}.zone": key.zones for path, key in written_in(Key, values, "", place.lines) if key.zones is not None}
+    found = {path: zones for path, zones in written if isinstance(zones, Zones)}
+    keys = {f"{path}.zone": key.zones for path, key in written if isinstance(key, Key) and key.zones is not None}
     return found | keys

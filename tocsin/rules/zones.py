@@ -15,14 +15,18 @@ Shapes = Mapping[str, tuple[Zone, ...]]
 
 def bind(node: Any, shapes: Shapes) -> Any:
     """The same node with the shapes of its zones and their digest; layers that are not among `shapes` stay without."""
+    return _with(node, shapes) if shapes else node
+
+
+def _with(node: Any, shapes: Shapes) -> Any:
     if isinstance(node, Zones):
         return _bound(node, shapes)
     if isinstance(node, tuple):
-        items = tuple(bind(item, shapes) for item in node)
+        items = tuple(_with(item, shapes) for item in node)
         return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
     if not is_dataclass(node) or isinstance(node, type):
         return node
-    bound = {one.name: bind(getattr(node, one.name), shapes) for one in fields(node)}
+    bound = {one.name: _with(getattr(node, one.name), shapes) for one in fields(node)}
     return replace(node, **bound) if any(bound[name] is not getattr(node, name) for name in bound) else node
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from .alerts import correctable, fire, take_back
-from .cells import CELL_BITS, apart, cover, mix, spot_at
+from .cells import apart, cover, mix, spot_at
 from .layout import (
     AFTER_ROLE,
+    CELL_BITS,
     FIRED,
     NONE,
     ONE,

@@ -14,6 +14,7 @@ from .layout import (
     CELLS_MAX,
     NEVER,
     NONE,
+    SCANS_MAX,
     T_CANDIDATES,
     T_HOT,
     T_KEPT_BITS,
@@ -30,7 +31,6 @@ from .recent import SECOND, holds, nothing_newer
 from .search import cells_near
 
 MAIN, ASIDE = 0, 1  # chains
-SCANS_MAX = 10  # of one channel: levels, coalescing or not
 READ = 4  # candidates that are read at once
 
 

@@ -12,7 +12,6 @@ from .memory import kernel, part, view
 RADIANS = math.pi / 180
 TURN = 1 / (2 * math.pi)
 COLUMN_BITS = 20
-CELL_BITS = 40  # row and column; the lane stands above them
 MARGIN = 1e-12  # of a turn: rounding never loses a cell
 
 

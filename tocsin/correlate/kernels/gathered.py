@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from .alerts import fire, take_back
 from .cells import locate
-from .layout import DONE, FULL_GROUPS, FULL_OUT, GROUPS_LIVE, RAISE, ROWS, SAID, T_FOUND, T_GROUPS, T_META, T_OUT, T_TOLD, _record
+from .layout import DONE, FULL_GROUPS, FULL_OUT, GROUPS_LIVE, RAISE, ROWS, SAID, T_FOUND, T_GROUPS, T_META, T_OUT, T_TOLD
 from .memory import kernel, view
-
-#: `falls`: a source whose events may be taken back, or -1. `number`, `slot`: of its alert, filled in for RAISE, given for RETRACT.
-GATHERED = _record("rule:i8 what:i8 seq:i8 time:i8 source:i8 falls:i8 first:i8 last:i8 number:i8 slot:i8 match:i8 lon:f8 lat:f8")
 
 
 @kernel

@@ -15,6 +15,10 @@ LONG_AGO = np.int64(np.iinfo(np.int64).min // 2)
 EVIDENCE = 64  # as firing.EVIDENCE_MAX
 ROOT = 3  # where the heap of deadlines starts
 CELLS_MAX = 1024  # cells a circle can touch
+CELL_BITS = 40  # row and column of a cell; the lane stands above them
+SCANS_MAX = 10  # of one channel: levels, coalescing or not
+NO_UNTIL = -2  # instead of the predicate of `until`
+UNDECIDED, DECIDED = -1, -2  # instead of an alert's number: the gap after a run is open; it is real, but suppressed
 STEPS_MAX = 20  # firing roles 10 to 29
 
 # ---- what a role does with an event that passes its selector
@@ -94,6 +98,9 @@ FACT = _record("time:i8 until:i8 seq:i8 x:f8 y:f8 z:f8 list:i8 next:i8")
 # ---- output (`firing.Firings`) and working memory
 OUT = _record("group:i8 anchor:i8 time:i8 count:i8 first:i8 last:i8 rule:i4 source:i4 what:i8")
 TOLD = _record("seq:i8 role:i8")
+# ---- what shards found; `falls`: a source whose events may be taken back, or -1; `number`, `slot`: of its alert, filled in for RAISE,
+#      given for RETRACT
+GATHERED = _record("rule:i8 what:i8 seq:i8 time:i8 source:i8 falls:i8 first:i8 last:i8 number:i8 slot:i8 match:i8 lon:f8 lat:f8")
 FOUND = _record("seq:i8 at:i8 time:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
 CANDIDATE = _record("time:i8 passed:i8 square:f8 at:i4 source:i4 rank:i4")

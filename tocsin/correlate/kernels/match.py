@@ -15,6 +15,7 @@ from .cells import locate, mix
 from .layout import (
     ANCHOR,
     LONG_AGO,
+    NO_UNTIL,
     ONE,
     STALE,
     T_BITS,
@@ -37,7 +38,6 @@ from .memory import kernel, part, view
 from .recent import holds
 
 ON = 1 << 30  # the bit of a state word that says the rule is on; the rest counts samples in a row
-NO_UNTIL = -2  # instead of the predicate of `until`
 
 
 @kernel

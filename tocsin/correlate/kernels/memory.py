@@ -17,11 +17,11 @@ from numba.np.numpy_support import from_dtype
 
 from .layout import TABLES
 
-#: A compiled function, kept in the cache on disk.
-kernel = njit(cache=True)
+#: A compiled function. `doors.py` says which of them Python calls, and keeps the machine code of all.
+kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # missing in the annotations
 #: A stretch of exactly one kernel, written apart so that it can be read: the compiler puts it back where it is called. Functions of
 #: their own cost time at the first start, because every caller is optimised together with all it calls.
-part = njit(cache=True, inline="always")
+part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")  # type: ignore[call-overload]
 
 
 @intrinsic(prefer_literal=True)

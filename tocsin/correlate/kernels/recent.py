@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, cell_of, head_in, mix, spread_square
+from .cells import cell_of, head_in, mix, spread_square
 from .layout import (
+    CELL_BITS,
     CLOCK,
     DEAD,
     ENTRIES,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, apart, cover, head_in, spread_square
-from .layout import T_CELLS, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_NEAR, T_SEARCHES, WORDS
+from .cells import apart, cover, head_in, spread_square
+from .layout import CELL_BITS, T_CELLS, T_HEADS, T_HOT, T_KEPT_BITS, T_LANES, T_META, T_NEAR, T_SEARCHES, WORDS
 from .memory import kernel, part, prefetch, view
 from .recent import head_of, holds, key_bit
 

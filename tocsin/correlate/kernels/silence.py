@@ -11,6 +11,7 @@ from __future__ import annotations
 from .alerts import fire, take_back
 from .cells import NOWHERE, spot_at
 from .layout import (
+    DECIDED,
     LATENESS,
     NONE,
     ONE,
@@ -21,14 +22,13 @@ from .layout import (
     T_RUNS,
     T_WATCHED,
     T_WATCHES,
+    UNDECIDED,
     WATCHED,
     ZERO,
 )  # fmt: skip
 from .match import found_anchor, slot_of
 from .memory import kernel, part, view
 from .timers import set_timer
-
-UNDECIDED, DECIDED = -1, -2  # instead of an alert's number: the gap after a run is open; it is real, but suppressed
 
 
 @part

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cells import CELL_BITS, cell_of, mix
+from .cells import cell_of, mix
 from .layout import (
     ANSWERED,
+    CELL_BITS,
     CLOCK,
     FIRED,
     LATENESS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tocsin.correlate.kernels import layout
-from tocsin.correlate.kernels.outside import outside, outside_back, outside_more
+from tocsin.correlate.kernels.doors import outside, outside_back, outside_more
 from tocsin.correlate.state import Memory
 
 from .sample import Found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.correlate.firing import What
 from tocsin.correlate.kernels import layout
-from tocsin.correlate.kernels.gathered import GATHERED
+from tocsin.correlate.kernels.layout import GATHERED
 from tocsin.kernel.fault import Fatal
 
 from .matches import ARRIVED, DEADLINE, WITHDRAWN, Matches

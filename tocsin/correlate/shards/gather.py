@@ -12,7 +12,7 @@ from tocsin.correlate.columns import Columns
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What, joined
 from tocsin.correlate.kernels import layout
-from tocsin.correlate.kernels.gathered import GATHERED, gather
+from tocsin.correlate.kernels.doors import gather
 from tocsin.correlate.state import Memory
 from tocsin.kernel.fault import Fatal
 from tocsin.model.plan import Absence, Plan
@@ -80,12 +80,6 @@ class GatheredEngine(Engine):
 
     def counters(self) -> Mapping[str, int]:
         return {**super().counters(), "gathered_standing": len(self._standing)}
-
-    @classmethod
-    def warm_up(cls) -> None:
-        Engine.warm_up()
-        small = Engine(Plan(()))
-        gather(small._memory.m, np.zeros(0, GATHERED), np.zeros(0, layout.TOLD), 0)
 
     def _heir(self, plan: Plan, corrects: frozenset[str] | None) -> GatheredEngine:
         return GatheredEngine(plan, self.desk, self._regions, self._sizes, corrects)
