@@ -42,6 +42,9 @@ ROW: Final = pa.schema(
     ]
 )
 
+#: Column of the files beside those of ROW: how the `id` is made when it is null in the file (`model/rowids.py`); 0 or null: it is not null.
+ID_FORM: Final = pa.field("id_form", pa.int8())
+
 #: One row of a rollup: what one kind of one feed said in one tile (zoom 14) in one hour or one UTC day.
 ROLLUP: Final = pa.schema(
     [
@@ -85,7 +88,9 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One published Parquet file. `tier`: `day`, `month`, `hourly` or `daily`. `start`, `stop`: bounds of event time, µs, inclusive.
+    """One published Parquet file: the columns of ROW (or ROLLUP) under their names, and `id_form`. An `id` that is made of source and time in one of a few
+    common ways is null in the file: `model.rowids.full_ids` (Arrow) or `model.rowids.ID_SQL` gives it. Do not take columns from the path
+    (`hive_partitioning = false`). `tier`: `day`, `month`, `hourly` or `daily`. `start`, `stop`: bounds of event time, µs, inclusive.
     `box`: of all places in it, None when none has one. `first`, `last`: bounds of `seq`."""
 
     path: Path
