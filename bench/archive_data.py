@@ -26,7 +26,13 @@ STREETS: Final = ("Mill", "Harbor", "Oak", "Bridge", "Station", "Market", "North
 TYPES: Final = ("medical", "fire.structure", "fire.outdoor", "alarm", "traffic", "hazmat", "water", "rescue", "outage", "other")
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 FIXED_KINDS: Final = tuple(f"{network}.{what}" for network in NETWORKS for what in ("level", "state", "flow"))
-KINDS: Final = (*FIXED_KINDS, *(f"call.{kind}" for kind in TYPES), *(f"alarm.{kind}" for kind in TYPES[:4]), "asset.position", "asset.status")
+KINDS: Final = (
+    *FIXED_KINDS,
+    *(f"call.{kind}" for kind in TYPES),
+    *(f"alarm.{kind}" for kind in TYPES[:4]),
+    "asset.position",
+    "asset.status",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ def _readings(rng: np.random.Generator, made: City, start: int, network: int, sh
 
 
 def _positions(rng: np.random.Generator, made: City, start: int, fleet: int, share: float) -> dict[str, Any]:
-    who = np.arange(0, int(VEHICLES * share), 5) if fleet == 0 else np.setdiff1d(np.arange(int(VEHICLES * share)), np.arange(0, VEHICLES, 5))
+    who = (
+        np.arange(0, int(VEHICLES * share), 5) if fleet == 0 else np.setdiff1d(np.arange(int(VEHICLES * share)), np.arange(0, VEHICLES, 5))
+    )
     steps = 720  # every 40 s for 8 h
     first = (rng.integers(0, 3, len(who)) * 28_800 + rng.integers(0, 40, len(who)))[None, :]
     time = start + (first + np.arange(steps)[:, None] * 40) * 1_000_000
@@ -110,10 +118,14 @@ def _positions(rng: np.random.Generator, made: City, start: int, fleet: int, sha
     place = np.round(np.column_stack([lon.ravel(), lat.ravel()]), 6)
     learnt = (time.ravel() // 5_000_000 + 1) * 5_000_000 + (time.ravel() // 5_000_000 * 7919) % 90_000 + fleet
     source = np.tile(SENSORS + who, steps)
-    texts = pa.compute.binary_join_element_wise(pa.array(source - SENSORS).cast(pa.string()), pa.array(time.ravel() // 1_000_000).cast(pa.string()), "/")
+    texts = pa.compute.binary_join_element_wise(
+        pa.array(source - SENSORS).cast(pa.string()), pa.array(time.ravel() // 1_000_000).cast(pa.string()), "/"
+    )
     ids = pa.compute.binary_join_element_wise(pa.scalar("unit"), texts, "-")
     kind = np.where(np.arange(len(source)) % 50 == 0, KINDS.index("asset.status"), KINDS.index("asset.position"))
-    return _part(time.ravel(), learnt, np.full(len(source), 8 + fleet), kind, source, place, np.round(speed, 1).ravel(), ids, np.zeros(len(source)))
+    return _part(
+        time.ravel(), learnt, np.full(len(source), 8 + fleet), kind, source, place, np.round(speed, 1).ravel(), ids, np.zeros(len(source))
+    )
 
 
 def _calls(rng: np.random.Generator, made: City, start: int, number: int, desk: int, share: float) -> dict[str, Any]:
@@ -129,7 +141,9 @@ def _calls(rng: np.random.Generator, made: City, start: int, number: int, desk: 
     text = [f"{TYPES[t]} at {a}" for t, a in zip(what.tolist(), address, strict=True)] if desk == 0 else [None] * count
     ids = pa.array([f"{'FA'[desk]}{26_000_000_000 + number * CALLS + one}" for one in range(count)])
     kind = KINDS.index("call.medical" if desk == 0 else "alarm.medical") + what
-    part = _part(time, _learnt(rng, time), np.full(count, 10 + desk), kind, source, place, np.full(count, np.nan), ids, rng.integers(0, 5, count))
+    part = _part(
+        time, _learnt(rng, time), np.full(count, 10 + desk), kind, source, place, np.full(count, np.nan), ids, rng.integers(0, 5, count)
+    )
     return part | {"attrs": pa.array(attrs), "text": pa.array(text, pa.string())}
 
 

@@ -29,6 +29,7 @@ class Report(msgspec.Struct, frozen=True):
     last_seq: int | None = None
     rules: Any = None
     state_bytes: int | None = None
+    archive: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,7 @@ class HealthBoard:
         """The feeds as ingest last described them; empty before its first report."""
         heard = self.heard.get("ingest")
         return heard.report.feeds if heard else []
+
+    def archive(self) -> Json | None:
+        """What keep last said of the archive; None when it is not heard (any more)."""
+        return self.heard["keep"].report.archive if self.fresh("keep") else None

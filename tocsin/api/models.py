@@ -72,6 +72,16 @@ class FeedTotals(Shape):
     stale: Annotated[int, Field(description="stale or failing")]
 
 
+class ArchiveOut(Shape):
+    state: Annotated[
+        Literal["kept", "delayed", "away"], Field(description="delayed: the disk does not take history; away: keep is not heard")
+    ]
+    words: str
+    behind: Annotated[int | None, Field(description="journal entries that are not in the archive yet")]
+    rows: int | None
+    bytes: int | None
+
+
 class StatusOut(Shape):
     city: CityOut
     mode: Literal["live", "exercise", "replay"]
@@ -83,6 +93,7 @@ class StatusOut(Shape):
     events: EventTotals
     alerts: AlertTotals
     feeds: FeedTotals
+    archive: ArchiveOut
     version: str
     config: Annotated[int, Field(description="journal entry that put rules, feeds and layers in force")]
 

@@ -51,8 +51,30 @@ def status_json(services: Services) -> Json:
         "events": {"total": recent.total, "per_min": recent.per_minute(), "last_seq": recent.last_seq},
         "alerts": {"open": open_alerts(counts), "unacknowledged": counts.get("open", 0), "last_seq": services.alerts.last_seq},
         "feeds": {"total": len(feeds) or len(city.feeds), "stale": sum(feed.get("state") in ("stale", "failing") for feed in feeds)},
+        "archive": archive_json(services),
         "version": services.version,
         "config": services.config,
+    }
+
+
+def archive_json(services: Services) -> Json:
+    """How history is doing. `state`: `kept`, `delayed` (the disk does not take it; `words` say why) or `away` (keep is not heard)."""
+    told = services.board.archive()
+    if told is None:
+        return {
+            "state": "away",
+            "words": "keep, which writes history, is not heard; alerts go on",
+            "behind": None,
+            "rows": None,
+            "bytes": None,
+        }
+    words = told.get("delayed")
+    return {
+        "state": "delayed" if words else "kept",
+        "words": f"history is delayed: {words}; it is tried again, alerts go on" if words else "",
+        "behind": told.get("behind"),
+        "rows": told.get("rows"),
+        "bytes": told.get("bytes"),
     }
 
 

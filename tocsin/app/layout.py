@@ -36,6 +36,10 @@ class Layout:
         return self.data / "alerts.db"
 
     @property
+    def archive(self) -> Path:
+        return self.data / "archive"
+
+    @property
     def snapshots(self) -> Path:
         return self.data / "snapshot"
 

@@ -1,4 +1,4 @@
-"""A node: one city, one data directory, four processes under supervision; `tocsin run`."""
+"""A node: one city, one data directory, five processes under supervision; `tocsin run`."""
 
 from __future__ import annotations
 
@@ -166,6 +166,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
                 await ready(health, *started_for_correlation(node, start))
                 node = node.started(exercise_clock(city, options.speed, earlier))
                 node.write(layout)
+                start("keep")  # nobody waits for it: alerts do not need history
                 await ready(health, start("serve"), start("ingest"))
                 yield Running(city, node, journal, health, time.monotonic() - began)
 

@@ -1,4 +1,4 @@
-"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve|shard-0 DATA`."""
+"""Entry of a child process: `python -m tocsin.app.process ingest|correlate|serve|keep|shard-0 DATA`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .layout import Layout, NodeFile
 
-PROCESSES = ("ingest", "correlate", "serve", "shard")
+PROCESSES = ("ingest", "correlate", "serve", "keep", "shard")
 
 
 def die_with_parent() -> None:

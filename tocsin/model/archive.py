@@ -115,6 +115,7 @@ class Look:
     files: Sequence[StoredFile]
     tail: pa.Table
     reaches: int
+    damaged: Sequence[StoredFile] = ()  # would have been looked at, but cannot be read: the answer is incomplete
 
     @property
     def rows(self) -> int:

@@ -32,7 +32,7 @@ ID_SQL: Final = (
 def _texts(time: NDArray[np.int64], how: int) -> pa.Array:
     if how < len(EPOCHS):
         return pa.array(time // EPOCHS[how]).cast(pa.string())
-    written = np.datetime_as_string(time.view("datetime64[us]"), unit=ISO[how], casting="unsafe")
+    written = np.datetime_as_string(time.view("datetime64[us]"), unit=ISO[how], casting="unsafe")  # type: ignore[call-overload]
     return pc.binary_join_element_wise(pa.array(written), "Z", "")
 
 

@@ -1,0 +1,185 @@
+"""The keep process: everything in the journal goes into the archive, exactly once; files are made, joined and let go in the background.
+
+Alerts never wait for it. When the disk is full, the archive falls behind and says so, and goes on when there is room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import resource
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tocsin.archive.classes import classes_of
+from tocsin.archive.keeper import Keeper
+from tocsin.archive.stock import stock
+from tocsin.journal.changes import SUBJECT as CONFIG
+from tocsin.journal.connection import Journal, connect
+from tocsin.journal.encode import Entry
+from tocsin.journal.epoch import HighWater
+from tocsin.journal.reader import DamagedEntry, last_seq, read
+from tocsin.kernel.backoff import Backoff
+from tocsin.kernel.fault import Retriable
+from tocsin.model.city import City
+
+from . import inforce
+from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .layout import NodeFile
+from .pauses import shorten
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+GATHER_SECONDS: Final = 0.5  # what comes within it is one commit
+MOST_ENTRIES: Final = 5_000  # ... or so many entries
+QUIET_SECONDS: Final = 30.0  # the position moves on at least so often when nothing happens
+LOOK_SECONDS: Final = 5.0  # between two looks at what is stored, for the figures
+TROUBLE: Final = (OSError, sqlite3.Error)
+
+
+@dataclass(slots=True)
+class State:
+    """What is told of this process. `delayed`: why history is behind, None while it is not."""
+
+    config: int = 0
+    city: City | None = None
+    position: int = 0
+    newest: int = 0
+    rows: int = 0
+    delayed: str | None = None
+    stored: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def behind(self) -> int:
+        return max(0, self.newest - self.position)
+
+
+async def run(node: NodeFile) -> None:
+    marks = HighWater(Path(node.data) / "marks", "keep")
+    async with await connect(endpoint_of(node), name="keep", high_water=marks) as journal:
+        found = await inforce.current(journal, Path(node.city), node.layout)
+        keeper = await asyncio.to_thread(Keeper, node.layout.archive, classes_of(found.city.feeds))
+        state = State(found.entry, found.city, keeper.position, await last_seq(journal))
+        queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=2 * MOST_ENTRIES)
+        shorten()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fetch(journal, keeper.position + 1, queue), name="journal")
+                group.create_task(take_in(node, keeper, queue, state), name="take in")
+                group.create_task(report(journal, state), name="health")
+                group.create_task(look(keeper, journal, state), name="figures")
+        finally:
+            keeper.close()
+
+
+async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | DamagedEntry]) -> None:
+    """Entries in order, and what could not be read in its place among them."""
+    damaged: list[DamagedEntry] = []
+    async for entry in read(journal, start, on_damage=damaged.append):
+        for one in damaged:
+            await queue.put(one)
+        damaged.clear()
+        await queue.put(entry)
+
+
+async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | DamagedEntry], state: State) -> None:
+    """Commits what comes, several entries together. What the disk does not take is tried again until it does."""
+    written = time.monotonic()
+    while True:
+        found = [await queue.get()]
+        await asyncio.sleep(GATHER_SECONDS)
+        while len(found) < MOST_ENTRIES and not queue.empty():
+            found.append(queue.get_nowait())
+        entries = [one for one in found if isinstance(one, Entry)]
+        for one in found:
+            if isinstance(one, DamagedEntry) and one.kind != "expired":
+                await patiently(state, partial(keeper.lost, one.first, one.last, one.kind, one.reason))
+        for entry in entries:
+            if entry.subject == CONFIG:
+                adopt(keeper, state, await asyncio.to_thread(inforce.opened, entry, Path(node.city), node.layout))
+        if not entries:
+            continue
+        events = [(entry.seq, entry.batch) for entry in entries if entry.batch is not None]
+        last = entries[-1].seq
+        if events or time.monotonic() - written > QUIET_SECONDS:
+            state.rows += await patiently(state, partial(keeper.append, events, last)) or 0
+            written = time.monotonic()
+        state.position = last
+        if await asyncio.to_thread(keeper.flush_due):
+            await patiently(state, keeper.flush)
+
+
+def adopt(keeper: Keeper, state: State, found: inforce.InForce) -> None:
+    keeper.classes = classes_of(found.city.feeds)
+    state.config, state.city = found.entry, found.city
+
+
+async def patiently(state: State, work: Callable[[], T]) -> T:
+    """Until it is done. Meanwhile the archive says that it is delayed, and why."""
+    backoff = Backoff(base=0.5, cap=10.0)
+    while True:
+        try:
+            done = await asyncio.to_thread(work)
+        except TROUBLE as fault:
+            if state.delayed is None:
+                log.error("the archive is delayed: %s; trying again", fault)
+            state.delayed = str(fault)
+            await asyncio.sleep(backoff.next())
+        else:
+            if state.delayed is not None:
+                log.info("the archive goes on")
+            state.delayed = None
+            return done
+
+
+async def look(keeper: Keeper, journal: Journal, state: State) -> None:
+    """What is stored, for the figures."""
+    while True:
+        with contextlib.suppress(Retriable):
+            state.newest = await last_seq(journal)
+        with contextlib.suppress(*TROUBLE):
+            state.stored = await asyncio.to_thread(stock, keeper.catalog)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def report(journal: Journal, state: State) -> None:
+    """`health.keep`, once a second."""
+    while True:
+        body = {
+            "process": "keep",
+            "pid": os.getpid(),
+            "wall": time.time_ns(),
+            "config": state.config,
+            "behind": state.behind,
+            "last_seq": state.position,
+            "archive": {"delayed": state.delayed, "behind": state.behind, **state.stored},
+            "metrics": metrics(state) + journal_metrics(journal, "keep"),
+        }
+        await journal.publish("health.keep", json.dumps(body).encode())
+        await asyncio.sleep(HEALTH_SECONDS)
+
+
+def metrics(state: State) -> str:
+    """Prometheus text."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    told: list[tuple[str, str, str, float]] = [
+        ("rows_total", "counter", "Events taken into the archive since this process started.", state.rows),
+        ("behind_entries", "gauge", "Journal entries that are not in the archive yet.", state.behind),
+        ("delayed", "gauge", "1 while the archive cannot write what it should.", float(state.delayed is not None)),
+        ("cpu_seconds_total", "counter", "Processor time of this process.", usage.ru_utime + usage.ru_stime),
+        *((f"stored_{name}", "gauge", f"The archive's {name.replace('_', ' ')}.", float(value)) for name, value in state.stored.items()),
+    ]
+    lines = []
+    for name, kind, words, value in told:
+        full = f"tocsin_keep_{name}"
+        lines += [f"# HELP {full} {words}", f"# TYPE {full} {kind}", f"{full} {value:g}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,175 @@
+"""The catalogue: one SQLite file that says what is in the archive. What it does not name is not there, whatever lies in the folders."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tocsin.model.archive import Box, StoredFile, Want
+
+from .rows import is_kind
+from .schema import check_version, prepare, version_of
+
+WAIT_SECONDS: Final = 30.0  # for another process that writes; each of its transactions takes milliseconds
+_FILE: Final = (
+    "id, path, tier, class, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha256, damaged"
+)
+
+_ENTER: Final = (
+    "INSERT INTO file (path, tier, class, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha256)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A file as the catalogue has it. `id`: 0 before it is entered. `period`: `2026-01-05` or `2026-01`. `damaged`: why it may not be read."""
+
+    file: StoredFile
+    period: str
+    kinds: tuple[str, ...]
+    id: int = 0
+    damaged: str | None = None
+
+
+class Catalog:
+    """One for each process; connections belong to threads."""
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        """Raises Fatal for an archive of another version, OSError when there is none and `write` is false."""
+        self.folder = folder
+        self.path = folder / "catalog.db"
+        self._write = write
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        if write:
+            prepare(self.connection, str(folder))
+        elif not self.path.exists():
+            raise FileNotFoundError(f"there is no archive in {folder}")
+        else:
+            check_version(version_of(self.connection), str(folder))
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Of this thread."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            found.execute("PRAGMA journal_mode = WAL" if self._write else "PRAGMA query_only = 1")
+            found.execute("PRAGMA synchronous = FULL")
+            found.execute("PRAGMA secure_delete = ON")
+            self._local.connection = found
+            self._all.append(found)
+        return found
+
+    def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, durable when it ends; nothing of it happens when it raises."""
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[sqlite3.Connection]:
+        """Everything as it is at one moment."""
+        connection = self.connection
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("COMMIT")
+
+    def get(self, name: str, otherwise: int = 0) -> int:
+        """A number of table `state`."""
+        row = self.connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return otherwise if row is None else int(row[0])
+
+    def files(self, where: str = "gone IS NULL", values: Iterable[Any] = ()) -> list[Filed]:
+        """`where`: SQL over the columns of table file."""
+        found = self.connection.execute(f"SELECT {_FILE} FROM file WHERE {where} ORDER BY id", tuple(values))  # noqa: S608
+        return [self._filed(row) for row in found]
+
+    def find(self, want: Want, tiers: Iterable[str]) -> list[Filed]:
+        """Files that may hold what is wanted, damaged ones too."""
+        values: list[Any] = list(tiers)
+        where = f"gone IS NULL AND tier IN ({','.join('?' * len(values))})"
+        limits = (("stop >= ?", want.start), ("start < ?", want.stop), ("last >= ?", want.first), ("first <= ?", want.last))
+        for text, value in limits:
+            if value is not None:
+                where, values = f"{where} AND {text}", [*values, value]
+        return [found for found in self.files(where, values) if _may_hold(found, want)]
+
+    def _filed(self, row: tuple[Any, ...]) -> Filed:
+        number, path, tier, stream, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha, damaged = row
+        box = None if west is None else Box(west, south, east, north)
+        file = StoredFile(self.folder / path, tier, stream, tuple(json.loads(feeds)), rows, size, start, stop, box, first, last, sha)
+        return Filed(file, period, tuple(json.loads(kinds)), number, damaged)
+
+
+def _may_hold(found: Filed, want: Want) -> bool:
+    file = found.file
+    if want.classes and file.stream not in want.classes:
+        return False
+    if want.feeds and not set(want.feeds) & set(file.feeds):
+        return False
+    if want.kinds and not any(is_kind(kind, want.kinds) for kind in found.kinds):
+        return False
+    return want.box is None or (file.box is not None and overlap(file.box, want.box))
+
+
+def overlap(one: Box, two: Box) -> bool:
+    """`two` may cross the antimeridian, `one` may not."""
+    if two.north < one.south or two.south > one.north:
+        return False
+    if two.west <= two.east:
+        return two.west <= one.east and two.east >= one.west
+    return one.east >= two.west or one.west <= two.east
+
+
+def set_state(connection: sqlite3.Connection, name: str, value: int) -> None:
+    connection.execute("INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+
+
+def next_number(connection: sqlite3.Connection, name: str, step: int = 1) -> int:
+    """Counts up a number of table `state`; the new value."""
+    row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+    value = (0 if row is None else int(row[0])) + step
+    set_state(connection, name, value)
+    return value
+
+
+def enter(connection: sqlite3.Connection, folder: Path, files: Iterable[Filed]) -> list[Filed]:
+    """Published files become part of the archive."""
+    entered = []
+    for one in files:
+        file = one.file
+        values = (
+            str(file.path.relative_to(folder)), file.tier, file.stream, one.period, json.dumps(file.feeds), json.dumps(one.kinds), file.rows,
+            file.size, file.start, file.stop, *(file.box or (None,) * 4), file.first, file.last, file.sha256,
+        )  # fmt: skip
+        cursor = connection.execute(_ENTER, values)
+        entered.append(replace(one, id=cursor.lastrowid or 0))
+    return entered
+
+
+def leave(connection: sqlite3.Connection, files: Iterable[Filed]) -> None:
+    """From the next generation on nobody sees these files."""
+    generation = next_number(connection, "generation")
+    connection.executemany("UPDATE file SET gone = ? WHERE id = ?", [(generation, one.id) for one in files])

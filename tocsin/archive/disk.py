@@ -1,0 +1,54 @@
+"""Files that are there whole or not at all, also after the power was cut: written aside, synced, renamed, the folder synced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from .steps import step
+
+
+def sync_file(path: Path) -> None:
+    """Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """With everything above it, each entry on disk. Raises OSError."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_file(path.parent)
+
+
+def publish(pairs: Iterable[tuple[Path, Path]]) -> None:
+    """(written aside, final name): all of them are under their names and on disk when this returns. Raises OSError."""
+    folders = set()
+    for aside, final in pairs:
+        sync_file(aside)
+        step("publish.synced")
+        make_folder(final.parent)
+        aside.rename(final)
+        step("publish.renamed")
+        folders.add(final.parent)
+    for folder in sorted(folders):
+        sync_file(folder)
+    step("publish.done")
+
+
+def remove(path: Path, root: Path) -> None:
+    """A file, and the folders below `root` that are empty without it. Raises OSError."""
+    path.unlink(missing_ok=True)
+    folder = path.parent
+    while folder != root and folder.is_relative_to(root):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or somebody has just put a file into it
+            return
+        folder = folder.parent

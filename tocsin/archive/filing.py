@@ -1,0 +1,158 @@
+"""Rows into files: written aside, published, entered in the catalogue."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from tocsin.model.archive import CLASSES, ROLLUP, StoredFile
+
+from .catalog import Filed
+from .disk import make_folder, publish
+from .order import DAY, in_order
+from .parquet import STORED, Summary, Writer, distinct, sha256_of, stored
+from .rollup import STEPS, roll
+from .rows import instants
+from .steps import step
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FEW: Final = 1_000  # rows of an older day that get no file of their own
+
+
+def day_name(day: int) -> str:
+    """Days since 1970 -> `2026-01-05`."""
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+
+
+def month_of(day: int) -> str:
+    """Days since 1970 -> `2026-01`."""
+    return day_name(day)[:7]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Files on their way into the archive. Everything of one `with` is published together or not at all, as long as its catalogue entry is made
+    in the end; what is not entered is removed by the next sweep."""
+
+    folder: Path
+    waiting: list[tuple[Path, Filed]] = field(default_factory=list)
+
+    def aside(self) -> Path:
+        folder = self.folder / "tmp"
+        make_folder(folder)
+        return folder / f"{secrets.token_hex(8)}.parquet"
+
+    def add(self, aside: Path, tier: str, stream: str, period: str, made: Summary, feed: str | None = None) -> None:
+        """A file that was written aside, where it belongs."""
+        where = self.folder / stream / tier / f"{'month' if len(period) == 7 else 'date'}={period}"
+        if feed is not None:
+            where /= f"feed={urllib.parse.quote(feed, safe='')}"
+        final = where / f"{aside.stem}.parquet"
+        file = StoredFile(
+            final, tier, stream, tuple(sorted(made.feeds)), made.rows, aside.stat().st_size, made.start, made.stop, made.box, made.first, made.last,
+            sha256_of(aside),
+        )  # fmt: skip
+        self.waiting.append((aside, Filed(file, period, tuple(sorted(made.kinds)))))
+        step("shelf.written")
+
+    def publish(self) -> list[Filed]:
+        """Raises OSError."""
+        publish((aside, filed.file.path) for aside, filed in self.waiting)
+        return [filed for _, filed in self.waiting]
+
+    def abandon(self) -> None:
+        """Nothing of it is wanted any more; for when the catalogue entry could not be made."""
+        for aside, filed in self.waiting:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+                filed.file.path.unlink(missing_ok=True)
+
+
+def write_rows(shelf: Shelf, table: pa.Table, tier: str, stream: str, period: str, feed: str | None = None) -> None:
+    """Rows of schema ROW, in the order they are to have, as one file."""
+    summary = Summary()
+    summary.add(table)
+    write(shelf, [stored(table)], STORED, tier, stream, period, summary, feed)
+
+
+def write(
+    shelf: Shelf,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    tier: str,
+    stream: str,
+    period: str,
+    summary: Summary,
+    feed: str | None = None,
+) -> None:
+    """Tables of one schema, in order, as one file. `summary` is asked for after the last of them."""
+    writer = Writer(shelf.aside(), schema)
+    try:
+        for table in tables:
+            writer.add(table)
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+    shelf.add(writer.path, tier, stream, period, summary, feed)
+
+
+def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
+    """Rows of one class (schema ROW, one dictionary a column) into day files and rollups."""
+    days = instants(table.column("event_time")) // DAY
+    for period, rows in periods(days):
+        part = table if len(rows) == len(table) else table.take(pa.array(rows))
+        write_rows(shelf, in_order(part), "day", stream, period)
+    for name in STEPS:
+        file_rollup(shelf, roll(table, name), name, stream)
+
+
+def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
+    """One file for each month of a rollup."""
+    months = instants(table.column("start")) // DAY
+    known = {day: month_of(int(day)) for day in np.unique(months)}
+    names = np.array([known[day] for day in months])
+    for period in np.unique(names):
+        part = table.filter(pa.array(names == period))
+        write(shelf, [part], ROLLUP, name, stream, str(period), rollup_summary(part, STEPS[name]))
+
+
+def rollup_summary(table: pa.Table, width: int) -> Summary:
+    """`stop` is the last instant of the last bucket; a rollup knows no places and no sequence."""
+    start = instants(table.column("start"))
+    kinds, feeds = set(distinct(table.column("kind"))), set(distinct(table.column("feed")))
+    return Summary(len(table), int(start.min()), int(start.max()) + width - 1, 0, 0, None, feeds, kinds)
+
+
+def periods(days: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """(name of the day, rows); a few rows of older days of one month share a file under the first of its days."""
+    found, first, counts = np.unique(days, return_inverse=True, return_counts=True)
+    newest = int(found[-1])
+    shared: dict[str, list[int]] = {}
+    for place, day in enumerate(found.tolist()):
+        lonely = counts[place] < _FEW and day < newest - 1
+        shared.setdefault(month_of(day) if lonely else day_name(day), []).append(place)
+    for places in shared.values():
+        yield day_name(int(found[places[0]])), np.flatnonzero(np.isin(first, places))
+
+
+def streams_of(table: pa.Table, classes: np.ndarray) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each class that has any."""
+    for number, stream in enumerate(CLASSES):
+        some = table.filter(pa.array(classes == number))
+        if len(some):
+            yield stream, some
+
+
+def as_json(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names))
