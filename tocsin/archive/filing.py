@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -19,12 +18,13 @@ from tocsin.model.archive import CLASSES, ROLLUP, StoredFile
 
 from .catalog import Filed
 from .disk import make_folder, publish
-from .order import DAY, in_order
+from .order import DAY, order, taken
 from .parquet import STORED, Summary, Writer, distinct, sha256_of, stored
-from .rollup import STEPS, roll
+from .rollup import STEPS, joined, roll
 from .rows import instants
 from .steps import step
 
+KEYS: Final = ("event_time", "cell", "kind", "source")  # what the order hangs on
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW: Final = 1_000  # rows of an older day that get no file of their own
 
@@ -79,10 +79,10 @@ class Shelf:
 
 
 def write_rows(shelf: Shelf, table: pa.Table, tier: str, stream: str, period: str, feed: str | None = None) -> None:
-    """Rows of schema ROW, in the order they are to have, as one file."""
+    """Rows of schema STORED, in the order they are to have, as one file."""
     summary = Summary()
     summary.add(table)
-    write(shelf, [stored(table)], STORED, tier, stream, period, summary, feed)
+    write(shelf, [table], STORED, tier, stream, period, summary, feed)
 
 
 def write(
@@ -110,11 +110,17 @@ def write(
 def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
     """Rows of one class (schema ROW, one dictionary a column) into day files and rollups."""
     days = instants(table.column("event_time")) // DAY
+    short = stored(table)
     for period, rows in periods(days):
-        part = table if len(rows) == len(table) else table.take(pa.array(rows))
-        write_rows(shelf, in_order(part), "day", stream, period)
-    for name in STEPS:
-        file_rollup(shelf, roll(table, name), name, stream)
+        if len(rows) == len(table):
+            part = taken(short, order(short, by_day=False))
+        else:
+            some = taken(short.select(KEYS), rows)
+            part = taken(short, rows[order(some, by_day=False)])
+        write_rows(shelf, part, "day", stream, period)
+    hourly = roll(table, "hourly")
+    file_rollup(shelf, hourly, "hourly", stream)
+    file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
 
 
 def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
@@ -154,5 +160,7 @@ def streams_of(table: pa.Table, classes: np.ndarray) -> Iterator[tuple[str, pa.T
             yield stream, some
 
 
-def as_json(names: Iterable[str]) -> str:
-    return json.dumps(sorted(names))
+def as_feed(file: StoredFile) -> str | None:
+    """The name in a month file's folder, as `Shelf.add` takes it; None for other files."""
+    name = file.path.parent.name
+    return urllib.parse.unquote(name.removeprefix("feed=")) if name.startswith("feed=") else None

@@ -58,6 +58,8 @@ def append(connection: sqlite3.Connection, table: pa.Table, classes: np.ndarray,
         if len(some):
             _insert(connection, stream, 0, some, time.time_ns() // 1000)
             _fold(connection, stream)
+    if len(table):
+        set_state(connection, "clock", int(instants(table.column("ingest_time")).max()))
     set_state(connection, POSITION, position)
 
 
@@ -95,6 +97,11 @@ def batches(connection: sqlite3.Connection, want: Want | None = None) -> list[Ba
             where, values = f"{where} AND {text}", [*values, value]
     found = connection.execute(f"SELECT id, class, rows, born, body FROM batch WHERE {where} ORDER BY first", values)  # noqa: S608
     return [Batch(*row) for row in found if not want.classes or row[1] in want.classes]
+
+
+def put(connection: sqlite3.Connection, instead_of: Batch, table: pa.Table) -> None:
+    """What is left of a batch."""
+    _insert(connection, instead_of.stream, 0, table, instead_of.born)
 
 
 def drop(connection: sqlite3.Connection, gone: Iterable[Batch]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -35,17 +35,41 @@ def tiles(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return cell >> 4
 
 
-def order(table: pa.Table, *, by_feed: bool) -> NDArray[np.int64]:
-    """(tile, kind, source, time, seq), or `by_feed` (feed, tile, day, kind, source, time, seq). Rows of schema ROW with one dictionary a column."""
+def order(table: pa.Table, *, by_day: bool, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """(tile, kind, source, time), or `by_day` (group, tile, day, kind, source, time); what is equal stays in its order. Rows with the columns of ROW,
+    one dictionary a column. `groups`: a number for each row, which file it goes to."""
     time = instants(table.column("event_time"))
-    keys = [table.column("seq").to_numpy(), time, codes(table.column("source")), codes(table.column("kind"))]
-    if by_feed:
-        keys += [time // DAY, tiles(table.column("cell")), codes(table.column("feed"))]
-    else:
-        keys.append(tiles(table.column("cell")))
-    return np.lexsort(keys)
+    keys = [] if groups is None else [groups]
+    keys.append(tiles(table.column("cell")))
+    if by_day:
+        keys.append(time // DAY)
+    keys += [codes(table.column("kind")), codes(table.column("source"))]
+    return np.lexsort([time, *_packed(keys)])
 
 
-def in_order(table: pa.Table) -> pa.Table:
-    """A day file's rows in its order."""
-    return table.take(pa.array(order(table, by_feed=False)))
+def _packed(keys: list[NDArray[Any]]) -> list[NDArray[np.int64]]:
+    """Keys, the most important first, as few numbers that sort the same way; least important first, as lexsort has it."""
+    packed: list[NDArray[np.int64]] = []
+    used = 64
+    for key in reversed(keys):
+        low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
+        bits = (high - low).bit_length()
+        if used + bits > 62:
+            packed.append(np.zeros(len(key), np.int64))
+            used = 0
+        if bits:
+            packed[-1] |= (key.astype(np.int64) - low) << used
+        used += bits
+    return packed
+
+
+def taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
+    """Rows of a table, in this order. Columns of nulls cost nothing."""
+    indices = pa.array(rows)
+    columns = []
+    for column in table.columns:
+        if column.null_count == len(column):
+            columns.append(pa.nulls(len(rows), column.type))
+        else:
+            columns.append(column.combine_chunks().take(indices))
+    return pa.table(columns, schema=table.schema)

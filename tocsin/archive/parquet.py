@@ -34,14 +34,22 @@ def stored(table: pa.Table) -> pa.Table:
     time = instants(table.column("event_time"))
     source = table.column("source").combine_chunks()
     for form in _forms(ids, source, time):
-        made = make_ids(source.cast(pa.string()), time, form)
-        same = pc.fill_null(pc.equal(made, ids), False).to_numpy(zero_copy_only=False) & (time >= 0) & (forms == 0)
-        forms[same] = form
-    kept = pa.array(forms > 0)
-    columns = [
-        pc.if_else(kept, None, ids) if f.name == "id" else pa.array(forms) if f.name == "id_form" else table.column(f.name) for f in STORED
-    ]
-    return pa.table(columns, schema=STORED)
+        rows = np.flatnonzero((forms == 0) & (time >= 0))
+        some = pa.array(rows)
+        made = make_ids(source.take(some).cast(pa.string()), time[rows], form)
+        same = pc.fill_null(pc.equal(made, ids.take(some)), False).to_numpy(zero_copy_only=False)
+        forms[rows[same]] = form
+    found = {"id": _kept(ids, forms), "id_form": pa.array(forms)}
+    return pa.table([found[f.name] if f.name in found else table.column(f.name) for f in STORED], schema=STORED)
+
+
+def _kept(ids: pa.Array, forms: NDArray[np.int8]) -> pa.Array:
+    """Null where the id has a form."""
+    if not forms.any():
+        return ids
+    if forms.all():
+        return pa.nulls(len(ids), pa.string())
+    return pc.if_else(pa.array(forms > 0), pa.scalar(None, pa.string()), ids)
 
 
 def _forms(ids: pa.Array, source: pa.Array, time: NDArray[np.int64]) -> list[int]:
@@ -118,7 +126,7 @@ class Writer:
         """Rows in the order of the file."""
         self._waiting.append(table)
         self._rows += len(table)
-        if self._rows >= 4 * GROUP:
+        if self._rows >= 2 * GROUP:
             self._flush(self._rows - self._rows % GROUP)
 
     def close(self) -> None:
@@ -145,7 +153,7 @@ class Writer:
         names, encodings = choose(table)
         return pq.ParquetWriter(
             self.path, self.schema, compression="zstd", compression_level=LEVEL, use_dictionary=names or False, column_encoding=encodings or None,
-            write_page_index=True, version="2.6",
+            write_page_index=True, write_page_checksum=True, version="2.6",
         )  # fmt: skip
 
 

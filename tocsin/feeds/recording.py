@@ -94,7 +94,7 @@ def load(files: Sequence[Path], spec: FeedSpec, decoder: Format) -> Recording:
     blocks = []
     latest = NEVER
     for path in files:
-        for body, origin in _bodies(path, spec):
+        for body, origin in bodies(path, spec):
             digest.update(len(body).to_bytes(8, "big") + body)
             block = _block(body, origin, spec, decoder, latest)
             if len(block.due):
@@ -103,7 +103,8 @@ def load(files: Sequence[Path], spec: FeedSpec, decoder: Format) -> Recording:
     return Recording(blocks, digest.hexdigest())
 
 
-def _bodies(path: Path, spec: FeedSpec) -> Iterator[tuple[bytes, str]]:
+def bodies(path: Path, spec: FeedSpec) -> Iterator[tuple[bytes, str]]:
+    """A file as messages of its format, the same ones every time, and where each comes from. Raises `Misconfigured` when one is too large."""
     framing = formats.framing(spec)
     if framing == "whole":
         if path.stat().st_size > MAX_MESSAGE:

@@ -1,0 +1,171 @@
+"""Several files into few, without holding them in memory: slice by slice of the map (and of time, where a place is crowded)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .order import DAY, tiles
+from .parquet import STORED, concat
+from .rows import instants
+
+SLICE: Final = 2_000_000  # rows in memory at once, about
+EVERYWHERE: Final = 2**40  # beyond any tile
+FOREVER: Final = 2**40  # beyond any day
+
+
+class Damaged(Exception):
+    """A file that cannot be read. `place`: which of them."""
+
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(why)
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Tiles `low` <= tile < `high` and days `begin` <= day < `end` (since 1970). Tile -1: rows without a place."""
+
+    low: int
+    high: int
+    begin: int = -FOREVER
+    end: int = FOREVER
+
+    def cut(self, table: pa.Table) -> pa.Table:
+        tile = tiles(table.column("cell"))
+        kept = (tile >= self.low) & (tile < self.high)
+        if self.end != FOREVER or self.begin != -FOREVER:
+            day = instants(table.column("event_time")) // DAY
+            kept &= (day >= self.begin) & (day < self.end)
+        return table if kept.all() else table.filter(pa.array(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A row group: the tiles and days it spans, inclusive."""
+
+    number: int
+    rows: int
+    low: int
+    high: int
+    begin: int
+    end: int
+
+
+class Source:
+    """One file of schema STORED, sorted by tile."""
+
+    def __init__(self, path: Path, place: int) -> None:
+        """Raises Damaged."""
+        self.place = place
+        try:
+            self._file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=["feed", "kind", "source", "unit"])
+            found = [self._file.metadata.row_group(number) for number in range(self._file.metadata.num_row_groups)]
+            self.groups = [_group(one, number) for number, one in enumerate(found)]
+            self._columns = [name for name in STORED.names if not _empty(found, STORED.get_field_index(name))]
+        except (OSError, pa.ArrowException) as fault:
+            raise Damaged(place, str(fault)) from None
+
+    def read(self, wanted: Slice, columns: Sequence[str] | None = None) -> pa.Table:
+        """Raises Damaged."""
+        numbers = [
+            one.number
+            for one in self.groups
+            if one.low < wanted.high and one.high >= wanted.low and one.begin < wanted.end and one.end >= wanted.begin
+        ]
+        try:
+            found = self._file.read_row_groups(numbers, columns=columns or self._columns, use_threads=False)
+        except (OSError, pa.ArrowException) as fault:
+            raise Damaged(self.place, str(fault)) from None
+        return found if columns else _whole(found)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _group(meta: Any, number: int) -> Group:
+    """Statistics that are not there bound nothing."""
+    found = {meta.column(i).path_in_schema: meta.column(i).statistics for i in range(meta.num_columns)}
+    cell, time = found["cell"], found["event_time"]
+    low, high, begin, end = -1, EVERYWHERE, -FOREVER, FOREVER
+    if cell is not None and cell.has_null_count and (cell.has_min_max or cell.null_count == meta.num_rows):
+        low = -1 if cell.null_count else cell.min >> 4
+        high = cell.max >> 4 if cell.has_min_max else -1
+    if time is not None and time.has_min_max:
+        begin, end = (_days(one) for one in (time.min, time.max))
+    return Group(number, meta.num_rows, low, high, begin, end)
+
+
+def _empty(groups: Sequence[Any], column: int) -> bool:
+    """Whether a column has nothing but nulls, so that it need not be read."""
+    statistics = [one.column(column).statistics for one in groups]
+    return all(
+        one is not None and one.has_null_count and one.null_count == group.num_rows for one, group in zip(statistics, groups, strict=True)
+    )
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """With the columns that were not read."""
+    columns = [table.column(f.name).cast(f.type) if f.name in table.schema.names else pa.nulls(len(table), f.type) for f in STORED]
+    return pa.table(columns, schema=STORED)
+
+
+def _days(instant: Any) -> int:
+    return int(np.datetime64(instant.replace(tzinfo=None), "D").astype(np.int64))
+
+
+def slices(groups: Sequence[Group], most: int = SLICE) -> Iterator[Slice]:
+    """Cuts the map so that a slice holds about `most` rows, in the order of tiles; a tile that holds more is cut by days."""
+    starts = sorted({one.low for one in groups})
+    low, waiting = -1, 0
+    for tile in starts:
+        here = sum(one.rows for one in groups if one.low == tile)
+        if waiting and waiting + here > most:
+            yield from _by_day(groups, low, tile, most)
+            low, waiting = tile, 0
+        waiting += here
+    yield from _by_day(groups, low, EVERYWHERE, most)
+
+
+def _by_day(groups: Sequence[Group], low: int, high: int, most: int) -> Iterator[Slice]:
+    inside = [one for one in groups if one.low < high and one.high >= low]
+    if sum(one.rows for one in inside) <= 2 * most or high != low + 1:
+        if high == EVERYWHERE or high == low + 1 or sum(one.rows for one in inside) <= 4 * most:
+            yield Slice(low, high)
+            return
+        yield from _by_day(groups, low, low + 1, most)
+        yield from _by_day(groups, low + 1, high, most)
+        return
+    begin, waiting = -FOREVER, 0
+    for day in sorted({one.begin for one in inside}):
+        here = sum(one.rows for one in inside if one.begin == day)
+        if waiting and waiting + here > most:
+            yield Slice(low, high, begin, day)
+            begin, waiting = day, 0
+        waiting += here
+    yield Slice(low, high, begin, FOREVER)
+
+
+def merged(sources: Sequence[Source], most: int = SLICE) -> Iterator[pa.Table]:
+    """All rows, slice by slice; unsorted within a slice. Schema STORED. Raises Damaged."""
+    groups = [one for source in sources for one in source.groups]
+    for wanted in slices(groups, most):
+        parts = [part for source in sources if len(part := wanted.cut(source.read(wanted)))]
+        if parts:
+            yield concat(parts)
+
+
+def feed_rows(sources: Sequence[Source]) -> dict[str, int]:
+    """How many rows each feed has. Raises Damaged."""
+    counts: dict[str, int] = {}
+    for source in sources:
+        for one in pc.value_counts(source.read(Slice(-1, EVERYWHERE), ["feed"]).column("feed").combine_chunks()).to_pylist():
+            counts[one["values"]] = counts.get(one["values"], 0) + one["counts"]
+    return counts

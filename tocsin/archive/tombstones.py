@@ -1,0 +1,96 @@
+"""The archive's own record of what was removed, and of what must not be: signed, chained, checked offline.
+
+Each entry is a JSON text; its hash covers the hash of the entry before, its signature (Ed25519, RFC 8032) the hash. So none can be changed, left out or put in
+between without the key, which only this user may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from tocsin.kernel.fault import Fatal
+
+from .catalog import Catalog
+from .disk import sync_file
+
+KEY_FILE, PUBLIC_FILE = "tombstone.key", "tombstone.pub"
+NOTHING: Final = "0" * 64  # the hash before the first entry
+
+
+class Signer:
+    """Holds the key; makes it at first use."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises Fatal when the key cannot be used, OSError."""
+        path = folder / KEY_FILE
+        if not path.exists():
+            _make(path)
+        try:
+            self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
+        except ValueError as fault:
+            raise Fatal(f"{path} is no Ed25519 key (64 hex digits): {fault}") from None
+        public = folder / PUBLIC_FILE
+        if not public.exists():
+            public.write_text(self._key.public_key().public_bytes_raw().hex() + "\n")
+
+    def write(self, connection: sqlite3.Connection, entry: Mapping[str, Any]) -> None:
+        """One more entry. Within a transaction of the caller, which does what it says."""
+        last = connection.execute("SELECT id, hash FROM tombstone ORDER BY id DESC LIMIT 1").fetchone() or (0, NOTHING)
+        text = json.dumps({"number": last[0] + 1, **entry}, sort_keys=True, separators=(",", ":"))
+        digest = _hash(last[1], text)
+        signature = self._key.sign(bytes.fromhex(digest)).hex()
+        connection.execute("INSERT INTO tombstone VALUES (?, ?, ?, ?)", (last[0] + 1, text, digest, signature))
+
+
+def _make(path: Path) -> None:
+    aside = path.with_name(path.name + ".new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    sync_file(path.parent)
+
+
+def _hash(before: str, text: str) -> str:
+    return hashlib.sha256(bytes.fromhex(before) + text.encode()).hexdigest()
+
+
+def entries(catalog: Catalog) -> list[dict[str, Any]]:
+    """All of them, oldest first."""
+    return [json.loads(row[0]) for row in catalog.connection.execute("SELECT text FROM tombstone ORDER BY id")]
+
+
+def check(catalog: Catalog) -> list[str]:
+    """What is wrong with the chain; empty when nothing is. Raises OSError."""
+    found = catalog.connection.execute("SELECT id, text, hash, signature FROM tombstone ORDER BY id").fetchall()
+    if not found:
+        return []
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex((catalog.folder / PUBLIC_FILE).read_text().strip()))
+    except (OSError, ValueError) as fault:
+        return [f"the public key {PUBLIC_FILE} cannot be read ({fault}): signatures cannot be checked"]
+    wrong, before = [], NOTHING
+    for place, (number, text, digest, signature) in enumerate(found, 1):
+        if number != place or json.loads(text).get("number") != number:
+            wrong.append(f"entry {place} is numbered {number}: entries are missing or out of order")
+            break
+        if _hash(before, text) != digest:
+            wrong.append(f"entry {number}: its text or its place in the chain was changed")
+        try:
+            key.verify(bytes.fromhex(signature), bytes.fromhex(digest))
+        except (InvalidSignature, ValueError):
+            wrong.append(f"entry {number}: the signature is not that of {PUBLIC_FILE}")
+        before = digest
+    return wrong
