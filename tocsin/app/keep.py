@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,8 +21,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tocsin.archive.classes import classes_of
+from tocsin.archive.compact import clock_of, compact
 from tocsin.archive.keeper import Keeper
+from tocsin.archive.retention import Retention, declare
 from tocsin.archive.stock import stock
+from tocsin.archive.sweep import sweep
+from tocsin.archive.tombstones import Signer
 from tocsin.journal.changes import SUBJECT as CONFIG
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
@@ -43,6 +48,8 @@ GATHER_SECONDS: Final = 0.5  # what comes within it is one commit
 MOST_ENTRIES: Final = 5_000  # ... or so many entries
 QUIET_SECONDS: Final = 30.0  # the position moves on at least so often when nothing happens
 LOOK_SECONDS: Final = 5.0  # between two looks at what is stored, for the figures
+UPKEEP_SECONDS: Final = 60.0  # between two looks at what is to be joined or removed
+NICE: Final = 5  # what alerts depend on comes first
 TROUBLE: Final = (OSError, sqlite3.Error)
 
 
@@ -55,6 +62,8 @@ class State:
     position: int = 0
     newest: int = 0
     rows: int = 0
+    joined: int = 0
+    removed: dict[str, int] = field(default_factory=dict)
     delayed: str | None = None
     stored: dict[str, Any] = field(default_factory=dict)
 
@@ -64,12 +73,14 @@ class State:
 
 
 async def run(node: NodeFile) -> None:
+    os.nice(NICE)
     marks = HighWater(Path(node.data) / "marks", "keep")
     async with await connect(endpoint_of(node), name="keep", high_water=marks) as journal:
         found = await inforce.current(journal, Path(node.city), node.layout)
         keeper = await asyncio.to_thread(Keeper, node.layout.archive, classes_of(found.city.feeds))
         state = State(found.entry, found.city, keeper.position, await last_seq(journal))
         queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=2 * MOST_ENTRIES)
+        stopping = threading.Event()
         shorten()
         try:
             async with asyncio.TaskGroup() as group:
@@ -77,8 +88,10 @@ async def run(node: NodeFile) -> None:
                 group.create_task(take_in(node, keeper, queue, state), name="take in")
                 group.create_task(report(journal, state), name="health")
                 group.create_task(look(keeper, journal, state), name="figures")
+                group.create_task(upkeep(keeper, state, stopping.is_set), name="upkeep")
         finally:
-            keeper.close()
+            stopping.set()
+            await asyncio.shield(asyncio.to_thread(keeper.close))
 
 
 async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | DamagedEntry]) -> None:
@@ -141,6 +154,30 @@ async def patiently(state: State, work: Callable[[], T]) -> T:
             return done
 
 
+async def upkeep(keeper: Keeper, state: State, stop: Callable[[], bool]) -> None:
+    """Joins files and removes what has lapsed, in the background. What somebody else is at, or the disk does not take, waits for the next time."""
+    while True:
+        if state.city is not None:
+            spans = {feed.name: feed.retention for feed in state.city.feeds}
+            try:
+                state.joined += await asyncio.to_thread(tend, keeper, spans, stop, state.removed)
+            except (Retriable, *TROUBLE) as fault:
+                log.warning("joining files and retention wait: %s", fault)
+        await asyncio.sleep(UPKEEP_SECONDS)
+
+
+def tend(keeper: Keeper, spans: dict[str, int], stop: Callable[[], bool], removed: dict[str, int]) -> int:
+    """One round; rows written in joined files. Raises Retriable, OSError, sqlite3.Error."""
+    catalog = keeper.catalog
+    declare(catalog, spans)
+    now = clock_of(catalog)
+    for name, one in Retention(catalog, Signer(catalog.folder), now).run(stop).items():
+        removed[name] = removed.get(name, 0) + one.rows
+    written = compact(catalog, now, stop=stop)
+    sweep(catalog)
+    return written
+
+
 async def look(keeper: Keeper, journal: Journal, state: State) -> None:
     """What is stored, for the figures."""
     while True:
@@ -173,6 +210,8 @@ def metrics(state: State) -> str:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     told: list[tuple[str, str, str, float]] = [
         ("rows_total", "counter", "Events taken into the archive since this process started.", state.rows),
+        ("joined_rows_total", "counter", "Events written again because files were joined.", state.joined),
+        ("removed_rows_total", "counter", "Events removed because their retention was over.", sum(state.removed.values())),
         ("behind_entries", "gauge", "Journal entries that are not in the archive yet.", state.behind),
         ("delayed", "gauge", "1 while the archive cannot write what it should.", float(state.delayed is not None)),
         ("cpu_seconds_total", "counter", "Processor time of this process.", usage.ru_utime + usage.ru_stime),

@@ -109,6 +109,14 @@ def write(
 
 def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
     """Rows of one class (schema ROW, one dictionary a column) into day files and rollups."""
+    write_day_rows(shelf, table, stream)
+    hourly = roll(table, "hourly")
+    file_rollup(shelf, hourly, "hourly", stream)
+    file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
+
+
+def write_day_rows(shelf: Shelf, table: pa.Table, stream: str) -> None:
+    """The day files alone."""
     days = instants(table.column("event_time")) // DAY
     short = stored(table)
     for period, rows in periods(days):
@@ -118,9 +126,6 @@ def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
             some = taken(short.select(KEYS), rows)
             part = taken(short, rows[order(some, by_day=False)])
         write_rows(shelf, part, "day", stream, period)
-    hourly = roll(table, "hourly")
-    file_rollup(shelf, hourly, "hourly", stream)
-    file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
 
 
 def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:

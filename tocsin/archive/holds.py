@@ -71,8 +71,13 @@ def holds(catalog: Catalog, *, released: bool = False) -> list[Hold]:
     found = catalog.connection.execute(
         "SELECT id, reason, by, placed, released, start, stop, west, south, east, north, feeds FROM hold ORDER BY id"
     ).fetchall()
-    every = [Hold(*row[:7], None if row[7] is None else Box(*row[7:11]), tuple(json.loads(row[11]))) for row in found]
+    every = [_hold(*row) for row in found]
     return [one for one in every if released or one.released is None]
+
+
+def _hold(number: int, reason: str, by: str, placed: int, released: int | None, start: int | None, stop: int | None, *rest: Any) -> Hold:
+    box = None if rest[0] is None else Box(*rest[:4])
+    return Hold(number, reason, by, placed, released, start, stop, box, tuple(json.loads(rest[4])))
 
 
 def place(

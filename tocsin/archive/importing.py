@@ -69,7 +69,8 @@ class Importer:
                 "SELECT id, feed, parts, rows, refused, began, done FROM import WHERE feed = ? AND sha256 = ?", (feed, digest)
             ).fetchone()
         self._waiting, self._parts, self._refused = [], 0, 0
-        return Taken(*row[:6], bool(row[6]))
+        number, name, parts, rows, refused, began, done = row
+        return Taken(number, name, parts, rows, refused, began, bool(done))
 
     def add(self, taken: Taken, table: pa.Table, refused: int = 0) -> None:
         """The next part of the file: rows of schema PLAIN. Raises OSError, sqlite3.Error; the file then goes on from its last whole chunk."""

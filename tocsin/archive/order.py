@@ -39,7 +39,7 @@ def order(table: pa.Table, *, by_day: bool, groups: NDArray[np.int64] | None = N
     """(tile, kind, source, time), or `by_day` (group, tile, day, kind, source, time); what is equal stays in its order. Rows with the columns of ROW,
     one dictionary a column. `groups`: a number for each row, which file it goes to."""
     time = instants(table.column("event_time"))
-    keys = [] if groups is None else [groups]
+    keys: list[NDArray[Any]] = [] if groups is None else [groups]
     keys.append(tiles(table.column("cell")))
     if by_day:
         keys.append(time // DAY)

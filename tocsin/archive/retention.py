@@ -106,6 +106,10 @@ class Retention:
             retired(self.catalog)
         return self.removed
 
+    def lapsed(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Which rows (columns of ROW) must be gone by now."""
+        return self._lapsed(table, {})
+
     def _may_lapse(self, one: Filed) -> bool:
         limits = [self._limits[name] for name in one.file.feeds if name in self._limits]
         return bool(limits) and (one.file.start < max(limits) or one.file.stop > self._now + BEYOND)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tocsin.model.time import to_iso
+
 from .catalog import Catalog
 
 
@@ -18,3 +22,14 @@ def stock(catalog: Catalog) -> dict[str, int]:
     return {
         "rows": rows + tail, "tail_rows": tail, "files": files, "bytes": size, "damaged_files": damaged, "waiting_files": waiting, "holes": holes,
     }  # fmt: skip
+
+
+def tiers(catalog: Catalog) -> list[dict[str, Any]]:
+    """Files, rows, bytes and span of each class and tier."""
+    found = catalog.connection.execute(
+        "SELECT class, tier, count(*), sum(rows), sum(size), min(start), max(stop) FROM file WHERE gone IS NULL GROUP BY class, tier"
+    )
+    return [
+        {"class": stream, "tier": tier, "files": files, "rows": rows, "bytes": size, "from": to_iso(start), "to": to_iso(stop)}
+        for stream, tier, files, rows, size, start, stop in found
+    ]

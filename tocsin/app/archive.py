@@ -1,0 +1,335 @@
+"""`tocsin archive`: what is there, compaction, verification and repair, bulk import, legal holds, retention."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tocsin.archive import holds
+from tocsin.archive.catalog import Catalog
+from tocsin.archive.classes import classes_of
+from tocsin.archive.columns import is_columns, rows, tables
+from tocsin.archive.compact import clock_of, compact
+from tocsin.archive.importing import Importer, Taken
+from tocsin.archive.keeper import Keeper
+from tocsin.archive.retention import Retention, declare, declared
+from tocsin.archive.rows import journal_rows
+from tocsin.archive.stock import stock, tiers
+from tocsin.archive.sweep import sweep
+from tocsin.archive.tombstones import Signer, entries
+from tocsin.archive.verify import verify
+from tocsin.config.load import load_city
+from tocsin.feeds import formats
+from tocsin.feeds.recording import bodies
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, Skippable, nearest
+from tocsin.model.archive import Box
+from tocsin.model.city import City
+from tocsin.model.feed import FeedSpec
+from tocsin.model.time import format_span, from_iso, to_iso
+
+from .layout import Layout
+from .mending import repair
+
+BAR = 30
+
+
+class Progress:
+    """One line that is written over, on a terminal alone."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._on = sys.stderr.isatty() and not quiet
+        self._told = 0.0
+
+    def __call__(self, what: str, share: float) -> None:
+        if self._on and time.monotonic() - self._told > 0.1:
+            self._told = time.monotonic()
+            full = int(BAR * min(1.0, share))
+            print(f"\r[{'#' * full}{'.' * (BAR - full)}] {share:4.0%} {what[:90]:<90}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._on and self._told:
+            print("\r" + " " * (BAR + 100) + "\r", end="", file=sys.stderr, flush=True)
+
+
+def layout_of(arguments: argparse.Namespace) -> Layout:
+    data: Path = arguments.data or arguments.city / "var"
+    return Layout(data.resolve())
+
+
+def catalog_of(arguments: argparse.Namespace, *, write: bool = False) -> Catalog:
+    """Raises Fatal when there is no archive."""
+    folder = layout_of(arguments).archive
+    try:
+        return Catalog(folder, write=write and (folder / "catalog.db").exists())
+    except FileNotFoundError:
+        raise Fatal(
+            f"there is no archive in {folder}; it is made by 'tocsin run' or 'tocsin archive import'; name its data directory with --data"
+        ) from None
+
+
+def main(arguments: argparse.Namespace) -> int:
+    action: Callable[[argparse.Namespace], int] = ACTIONS[arguments.action]
+    return action(arguments)
+
+
+def show(arguments: argparse.Namespace, told: dict[str, Any], words: str) -> None:
+    print(json.dumps(told) if arguments.json else words)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """What is there."""
+    catalog = catalog_of(arguments)
+    found, by_tier = stock(catalog), tiers(catalog)
+    spans = {name: format_span(span) for name, span in sorted(declared(catalog).items())}
+    told: dict[str, Any] = {
+        **found,
+        "position": catalog.get("position"),
+        "clock": to_iso(clock_of(catalog)),
+        "tiers": by_tier,
+        "retention": spans,
+        "holds": [one.to_json() for one in holds.holds(catalog)],
+        "record_entries": len(entries(catalog)),
+        "holes_told": [
+            dict(zip(("first", "last", "kind", "reason"), row, strict=True)) for row in catalog.connection.execute("SELECT * FROM hole")
+        ],
+    }
+    lines = [
+        f"{found['rows']:,} events, {found['bytes'] / 1e6:,.1f} MB in {found['files']} files and the hot tail ({found['tail_rows']:,} events)",
+        f"reaches journal entry {told['position']:,}, city time {told['clock']}",
+    ]
+    for one in by_tier:
+        per_row = f"{one['bytes'] / one['rows']:6.2f} B/row" if one["rows"] else ""
+        span = f"{one['from'][:10]} to {one['to'][:10]}"
+        lines.append(f"  {one['class']:<10} {one['tier']:<7} {one['files']:>6} files {one['rows']:>14,} rows {per_row}  {span}")
+    if found["damaged_files"]:
+        lines.append(f"{found['damaged_files']} DAMAGED files: 'tocsin archive verify --repair' fetches what the journal still holds")
+    if found["holes"]:
+        lines.append(f"{found['holes']:,} journal entries could not be read when they were due")
+    lines += [f"hold {one['id']}: {one['reason']} (by {one['by']}, {one['placed']})" for one in told["holds"]]
+    show(arguments, told, "\n".join(lines))
+    return 1 if found["damaged_files"] else 0
+
+
+def joining(arguments: argparse.Namespace) -> int:
+    """Compaction now, instead of when the node finds time for it. Where no node runs, the hot tail becomes files first."""
+    catalog, progress = catalog_of(arguments, write=True), Progress(arguments.json)
+    flushed = 0
+    try:
+        keeper = Keeper(catalog.folder)
+        flushed = keeper.flush()
+        keeper.close()
+    except Retriable:
+        pass  # a node keeps this archive: its tail is its own
+    written = compact(catalog, clock_of(catalog), progress)
+    progress.end()
+    freed = sweep(catalog)
+    show(
+        arguments,
+        {"flushed_rows": flushed, "rows": written, "freed_bytes": freed, **stock(catalog)},
+        f"{written:,} rows written in new files, {flushed:,} of them from the hot tail; {stock(catalog)['files']} files",
+    )
+    return 0
+
+
+def verifying(arguments: argparse.Namespace) -> int:
+    """Every byte of every file, and the signed record."""
+    catalog, progress = catalog_of(arguments, write=True), Progress(arguments.json)
+    report = verify(catalog, progress)
+    progress.end()
+    mended: list[dict[str, Any]] = []
+    if arguments.repair and report.damaged:
+        mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog))
+        report = verify(catalog, progress)
+        progress.end()
+    lines = [f"{report.files} files, {report.rows:,} events, {report.bytes / 1e6:,.1f} MB, {report.entries} entries in the signed record"]
+    lines += [f"DAMAGED {name}: {why}" for name, why in report.damaged.items()]
+    lines += [f"NOT IN THE CATALOGUE {name} (removed when the node starts)" for name in report.strange]
+    lines += [f"REMOVED BUT STILL THERE {name}" for name in report.undead]
+    lines += [f"RECORD {why}" for why in report.record]
+    lines += [
+        f"repaired {one['stream']}: {one['fetched']:,} of {one['rows']:,} rows fetched from the journal{one['words']}" for one in mended
+    ]
+    if report.sound:
+        lines.append("sound")
+    elif report.damaged and not arguments.repair:
+        lines.append("all other files answer; --repair fetches from the journal what it still holds")
+    show(arguments, {**asdict(report), "sound": report.sound, "repaired": mended}, "\n".join(lines))
+    return 0 if report.sound else 1
+
+
+def feed_of(city: City, name: str) -> FeedSpec:
+    """As declared, without an exercise's shift: what is imported happened when it happened. Raises Misconfigured."""
+    for spec in city.feeds:
+        if spec.name == name:
+            return replace(spec, shift=0)
+    raise Misconfigured([Problem(str(city.root), 0, f"there is no feed {name!r}; {nearest(name, [spec.name for spec in city.feeds])}")])
+
+
+def importing(arguments: argparse.Namespace) -> int:
+    """Files of one feed, one after the other."""
+    city = load_city(arguments.city)
+    spec = feed_of(city, arguments.feed)
+    layout, progress = layout_of(arguments), Progress(arguments.json)
+    layout.create()
+    importer = Importer(layout.archive, classes_of(city.feeds))
+    declare(importer.catalog, {feed.name: feed.retention for feed in city.feeds})
+    began, cpu = time.monotonic(), time.process_time()
+    told, reasons = list[dict[str, Any]](), dict[str, int]()
+    for path in arguments.files:
+        taken = importer.begin(spec.name, path)
+        again = taken.done
+        if not again:
+            take(importer, taken, path, spec, reasons, progress)
+        told.append({"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "known": again})
+    progress.end()
+    compacted = 0 if arguments.no_compact else settle(importer.catalog, progress)
+    importer.close()
+    new, refused = sum(one["new"] for one in told), sum(reasons.values())
+    spent = time.process_time() - cpu
+    rate = new / spent if new and spent else 0.0
+    lines = [f"{one['file']}: " + ("in the archive already" if one["known"] else f"{one['new']:,} events") for one in told]
+    lines += [f"REFUSED {number:,}: {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:20]]
+    lines.append(f"{new:,} new events in {time.monotonic() - began:.1f} s, {rate:,.0f} a second of processor time; {refused:,} refused")
+    show(
+        arguments,
+        {"files": told, "new": new, "refused": refused, "reasons": reasons, "compacted_rows": compacted, "rows_per_cpu_s": round(rate)},
+        "\n".join(lines),
+    )
+    return 1 if refused else 0
+
+
+def take(importer: Importer, taken: Taken, path: Path, spec: FeedSpec, reasons: dict[str, int], progress: Progress) -> None:
+    """One file, from where it was left. Raises Fatal, Misconfigured, OSError."""
+    if taken.parts:
+        progress(f"{path.name}: goes on after {taken.rows:,} rows", 0.0)
+    parts = column_parts if is_columns(path) and spec.format.name != "arrow" else format_parts
+    for table, refused, share in parts(path, spec, taken):
+        for reason, number in refused.items():
+            reasons[reason] = reasons.get(reason, 0) + number
+        importer.add(taken, table, sum(refused.values()))
+        progress(f"{path.name}: {taken.rows:,} rows are files", share)
+    importer.finish(taken)
+
+
+Part = tuple[pa.Table, dict[str, int], float]
+
+
+def column_parts(path: Path, spec: FeedSpec, taken: Taken) -> Iterator[Part]:
+    """Parquet or Arrow in columns like those of an event."""
+    personal = [name.rpartition(".")[2] for name in spec.personal]
+    done = 0
+    for table in tables(path, taken.parts):
+        done += table.nbytes
+        try:
+            good, refused = rows(table, spec.name, taken.began, personal)
+        except Skippable as fault:
+            raise Fatal(f"{path}: {fault}") from None
+        yield good, refused, min(0.99, done / max(1, 6 * path.stat().st_size))
+
+
+def format_parts(path: Path, spec: FeedSpec, taken: Taken) -> Iterator[Part]:
+    """The feed's own format, through its mapping."""
+    decoder, size, done = formats.make_format(spec), max(1, path.stat().st_size), 0
+    learnt = pa.scalar(taken.began, pa.timestamp("us", "UTC"))
+    for number, (body, origin) in enumerate(bodies(path, spec)):
+        done += len(body)
+        if number < taken.parts:
+            continue
+        refused: dict[str, int] = {}
+        try:
+            decoded = decoder.decode(body, spec)
+        except Skippable as fault:
+            yield journal_rows([]), {f"{origin}: {fault}": 1}, done / size
+            continue
+        for one in decoded.rejects:
+            refused[one.reason] = refused.get(one.reason, 0) + 1
+        table = journal_rows([(0, decoded.events)])
+        place = table.schema.get_field_index("ingest_time")
+        column = pa.chunked_array([pa.array([learnt.as_py()], learnt.type).take(pa.array([0] * len(table), pa.int64()))])
+        yield table.set_column(place, table.schema.field(place), column), refused, done / size
+
+
+def settle(catalog: Catalog, progress: Progress) -> int:
+    """Compaction after an import, unless the node is at it."""
+    try:
+        written = compact(catalog, clock_of(catalog), progress)
+    except Retriable:
+        written = 0
+    progress.end()
+    return written
+
+
+def holding(arguments: argparse.Namespace) -> int:
+    """Legal holds: add, list, release."""
+    catalog = catalog_of(arguments, write=True)
+    signer = Signer(catalog.folder)
+    by = arguments.by or getpass.getuser()
+    if arguments.hold == "add":
+        box = None if arguments.bbox is None else _box(arguments.bbox)
+        start, stop = (None if text is None else _instant(text) for text in (arguments.start, arguments.end))
+        one = holds.place(catalog, signer, arguments.reason, by, start, stop, box, tuple(arguments.feeds))
+        show(arguments, one.to_json(), f"hold {one.id} is in force: {one.reason}")
+    elif arguments.hold == "release":
+        holds.release(catalog, signer, arguments.number, by)
+        show(arguments, {"released": arguments.number}, f"hold {arguments.number} is released; retention goes on with what it covered")
+    else:
+        found = [one.to_json() for one in holds.holds(catalog, released=arguments.all)]
+        lines = [
+            f"{one['id']}: {one['reason']} (by {one['by']}, {one['placed']}"
+            + (f", released {one['released']})" if one["released"] else ")")
+            for one in found
+        ]
+        show(arguments, {"holds": found}, "\n".join(lines) or "no holds")
+    return 0
+
+
+def _box(text: str) -> Box:
+    """Raises Fatal."""
+    try:
+        west, south, east, north = (float(word) for word in text.split(","))
+    except ValueError:
+        raise Fatal(f"--bbox {text!r}: write west,south,east,north in degrees, as in -122.4,47.5,-122.2,47.7") from None
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        raise Fatal(f"--bbox {text!r} is no box: south <= north, latitudes within 90, longitudes within 180 degrees")
+    return Box(west, south, east, north)
+
+
+def _instant(text: str) -> int:
+    """Raises Fatal."""
+    try:
+        return from_iso(text)
+    except ValueError as fault:
+        raise Fatal(f"{text!r} is no time: {fault}; write it as 2026-01-05T14:03:00Z") from None
+
+
+def retaining(arguments: argparse.Namespace) -> int:
+    """Retention now, by what the city directory declares, instead of when the node does it."""
+    city, catalog = load_city(arguments.city), catalog_of(arguments, write=True)
+    declare(catalog, {feed.name: feed.retention for feed in city.feeds})
+    removed = Retention(catalog, Signer(catalog.folder), clock_of(catalog)).run()
+    told = {name: {"rows": one.rows, "held": one.held, "files": len(one.files)} for name, one in sorted(removed.items())}
+    lines = [
+        f"{name}: {one['rows']:,} rows removed" + (f", {one['held']:,} kept by a hold" if one["held"] else "") for name, one in told.items()
+    ]
+    show(arguments, {"feeds": told}, "\n".join(lines) or "nothing has lapsed")
+    return 0
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "status": status,
+    "compact": joining,
+    "verify": verifying,
+    "import": importing,
+    "hold": holding,
+    "retention": retaining,
+}

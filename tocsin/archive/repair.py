@@ -1,0 +1,167 @@
+"""Damaged files made again from the journal, as far as it still holds their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.model.archive import Want
+from tocsin.model.ids import split_seq
+
+from . import hot
+from .catalog import Catalog, Filed, enter, leave
+from .classes import row_classes
+from .filing import Shelf, file_rollup, streams_of, write_day_rows
+from .locks import held
+from .merge import Slice, Source
+from .parquet import read
+from .retention import Retention
+from .rollup import STEPS, joined, roll
+from .rows import encoded, instants, journal_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is needed of the journal for one class: entries `first` to `last`; `rows`: how many rows are missing, `imported` of them may never have
+    been in the journal."""
+
+    stream: str
+    files: tuple[Filed, ...]
+    first: int
+    last: int
+    rows: int
+    imported: bool
+
+
+def losses(catalog: Catalog) -> list[Loss]:
+    """Damaged files of the event tiers, class by class."""
+    found: dict[str, list[Filed]] = {}
+    for one in catalog.files("gone IS NULL AND damaged IS NOT NULL AND tier IN ('day', 'month')"):
+        found.setdefault(one.file.stream, []).append(one)
+    return [
+        Loss(
+            stream,
+            tuple(files),
+            max(1, split_seq(max(0, min(one.file.first for one in files)))[0]),
+            split_seq(max(0, *(one.file.last for one in files)))[0],
+            sum(one.file.rows for one in files),
+            any(one.file.first < 0 for one in files),
+        )
+        for stream, files in sorted(found.items())
+    ]
+
+
+class Repair:
+    """Rows of one loss, gathered entry by entry."""
+
+    def __init__(self, catalog: Catalog, loss: Loss, classes: Mapping[str, int], lapsed: Retention) -> None:
+        """`lapsed`: what retention has removed meanwhile must not come back."""
+        self._catalog, self._loss, self._classes, self._lapsed = catalog, loss, classes, lapsed
+        self._found: list[pa.Table] = []
+
+    def take(self, entries: Sequence[tuple[int, pa.RecordBatch]]) -> None:
+        """Journal entries within the loss's bounds, in order."""
+        table = encoded(journal_rows(entries))
+        for stream, some in streams_of(table, row_classes(table, self._classes)):
+            if stream == self._loss.stream:
+                self._found.append(some.filter(pa.array(self._within(some))))
+
+    def _within(self, table: pa.Table) -> np.ndarray:
+        seq, time = table.column("seq").to_numpy(), instants(table.column("event_time"))
+        feed = table.column("feed").cast(pa.string())
+        inside = np.zeros(len(table), bool)
+        for one in self._loss.files:
+            file = one.file
+            mine = (seq >= file.first) & (seq <= file.last) & (time >= file.start) & (time <= file.stop)
+            inside |= mine & pc.is_in(feed, pa.array(file.feeds)).to_numpy()
+        return inside
+
+    def finish(self) -> int:
+        """Puts what was found in the place of the damaged files. Returns its rows; the loss's rows less these are lost. Nothing is changed when nothing
+        was found. Raises as `compact`."""
+        with held(self._catalog.folder, "mend"), held(self._catalog.folder, "publish", shared=True, wait=True):
+            whole = self._missing()
+            if not len(whole):
+                return 0
+            shelf = Shelf(self._catalog.folder)
+            try:
+                write_day_rows(shelf, whole, self._loss.stream)
+                files = shelf.publish()
+                with self._catalog.change() as connection:
+                    leave(connection, self._loss.files)
+                    enter(connection, self._catalog.folder, files)
+            except Exception:
+                shelf.abandon()
+                raise
+        return len(whole)
+
+    def _missing(self) -> pa.Table:
+        """What was found and is nowhere else."""
+        if not self._found:
+            return encoded(journal_rows([]))
+        whole = pa.concat_tables(self._found).unify_dictionaries().combine_chunks()
+        seq = whole.column("seq").to_numpy()
+        here = np.isin(seq, self._present(int(seq.min()), int(seq.max()))) if len(seq) else np.zeros(0, bool)
+        whole = whole.filter(pa.array(~here))
+        return whole.filter(pa.array(~self._lapsed.lapsed(whole)))
+
+    def _present(self, first: int, last: int) -> np.ndarray:
+        """Sequence numbers that sound files and the hot tail hold."""
+        parts = [np.zeros(0, np.int64)]
+        for one in self._catalog.find(Want(first=first, last=last), ("day", "month")):
+            if one.damaged is None:
+                source = Source(one.file.path, 0)
+                parts.append(source.read(Slice(-1, 2**40), ["seq"]).column("seq").to_numpy())
+                source.close()
+        with self._catalog.moment() as connection:
+            parts += [one.table().column("seq").to_numpy() for one in hot.batches(connection, Want(first=first, last=last))]
+        return np.concatenate(parts)
+
+
+def mend_rollups(catalog: Catalog) -> int:
+    """Damaged rollups, made again from the events of their month. Returns how many files were replaced. Raises Damaged when those cannot be read either."""
+    found: dict[tuple[str, str, str], list[Filed]] = {}
+    for one in catalog.files("gone IS NULL AND damaged IS NOT NULL AND tier IN ('hourly', 'daily')"):
+        found.setdefault((one.file.tier, one.file.stream, one.period), []).append(one)
+    replaced = 0
+    with held(catalog.folder, "mend"), held(catalog.folder, "publish", shared=True, wait=True):
+        for (tier, stream, month), damaged in found.items():
+            every = catalog.files("gone IS NULL AND tier = ? AND class = ? AND period = ?", (tier, stream, month))
+            _again(catalog, tier, stream, month, every)
+            replaced += len(damaged)
+    return replaced
+
+
+def _again(catalog: Catalog, tier: str, stream: str, month: str, every: Sequence[Filed]) -> None:
+    parts = [
+        roll(table, tier) for table in _events(catalog, stream, min(one.file.start for one in every), max(one.file.stop for one in every))
+    ]
+    shelf = Shelf(catalog.folder)
+    try:
+        if parts:
+            table = joined(parts, tier)
+            months = [str(start)[:7] for start in instants(table.column("start")).astype("datetime64[us]")]
+            file_rollup(shelf, table.filter(pa.array([one == month for one in months])), tier, stream)
+        files = shelf.publish()
+        with catalog.change() as connection:
+            leave(connection, every)
+            enter(connection, catalog.folder, files)
+    except Exception:
+        shelf.abandon()
+        raise
+
+
+def _events(catalog: Catalog, stream: str, start: int, stop: int) -> Iterable[pa.Table]:
+    """Of files alone: the hot tail has no rollup yet."""
+    want = Want(start=start, stop=stop + 1, classes=(stream,))
+    for one in catalog.find(want, ("day", "month")):
+        if one.damaged is None:
+            yield read(one.file.path)
+
+
+def damaged_rollups(catalog: Catalog) -> bool:
+    return any(one.file.tier in STEPS for one in catalog.files("gone IS NULL AND damaged IS NOT NULL"))
