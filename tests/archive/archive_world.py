@@ -29,7 +29,15 @@ class Crash(BaseException):
 def event(number: int, feed: str = "air", time: int = START, **more):
     """One event as a dict; what is not said is null."""
     kind = {"air": "air.pm", "fleet": "asset.position", "calls": "call.fire"}[feed]
-    return {"id": f"{feed}{number}", "feed": feed, "kind": kind, "source": f"s{number % 5}", "event_time": time, "ingest_time": time + SECOND, "action": 0} | more
+    return {
+        "id": f"{feed}{number}",
+        "feed": feed,
+        "kind": kind,
+        "source": f"s{number % 5}",
+        "event_time": time,
+        "ingest_time": time + SECOND,
+        "action": 0,
+    } | more
 
 
 def batch(events, attrs=ATTRS) -> pa.RecordBatch:
@@ -107,7 +115,18 @@ def spread(count: int, seed: int = 0, days: int = 3, feed: str = "air", first: i
         place = {} if rng.random() < 0.1 else {"lon": -122.3 + float(rng.normal(0, 0.05)), "lat": 47.6 + float(rng.normal(0, 0.05))}
         more = {"value": float(rng.integers(0, 50)) / 10, "unit": "ug/m3", "severity": int(rng.integers(0, 5))} if feed != "calls" else {}
         name = {"id": f"s{number % 5}/{time // SECOND}"} if number % 3 else {}
-        made.append(event(number, feed, time, **place, **more, **name, text="a call" if feed == "calls" else None, attrs={"type": "x", "units": number}))
+        made.append(
+            event(
+                number,
+                feed,
+                time,
+                **place,
+                **more,
+                **name,
+                text="a call" if feed == "calls" else None,
+                attrs={"type": "x", "units": number},
+            )
+        )
     return made
 
 

@@ -126,7 +126,7 @@ class Machine:
         self.imported.append(table)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(actions, min_size=1, max_size=14))
 def test_every_acknowledged_row_is_there_once(plan):
     root = Path(tempfile.mkdtemp())

@@ -16,6 +16,7 @@ from tocsin.model.archive import Box, StoredFile, Want
 from .rows import is_kind
 from .schema import check_version, prepare, version_of
 
+SYNCHRONOUS = "FULL"  # a commit is on disk when it returns
 WAIT_SECONDS: Final = 30.0  # for another process that writes; each of its transactions takes milliseconds
 _FILE: Final = (
     "id, path, tier, class, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha256, damaged"
@@ -62,7 +63,7 @@ class Catalog:
         if found is None:
             found = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
             found.execute("PRAGMA journal_mode = WAL" if self._write else "PRAGMA query_only = 1")
-            found.execute("PRAGMA synchronous = FULL")
+            found.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             found.execute("PRAGMA secure_delete = ON")
             self._local.connection = found
             self._all.append(found)

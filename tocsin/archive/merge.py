@@ -123,34 +123,42 @@ def _days(instant: Any) -> int:
 
 def slices(groups: Sequence[Group], most: int = SLICE) -> Iterator[Slice]:
     """Cuts the map so that a slice holds about `most` rows, in the order of tiles; a tile that holds more is cut by days."""
-    starts = sorted({one.low for one in groups})
-    low, waiting = -1, 0
-    for tile in starts:
-        here = sum(one.rows for one in groups if one.low == tile)
-        if waiting and waiting + here > most:
-            yield from _by_day(groups, low, tile, most)
-            low, waiting = tile, 0
-        waiting += here
-    yield from _by_day(groups, low, EVERYWHERE, most)
+    edges = sorted({edge for one in groups for edge in (one.low, min(one.high + 1, EVERYWHERE))} | {-1, EVERYWHERE})
+    spans = [np.searchsorted(edges, (one.low, min(one.high + 1, EVERYWHERE))) for one in groups]
+    weights = np.zeros(len(edges))
+    for one, (first, last) in zip(groups, spans, strict=True):
+        weights[first:last] += one.rows / max(1, last - first)  # as if its rows were spread evenly
+    low, waiting = -1, 0.0
+    for place, tile in enumerate(edges[:-1]):
+        if waiting and waiting + weights[place] > most:
+            yield from _parts(groups, low, tile, waiting, most)
+            low, waiting = tile, 0.0
+        waiting += weights[place]
+    yield from _parts(groups, low, EVERYWHERE, waiting, most)
 
 
-def _by_day(groups: Sequence[Group], low: int, high: int, most: int) -> Iterator[Slice]:
-    inside = [one for one in groups if one.low < high and one.high >= low]
-    if sum(one.rows for one in inside) <= 2 * most or high != low + 1:
-        if high == EVERYWHERE or high == low + 1 or sum(one.rows for one in inside) <= 4 * most:
-            yield Slice(low, high)
-            return
-        yield from _by_day(groups, low, low + 1, most)
-        yield from _by_day(groups, low + 1, high, most)
-        return
+def _parts(groups: Sequence[Group], low: int, high: int, rows: float, most: int) -> Iterator[Slice]:
+    """One stretch of tiles, halved until its share of the rows is small; a single tile by days."""
+    if rows <= most:
+        yield Slice(low, high)
+    elif high - low > 1:
+        middle = (low + high) // 2
+        yield from _parts(groups, low, middle, rows / 2, most)
+        yield from _parts(groups, middle, high, rows / 2, most)
+    else:
+        yield from _days_of(groups, low, most)
+
+
+def _days_of(groups: Sequence[Group], tile: int, most: int) -> Iterator[Slice]:
+    inside = [one for one in groups if one.low <= tile <= one.high]
     begin, waiting = -FOREVER, 0
     for day in sorted({one.begin for one in inside}):
         here = sum(one.rows for one in inside if one.begin == day)
         if waiting and waiting + here > most:
-            yield Slice(low, high, begin, day)
+            yield Slice(tile, tile + 1, begin, day)
             begin, waiting = day, 0
         waiting += here
-    yield Slice(low, high, begin, FOREVER)
+    yield Slice(tile, tile + 1, begin, FOREVER)
 
 
 def merged(sources: Sequence[Source], most: int = SLICE) -> Iterator[pa.Table]:

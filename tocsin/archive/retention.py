@@ -222,9 +222,8 @@ class Retention:
                 if rest is not None and len(rest):
                     hot.put(connection, one, rest)
             self._say(connection, run)
-        if changed:
-            step("retention.tail")
-            self.catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        step("retention.tail")
+        self.catalog.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._count(run)
 
     def _rest(self, table: pa.Table, run: dict[str, Removed]) -> pa.Table | None:

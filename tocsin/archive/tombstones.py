@@ -33,14 +33,13 @@ class Signer:
         """Raises Fatal when the key cannot be used, OSError."""
         path = folder / KEY_FILE
         if not path.exists():
-            _make(path)
+            _write(path, Ed25519PrivateKey.generate().private_bytes_raw().hex())
         try:
             self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
         except ValueError as fault:
             raise Fatal(f"{path} is no Ed25519 key (64 hex digits): {fault}") from None
-        public = folder / PUBLIC_FILE
-        if not public.exists():
-            public.write_text(self._key.public_key().public_bytes_raw().hex() + "\n")
+        if not (folder / PUBLIC_FILE).exists():
+            _write(folder / PUBLIC_FILE, self._key.public_key().public_bytes_raw().hex())
 
     def write(self, connection: sqlite3.Connection, entry: Mapping[str, Any]) -> None:
         """One more entry. Within a transaction of the caller, which does what it says."""
@@ -51,12 +50,13 @@ class Signer:
         connection.execute("INSERT INTO tombstone VALUES (?, ?, ?, ?)", (last[0] + 1, text, digest, signature))
 
 
-def _make(path: Path) -> None:
+def _write(path: Path, text: str) -> None:
+    """For this user alone, whole or not at all, also after a power cut."""
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
+        file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
     aside.rename(path)
