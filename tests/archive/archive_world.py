@@ -18,6 +18,7 @@ from tocsin.model.event import ATTR_TYPES, event_schema
 
 SECOND, HOUR, DAY = 1_000_000, 3_600_000_000, 86_400_000_000
 START = 1_767_225_600_000_000  # 2026-01-01
+EVERYTHING = Want()
 FEEDS = {"air": 1, "fleet": 2, "calls": 0}  # as `classes_of` gives them
 ATTRS = {"type": "string", "level": "number", "units": "integer", "open": "boolean", "due": "time"}
 
@@ -52,7 +53,7 @@ def batch(events, attrs=ATTRS) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def rows(folder: Path, want: Want = Want()) -> pa.Table:
+def rows(folder: Path, want: Want = EVERYTHING) -> pa.Table:
     """All rows that one look shows, by seq."""
     archive = Archive(folder)
     try:

@@ -226,7 +226,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
 
 def test_two_keepers_cannot_keep_one_archive(tmp_path):
     kept = keeper(tmp_path / "archive")
-    with pytest.raises(Retriable, match="keep.lock"):
+    with pytest.raises(Retriable, match=r"keep\.lock"):
         keeper(tmp_path / "archive")
     kept.close()
     keeper(tmp_path / "archive").close()

@@ -119,7 +119,7 @@ def test_a_hold_keeps_what_it_covers_until_it_is_released(tmp_path):
     holds.release(kept.catalog, signer, hold.id, "chief")
     run(kept, now)
     assert not plain(rows(kept.folder))
-    assert [one["what"] for one in entries(kept.catalog)][0] == "hold"
+    assert next(one["what"] for one in entries(kept.catalog)) == "hold"
     assert "release" in [one["what"] for one in entries(kept.catalog)]
     assert check(kept.catalog) == []
     with pytest.raises(Fatal, match="no hold 1 in force; known: none"):
