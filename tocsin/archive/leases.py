@@ -29,7 +29,11 @@ class Leases:
         """Until the block ends, files that are visible now stay. Raises OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / f"{os.getpid()}.{next(_COUNT)}"
-        descriptor = self._locked(path)
+        try:
+            descriptor = self._locked(path)
+        except OSError:  # a full disk has no room for another file: the folder itself is held, which holds everything
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
             yield Lease(descriptor)
         finally:
@@ -49,11 +53,23 @@ class Leases:
 
     def oldest(self) -> int:
         """The lowest generation anybody still looks at; NOBODY for none. A lease that does not say its generation yet counts as 0."""
-        found = NOBODY
+        found = NOBODY if self._folder_free() else 0
         for path in list(self.folder.iterdir()) if self.folder.is_dir() else []:
             with contextlib.suppress(FileNotFoundError):
                 found = min(found, self._generation(path))
         return found
+
+    def _folder_free(self) -> bool:
+        if not self.folder.is_dir():
+            return True
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
     def _generation(self, path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -73,5 +89,6 @@ class Lease:
         self._descriptor = descriptor
 
     def at(self, generation: int) -> None:
-        """What is looked at is the archive as of this generation."""
-        os.pwrite(self._descriptor, str(generation).encode(), 0)
+        """What is looked at is the archive as of this generation. Where that cannot be written, the lease holds everything."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, str(generation).encode(), 0)
