@@ -28,6 +28,7 @@ from tocsin.archive.columns import rows
 from tocsin.archive.compact import compact
 from tocsin.archive.importing import Importer
 from tocsin.archive.rollup import STEPS
+from tocsin.model.archive import ROW
 
 #: Other parts: module -> what it is. Each has `measure(context: Context) -> tuple[list[dict], dict]`: lines of the table, and keys of the summary.
 PARTS = {"bench.archive_queries": "questions", "bench.archive_backtest": "back-test"}
@@ -65,7 +66,7 @@ def fill(folder: Path, wanted: int, recent_days: int) -> tuple[Context, float, f
         pq.write_table(whole, source, row_group_size=1 << 20)
         began = time.process_time()
         taken = importer.begin("day", source)
-        with pq.ParquetFile(source) as found:
+        with pq.ParquetFile(source, read_dictionary=["feed", "kind", "source"]) as found:
             for part in range(found.metadata.num_row_groups):
                 importer.add(taken, _by_feed(found.read_row_group(part), taken.began))
         importer.finish(taken)
@@ -87,7 +88,7 @@ def _by_feed(table: Any, learnt: int) -> Any:
     made, refused = rows(table.drop_columns(["feed"]), "any", learnt, ())
     if refused or len(made) != len(table):
         raise SystemExit(f"the made-up rows were refused: {refused}")
-    return made.set_column(made.schema.get_field_index("feed"), "feed", names.cast("string"))
+    return made.set_column(made.schema.get_field_index("feed"), "feed", names.cast(ROW.field("feed").type))
 
 
 def sizes(context: Context, took: float, joined: float) -> None:

@@ -37,10 +37,10 @@ def classes_of(specs: Iterable[FeedSpec]) -> dict[str, int]:
 
 def row_classes(table: pa.Table, declared: Mapping[str, int]) -> NDArray[np.int8]:
     """Index into CLASSES for every row of a table with feed, kind and value."""
-    feeds = table.column("feed").cast(pa.string())
-    names = pc.unique(feeds)
-    known = np.array([declared.get(name, -1) for name in names.to_pylist()], np.int8)
-    found: NDArray[np.int8] = known[pc.index_in(feeds, names).to_numpy()]
+    feeds = table.column("feed").combine_chunks()
+    feeds = feeds if pa.types.is_dictionary(feeds.type) else feeds.dictionary_encode()
+    known = np.array([declared.get(name, -1) for name in feeds.dictionary.to_pylist()], np.int8)
+    found: NDArray[np.int8] = known[feeds.indices.to_numpy()]
     rows = np.flatnonzero(found < 0)
     if len(rows):
         some = table.take(pa.array(rows))

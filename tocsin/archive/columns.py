@@ -17,7 +17,7 @@ from pyarrow import ipc
 from tocsin.kernel.fault import Fatal, Skippable, nearest
 from tocsin.model.archive import ROW
 
-from .rows import PLAIN, attrs_json, cell_column, numbers
+from .rows import attrs_json, cell_column, numbers
 
 NEEDED: Final = ("id", "kind", "event_time")
 OWN: Final = ("seq", "feed", "cell")  # given by the archive
@@ -33,7 +33,7 @@ def tables(path: Path, skip: int = 0) -> Iterator[pa.Table]:
         with path.open("rb") as file:
             head = file.read(6)
         if head[:4] == b"PAR1":
-            with pq.ParquetFile(path, page_checksum_verification=True) as found:
+            with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=_names(path)) as found:
                 check(path, found.schema_arrow)
                 for number in range(skip, found.metadata.num_row_groups):
                     yield found.read_row_group(number, columns=[name for name in found.schema_arrow.names if name in KNOWN])
@@ -43,6 +43,14 @@ def tables(path: Path, skip: int = 0) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([batch])
     except pa.ArrowException as fault:
         raise Fatal(f"{path} cannot be read as Parquet or Arrow: {fault}") from None
+
+
+def _names(path: Path) -> list[str]:
+    """Columns of names that repeat: read as dictionaries."""
+    schema = pq.read_schema(path)
+    return [
+        name for name in ("kind", "source", "unit") if name in schema.names and schema.field(name).type in {pa.string(), pa.large_string()}
+    ]
 
 
 def is_columns(path: Path) -> bool:
@@ -78,22 +86,20 @@ def check(path: Path, schema: pa.Schema) -> None:
 
 
 def rows(table: pa.Table, feed: str, learnt: int, personal: Iterable[str]) -> tuple[pa.Table, dict[str, int]]:
-    """Schema PLAIN with `seq` 0, and how many rows were refused, by reason. `learnt`: ingest time of rows that have none, µs.
+    """Schema ROW with `seq` 0, and how many rows were refused, by reason. `learnt`: ingest time of rows that have none, µs.
     `personal`: names of attributes that must not be kept. Raises Skippable when a column is of the wrong type."""
     count = len(table)
-    columns: dict[str, Any] = {
-        "seq": pa.array(np.zeros(count, np.int64)),
-        "feed": pa.array([feed]).take(pa.array(np.zeros(count, np.int64))),
-    }
-    for field in PLAIN:
+    feeds = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([feed]))
+    columns: dict[str, Any] = {"seq": pa.array(np.zeros(count, np.int64)), "feed": feeds}
+    for field in ROW:
         if field.name in columns or field.name == "cell":
             continue
         columns[field.name] = _column(table, field, personal)
     columns["ingest_time"] = pc.fill_null(columns["ingest_time"], pa.scalar(learnt, ROW.field("ingest_time").type))
     columns["cell"] = cell_column(columns["lon"], columns["lat"])
     good, refused = _fit(columns, count)
-    whole = pa.table([columns[field.name] for field in PLAIN], names=PLAIN.names)
-    return (whole if good.all() else whole.filter(pa.array(good))).cast(PLAIN), refused
+    whole = pa.table([columns[field.name] for field in ROW], names=ROW.names)
+    return (whole if good.all() else whole.filter(pa.array(good))).cast(ROW), refused
 
 
 def _column(table: pa.Table, field: pa.Field, personal: Iterable[str]) -> pa.ChunkedArray:
@@ -106,6 +112,8 @@ def _column(table: pa.Table, field: pa.Field, personal: Iterable[str]) -> pa.Chu
             return _attrs(column, frozenset(personal))
         if pa.types.is_timestamp(field.type) and pa.types.is_timestamp(column.type) and column.type.tz is None:
             column = column.cast(pa.timestamp(column.type.unit, "UTC"))
+        if pa.types.is_dictionary(field.type):
+            return (column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()).cast(field.type)
         return column.cast(field.type)
     except (pa.ArrowException, ValueError, TypeError) as fault:
         raise Skippable(f"column {field.name} is {column.type}, which cannot be {field.type}: {fault}") from None
@@ -131,13 +139,13 @@ def _fit(columns: dict[str, Any], count: int) -> tuple[Any, dict[str, int]]:
     """Which rows can be events."""
     lon, lat = numbers(columns["lon"]), numbers(columns["lat"])
     nowhere = np.isnan(lon) & np.isnan(lat)
-    kinds = columns["kind"]
-    known = [kind for kind in pc.unique(kinds).to_pylist() if kind is not None and _KIND.fullmatch(kind)]
+    kinds = pa.table([columns["kind"]], ["kind"]).unify_dictionaries().column(0).combine_chunks()
+    valid = np.array([*(kind is not None and _KIND.fullmatch(kind) is not None for kind in kinds.dictionary.to_pylist()), False])
     action, severity = (pc.fill_null(columns[name], 0).to_numpy() for name in ("action", "severity"))
     tests = {
         "no id": pc.is_null(columns["id"]).to_numpy() | (pc.equal(pc.fill_null(columns["id"], ""), "").to_numpy()),
         "no event_time": pc.is_null(columns["event_time"]).to_numpy(),
-        "no valid kind": ~pc.is_in(kinds, pa.array(known, pa.string())).to_numpy(),
+        "no valid kind": ~valid[kinds.indices.fill_null(-1).to_numpy()],
         "lon or lat out of range": ~(nowhere | ((np.abs(lon) <= 180) & (np.abs(lat) <= 90))),
         "action is not 0, 1 or 2": (action < 0) | (action > 2),
         "severity is not 0 to 4": (severity < 0) | (severity > 4),

@@ -160,9 +160,9 @@ def periods(days: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 def streams_of(table: pa.Table, classes: np.ndarray) -> Iterator[tuple[str, pa.Table]]:
     """The rows of each class that has any."""
     for number, stream in enumerate(CLASSES):
-        some = table.filter(pa.array(classes == number))
-        if len(some):
-            yield stream, some
+        mine = classes == number
+        if mine.any():
+            yield stream, table if mine.all() else table.filter(pa.array(mine))
 
 
 def as_feed(file: StoredFile) -> str | None:

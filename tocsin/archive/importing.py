@@ -73,7 +73,7 @@ class Importer:
         return Taken(number, name, parts, rows, refused, began, bool(done))
 
     def add(self, taken: Taken, table: pa.Table, refused: int = 0) -> None:
-        """The next part of the file: rows of schema PLAIN. Raises OSError, sqlite3.Error; the file then goes on from its last whole chunk."""
+        """The next part of the file: rows of schema PLAIN or ROW, of one of them always. Raises OSError, sqlite3.Error; the file then goes on from its last whole chunk."""
         self._parts += 1
         self._refused += refused
         if len(table):

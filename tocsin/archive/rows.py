@@ -91,11 +91,15 @@ def instants(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def encoded(table: pa.Table) -> pa.Table:
-    """PLAIN -> ROW: names as dictionaries, one dictionary a column."""
-    columns = [
-        table.column(field.name).combine_chunks().dictionary_encode() if pa.types.is_dictionary(field.type) else table.column(field.name)
-        for field in ROW
-    ]
+    """PLAIN -> ROW: names as dictionaries, one dictionary a column. Names may be dictionaries already."""
+    whole = table.unify_dictionaries()
+    columns = []
+    for field in ROW:
+        column = whole.column(field.name)
+        if pa.types.is_dictionary(field.type):
+            column = column.combine_chunks()
+            column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        columns.append(column)
     return pa.table(columns, schema=ROW)
 
 
