@@ -241,6 +241,54 @@ def _exercise(parser: argparse.ArgumentParser) -> None:
         _json(action)
 
 
+def _archive(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    abouts = {
+        "status": "what is there: events, files, bytes, retention, holds",
+        "compact": "join small files now",
+        "verify": "read every byte, check it against the catalogue and the signed record",
+        "import": "take in files of a feed as history, past the journal",
+        "hold": "legal holds: what retention must leave alone",
+        "retention": "remove now what the feeds' declarations no longer allow to be kept",
+    }
+    made = {name: actions.add_parser(name, help=words, description=words, formatter_class=_Formatter) for name, words in abouts.items()}
+    for name in ("status", "compact", "verify", "retention"):
+        _archived(made[name])
+    made["verify"].add_argument("--repair", action="store_true", help="fetch damaged files again from the journal, as far as it holds them")
+    _archived(made["import"])
+    made["import"].add_argument("feed", metavar="FEED", help="name of a feed of the city")
+    made["import"].add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="in the feed's format, or Parquet or Arrow with an event's columns"
+    )
+    made["import"].add_argument("--no-compact", action="store_true", help="leave joining files to the node")
+    _holds(made["hold"])
+
+
+def _archived(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+    _json(parser)
+
+
+def _holds(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="hold", required=True, metavar="add|list|release")
+    add = actions.add_parser("add", help="hold what happened at a time, a place, or in a feed", formatter_class=_Formatter)
+    _archived(add)
+    add.add_argument("--reason", required=True, help="why, as in 'incident 2026-114, fire at the mill'")
+    add.add_argument("--from", dest="start", default=None, metavar="TIME", help="what happened from then on, as in 2026-01-05T14:03:00Z")
+    add.add_argument("--to", dest="end", default=None, metavar="TIME", help="... and before then")
+    add.add_argument("--bbox", default=None, metavar="W,S,E,N", help="within this box (degrees), or without a place")
+    add.add_argument("--feed", dest="feeds", action="append", default=[], metavar="FEED", help="only of this feed; repeatable")
+    listing = actions.add_parser("list", help="holds in force", formatter_class=_Formatter)
+    _archived(listing)
+    listing.add_argument("--all", action="store_true", help="released ones too")
+    release = actions.add_parser("release", help="let retention go on", formatter_class=_Formatter)
+    _archived(release)
+    release.add_argument("number", type=int, metavar="NUMBER", help="of the hold, as 'list' shows it")
+    for one in (add, listing, release):
+        one.add_argument("--by", default=None, metavar="NAME", help="who says so (default: the name of this account)")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
@@ -397,6 +445,15 @@ COMMANDS: dict[str, Command] = {
         "tocsin exercise start examples/seattle warehouse-fire\ntocsin exercise score examples/seattle warehouse-fire --json",
         _exercise,
         "exercise:main",
+    ),
+    "archive": Command(
+        "History: what is kept, joining files, verifying and repairing, importing, legal holds, retention.",
+        "tocsin archive status CITY\n"
+        "tocsin archive import CITY calls calls_2025.csv calls_2026.parquet\n"
+        "tocsin archive verify CITY --repair\n"
+        "tocsin archive hold add CITY --reason 'incident 2026-114' --from 2026-01-05T14:00:00Z --to 2026-01-06T00:00:00Z --bbox=-122.4,47.5,-122.2,47.7",
+        _archive,
+        "archive:main",
     ),
     "warm-up": Command(
         "Compile the kernels of correlation and of reading feeds into the cache, so that the first start is quick.",
