@@ -209,6 +209,10 @@ class Engine:
         at = min(self._memory.next_deadline(), self._series.next(), self._alerts.next())
         return max(at + self.plan.delay, int(self._memory.meta[layout.CLOCK]) + 1) if at < int(layout.NEVER) else int(layout.NEVER)
 
+    def next_deadline(self) -> int:
+        """The kernels' earliest deadline, event time µs; `layout.NEVER` for none."""
+        return self._memory.next_deadline()
+
     def matters_from(self, kind: int) -> float:
         """The lowest value at which an event of a kind (by its code) can change anything; inf for never, -inf also without a value."""
         return min(float(self._memory["kinds"]["low"][kind]), self._series.lowest(kind))
