@@ -42,7 +42,9 @@ class Entries:
         return encoded._replace(**arrays, valid_until=None if until is None else _own(until))
 
 
-def entries(batch: pa.RecordBatch, since: int, ticks: NDArray[np.int64] | None, attrs: Mapping[str, Mapping[str, str]], by_time: bool) -> Entries:
+def entries(
+    batch: pa.RecordBatch, since: int, ticks: NDArray[np.int64] | None, attrs: Mapping[str, Mapping[str, str]], by_time: bool
+) -> Entries:
     """Rows in order. `since`: the clock before them; `ticks`: the newest tick before each of them, None when none is ahead. `attrs`: feed -> name -> type
     of the attributes that are looked at. `by_time`: every event is known when it happens."""
     seq = _numbers(batch.column("seq"))

@@ -264,7 +264,11 @@ class Past:
 
     def _spread(self, firings: Firings, given: Entries, start: int, end: int) -> None:
         """What several entries caused, one after the other, each at its own clock. What deadlines caused comes first, at the first clock."""
-        at = np.searchsorted(given.seq[start:end], firings.anchor) if self._sorted(given, start, end) else _places(given.seq[start:end], firings.anchor)
+        at = (
+            np.searchsorted(given.seq[start:end], firings.anchor)
+            if self._sorted(given, start, end)
+            else _places(given.seq[start:end], firings.anchor)
+        )
         at = np.where((at < end - start) & (given.seq[start:end][np.minimum(at, end - start - 1)] == firings.anchor), at, 0) + start
         of = np.searchsorted(given.starts, at, "right") - 1
         cuts = np.concatenate([[0], np.flatnonzero(np.diff(of)) + 1, [len(of)]])

@@ -44,7 +44,11 @@ class Sieve:
         self.kinds = tuple(dict.fromkeys(of.kind for rule in plan.rules for of in selectors(rule) if not of.kind.startswith("alert.")))
         asked = asked_fields(plan)
         self.attrs = tuple(sorted(name.removeprefix(_ATTRS) for name in asked if name.startswith(_ATTRS)))
-        self._always = (*ALWAYS, *(name for name in ("id", "text", "severity", "area") if name in asked), *(["attrs"] if self.attrs else []))
+        self._always = (
+            *ALWAYS,
+            *(name for name in ("id", "text", "severity", "area") if name in asked),
+            *(["attrs"] if self.attrs else []),
+        )
         self._lowest: dict[tuple[str, str | None], float] = {}
 
     def columns(self, feeds: Iterable[str]) -> tuple[str, ...]:
