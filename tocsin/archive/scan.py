@@ -107,10 +107,8 @@ class Scan:
         """What comes before `bound` in order, and the rest."""
         whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
         keys = _numbers(whole.column(self._key))
-        if self._key == "seq":
-            order = np.argsort(keys, kind="stable")
-        else:
-            order = np.lexsort((_numbers(whole.column("seq")), keys))
+        journal = self._key == "seq"
+        order = np.argsort(keys, kind="stable") if journal else np.lexsort((_numbers(whole.column("seq")), keys))
         count = int(np.searchsorted(keys[order], bound))
         whole = whole.unify_dictionaries()
         ready = whole.take(pa.array(order[:count])) if count else whole.slice(0, 0)

@@ -37,9 +37,17 @@ class Entries:
     def columns(self, codebook: CodeBook) -> Columns:
         """Encoded, arrays the kernels can write to (so that none is copied)."""
         encoded = codebook.encode(self.batch, self.ingest, self.seq)
-        arrays = {name: _own(getattr(encoded, name)) for name in ("time", "kind", "source", "lon", "lat", "value", "bits")}
         until = encoded.valid_until
-        return encoded._replace(**arrays, valid_until=None if until is None else _own(until))
+        return encoded._replace(
+            time=_own(encoded.time),
+            kind=_own(encoded.kind),
+            source=_own(encoded.source),
+            lon=_own(encoded.lon),
+            lat=_own(encoded.lat),
+            value=_own(encoded.value),
+            bits=_own(encoded.bits),
+            valid_until=None if until is None else _own(until),
+        )
 
 
 def entries(
@@ -63,7 +71,7 @@ def whole(batch: pa.RecordBatch, attrs: Mapping[str, Mapping[str, str]]) -> pa.R
         if field.name == "attrs":
             if not any(attrs.values()) or "attrs" not in batch.schema.names:
                 continue
-            column = parsed(batch.column("attrs"), batch.column("feed"), attrs)
+            column = parsed(batch.column("attrs"), attrs)
         else:
             column = batch.column(field.name) if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
         names.append(field.name)
@@ -71,7 +79,7 @@ def whole(batch: pa.RecordBatch, attrs: Mapping[str, Mapping[str, str]]) -> pa.R
     return pa.RecordBatch.from_arrays(columns, names)
 
 
-def parsed(texts: pa.Array, feeds: pa.Array, attrs: Mapping[str, Mapping[str, str]]) -> pa.StructArray:
+def parsed(texts: pa.Array, attrs: Mapping[str, Mapping[str, str]]) -> pa.StructArray:
     """Attributes from their JSON. Each is of the type its feed declares; where feeds differ, it is text."""
     names = list(dict.fromkeys(name for own in attrs.values() for name in own))
     kinds = {name: {own[name] for own in attrs.values() if name in own} for name in names}

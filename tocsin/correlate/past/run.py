@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -159,7 +160,7 @@ class Past:
         """(first row, row after the last, whether it is one entry to be taken alone)."""
         starts = given.starts
         if not self._together:
-            yield from ((int(start), int(stop), True) for start, stop in zip(starts[:-1], starts[1:], strict=True))
+            yield from ((start, stop, True) for start, stop in pairwise(starts.tolist()))
             return
         alone = np.logical_or.reduceat(known.corrected | known.late, starts[:-1])
         begin = 0
@@ -174,7 +175,7 @@ class Past:
     def _corrected(self, given: Entries) -> NDArray[np.bool_]:
         """Rows that correct, or may be corrected."""
         corrects = self._setting.corrects
-        mask = given.batch.column("action").to_numpy(zero_copy_only=False) != 0
+        mask: NDArray[np.bool_] = given.batch.column("action").to_numpy(zero_copy_only=False) != 0
         if corrects is None:
             return np.ones(len(mask), np.bool_)
         if corrects:

@@ -83,7 +83,7 @@ class Sieve:
         low[present] = [self.lowest(kinds[pair // len(units)], units[pair % len(units)]) for pair in present.tolist()]
         if (low[present] == -math.inf).all():
             return None
-        mask = canonical_values(table.column("value"), unit_codes, units) >= low[pairs]
+        mask: NDArray[np.bool_] = canonical_values(table.column("value"), unit_codes, units) >= low[pairs]
         actions = table.column("action").to_numpy(zero_copy_only=False)
         if actions.any():
             mask |= actions != 0
