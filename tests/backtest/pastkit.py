@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from runkit import Journal, Stream, correlator
+from runkit import T0, Journal, Stream, correlator
 
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.past.facts import PastFacts
@@ -111,21 +112,21 @@ async def lived(plan: Plan, journal: Journal, **options: Any) -> Stream:
     return stream
 
 
-def same(stream: Stream, run: Past) -> list[Alert]:
-    """Alert by alert, everything that is said of them."""
+def same(stream: Stream, run: Past, revisions: bool = True) -> list[Alert]:
+    """Alert by alert, everything that is said of them. `revisions`: how often it was said, too."""
     live = stream.last()
     again = {alert.id: alert for _, alert in run.alerts()}
     assert list(again) == list(dict.fromkeys(alert.id for alert in stream.alerts)) or sorted(again) == sorted(live)
     for name, alert in live.items():
-        assert plain(again[name]) == plain(alert)
+        assert plain(again[name], revisions) == plain(alert, revisions)
     assert again.keys() == live.keys()
     return list(again.values())
 
 
-def plain(alert: Alert) -> dict[str, Any]:
+def plain(alert: Alert, revisions: bool = True) -> dict[str, Any]:
     """All but the journal position of the entry that told it: ticks have none in the archive."""
-    from dataclasses import asdict
-
     said = asdict(alert)
     del said["seq"]
+    if not revisions:
+        del said["revision"]
     return said

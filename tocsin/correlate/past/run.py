@@ -112,6 +112,7 @@ class Past:
         spans = [rule.when.during for rule in plan.rules if isinstance(rule.when, Absence | Silence)]
         self._shortest = min(spans) if spans else NEVER
         self._pruned = -1
+        self._clocks: NDArray[np.int64] = np.empty(0, np.int64)  # of the events being taken
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -125,6 +126,7 @@ class Past:
         seq = np.asarray(batch.column("seq").to_numpy(zero_copy_only=False), np.int64)
         given = entries(batch, self.clock, None if self._by_time else self._ticks.before(seq), self._attrs, self._by_time)
         columns = given.columns(self._codebook)
+        self._clocks = given.clock
         self.course.events += batch.num_rows
         known = _Known(self._corrected(given), self._too_late(given, columns))
         for start, stop, alone in self._parts(given, known):
@@ -264,19 +266,21 @@ class Past:
         return int(starts[place]) if starts[place] > start else int(starts[np.searchsorted(starts, start, "right")])
 
     def _spread(self, firings: Firings, given: Entries, start: int, end: int) -> None:
-        """What several entries caused, one after the other, each at its own clock. What deadlines caused comes first, at the first clock."""
+        """What several entries caused, one after the other, each at its own clock. What deadlines caused comes first, at the first clock. (A row that
+        stands for all further matches of an alert in one push speaks of the last of them.)"""
         at = (
             np.searchsorted(given.seq[start:end], firings.anchor)
             if self._sorted(given, start, end)
             else _places(given.seq[start:end], firings.anchor)
         )
         at = np.where((at < end - start) & (given.seq[start:end][np.minimum(at, end - start - 1)] == firings.anchor), at, 0) + start
+        order = np.argsort(at, kind="stable")
+        at = at[order]
         of = np.searchsorted(given.starts, at, "right") - 1
-        cuts = np.concatenate([[0], np.flatnonzero(np.diff(of)) + 1, [len(of)]])
-        for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            row = int(given.starts[of[first]])
+        for rows_ in np.split(np.arange(len(of)), np.flatnonzero(np.diff(of)) + 1):
+            row = int(given.starts[of[rows_[0]]])
             self._until(int(given.clock[row]))
-            self._apply(_some(firings, first, last), int(given.clock[row]), split_seq(int(given.seq[at[first]]))[0])
+            self._apply(_some(firings, order[rows_]), int(given.clock[row]), split_seq(int(given.seq[at[rows_[0]]]))[0])
             self._tell()
             self._prune()
 
@@ -285,18 +289,26 @@ class Past:
 
     # ---- the clock
     def _until(self, clock: int) -> None:
-        """The ticks before a clock, those at which something happens."""
+        """What happens before a clock, at ticks and at entries that were taken together with others."""
         if self.clock == 0:
             self.clock = clock
         while True:
             due = min(self._engine.next_move(), self._assembler.due(), (self.clock // PRUNE_EVERY + 1) * PRUNE_EVERY)
-            at = self._ticks.next(max(due, self.clock + 1))
+            due = max(due, self.clock + 1)
+            if due >= clock:
+                return
+            at = min(self._ticks.next(due), self._heard(due))
             if at >= clock:
                 return
             self.course.ticks += 1
             self._apply(self._engine.tick(at), at, 0)
             self._tell()
             self._prune()
+
+    def _heard(self, at: int) -> int:
+        """The clock of the first event at `at` or later."""
+        place = int(np.searchsorted(self._clocks, at))
+        return int(self._clocks[place]) if place < len(self._clocks) else NEVER
 
     def _prune(self) -> None:
         """At the same journal times as the correlator."""
@@ -358,12 +370,12 @@ def _places(seq: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int
     return np.where(at < len(seq), order[np.minimum(at, len(seq) - 1)], len(seq))
 
 
-def _some(firings: Firings, first: int, last: int) -> Firings:
-    """Rows [first, last)."""
-    if first == 0 and last == len(firings):
+def _some(firings: Firings, rows_: NDArray[np.intp]) -> Firings:
+    """Some rows, with what they tell."""
+    if len(rows_) == len(firings):
         return firings
-    part = firings.rows[first:last].copy()
-    begin, end = int(firings.offset[first]), int(firings.offset[last])
-    part["first"] -= begin
-    part["last"] -= begin
-    return Firings(part, firings.told[begin:end], firings.labels)
+    part, ends = firings.rows[rows_], firings.offset
+    told = [firings.told[ends[row] : ends[row + 1]] for row in rows_.tolist()]
+    part["last"] = np.cumsum([len(one) for one in told])
+    part["first"] = part["last"] - [len(one) for one in told]
+    return Firings(part, np.concatenate(told), firings.labels)

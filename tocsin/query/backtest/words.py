@@ -60,9 +60,11 @@ def _sources(sources: Sequence[Json]) -> Iterator[str]:
 
 def _places(places: Sequence[Json]) -> Iterator[str]:
     if places:
-        yield "Most alerts: " + "; ".join(
-            f"{one['alerts']} {one['place'] or f'at {one["lon"]:.3f},{one["lat"]:.3f}'}" for one in places[:5]
-        )
+        yield "Most alerts: " + "; ".join(f"{one['alerts']} {one['place'] or _at(one)}" for one in places[:5])
+
+
+def _at(place: Json) -> str:
+    return f"at {place['lon']:.3f},{place['lat']:.3f}"
 
 
 def _incidents(found: Json | None) -> Iterator[str]:
