@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from runkit import T0, Journal, Stream, correlator
+import pyarrow.parquet as pq
+from runkit import Journal, Stream, correlator
 
+from tocsin.archive.holdings import Archive
+from tocsin.archive.keeper import Keeper
 from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.past.facts import PastFacts
 from tocsin.correlate.past.run import Past
 from tocsin.correlate.past.ticks import Recorded
 from tocsin.correlate.setting import Setting
 from tocsin.model.alert import Alert
-from tocsin.model.archive import ROW
+from tocsin.model.archive import ROW, Look, StoredFile
 from tocsin.model.ids import event_seq
 from tocsin.model.plan import Plan
 
@@ -130,3 +136,49 @@ def plain(alert: Alert, revisions: bool = True) -> dict[str, Any]:
     if not revisions:
         del said["revision"]
     return said
+
+
+@contextmanager
+def filed(table: pa.Table, folder: Path, seed: int, files: int, group: int) -> Iterator[Look]:
+    """The rows dealt out to files in any order, with row groups of any size; some stay in the tail."""
+    draw = random.Random(seed)
+    of = [draw.randint(0, files) for _ in range(len(table))]
+    made = []
+    with TemporaryDirectory(dir=folder) as here:
+        for number in range(files):
+            rows = [row for row, file in enumerate(of) if file == number]
+            draw.shuffle(rows)
+            if rows:
+                made.append(_stored(table.take(pa.array(rows)), Path(here) / f"{number}.parquet", group))
+        tail = table.take(pa.array([row for row, file in enumerate(of) if file == files], pa.int64()))
+        yield Look(made, tail, max(table.column("seq").to_pylist(), default=0))
+
+
+def _stored(table: pa.Table, path: Path, group: int) -> StoredFile:
+    pq.write_table(table, path, row_group_size=group)
+    times, seqs = table.column("event_time").cast(pa.int64()).to_pylist(), table.column("seq").to_pylist()
+    feeds = tuple(sorted(set(table.column("feed").to_pylist())))
+    bounds = min(times), max(times), None, min(seqs), max(seqs)
+    return StoredFile(path, "day", "events", feeds, len(table), path.stat().st_size, *bounds, "")
+
+
+def kept(journal: Journal, folder: Path, seed: int) -> Archive:
+    """The journal taken into an archive in pieces of any size, filed now and then; the newest events stay in the hot tail."""
+    draw, entries = random.Random(seed), [entry for entry in journal.entries if entry.batch is not None]
+    keeper = Keeper(folder / "archive")
+    try:
+        start = 0
+        while start < len(entries):
+            some = entries[start : start + draw.randint(1, 12)]
+            start += len(some)
+            keeper.append([(entry.seq, _learnt(entry.batch, entry.ingest)) for entry in some], some[-1].seq)
+            if draw.random() < 0.4 and start < len(entries):
+                keeper.flush()
+    finally:
+        keeper.close()
+    return Archive(folder / "archive")
+
+
+def _learnt(batch: pa.RecordBatch, ingest: int) -> pa.RecordBatch:
+    at = batch.schema.get_field_index("ingest_time")
+    return batch.set_column(at, batch.schema.field(at), pa.array([ingest] * len(batch), batch.schema.field(at).type))

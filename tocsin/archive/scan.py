@@ -30,6 +30,8 @@ BATCH: Final = 1 << 17
 _AHEAD: Final = 6  # decoded row groups that may wait to be taken
 _GROUPS_KEPT: Final = 48  # row groups of whole rows kept for `fetch`
 _PLACES_KEPT: Final = 4_000_000  # rows whose place in the files is remembered
+#: Columns as they travel: any may be missing in a file of which it need not be read.
+_FIELDS: Final = {one.name: one.with_nullable(True) for one in (*ROW, pa.field("at", pa.int64()))}
 _NAMES: Final = frozenset(one.name for one in ROW if pa.types.is_dictionary(one.type))
 
 
@@ -105,7 +107,7 @@ class Scan:
     # ---- in order
     def _split(self, tables: list[pa.Table], bound: int) -> tuple[pa.Table, pa.Table]:
         """What comes before `bound` in order, and the rest."""
-        whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+        whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
         keys = _numbers(whole.column(self._key))
         journal = self._key == "seq"
         order = np.argsort(keys, kind="stable") if journal else np.lexsort((_numbers(whole.column("seq")), keys))
@@ -241,8 +243,9 @@ class Scan:
             mask = mask & (moment <= last)
         if not mask.any():
             return None
-        batch = batch.select(list(dict.fromkeys(names)))
-        return pa.Table.from_batches([batch if mask.all() else batch.take(pa.array(np.flatnonzero(mask)))])
+        chosen = list(dict.fromkeys(names))
+        batch = batch.select(chosen) if mask.all() else batch.select(chosen).take(pa.array(np.flatnonzero(mask)))
+        return pa.Table.from_arrays(batch.columns, schema=pa.schema([_FIELDS[name] for name in chosen]))
 
     # ---- whole rows again
     def _taken(self, number: int, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
