@@ -31,7 +31,7 @@ from tocsin.correlate.past.run import Past
 from tocsin.correlate.past.sieve import Sieve
 from tocsin.correlate.setting import Setting
 from tocsin.model.archive import ROW, Want
-from tocsin.model.ids import event_seq
+from tocsin.model.ids import ROW_BITS, event_seq
 from tocsin.model.plan import AlertSpec, Cluster, Match, Per, Plan, RulePlan, Silence, Step
 from tocsin.model.plan import Sequence as Steps
 from tocsin.model.predicate import Selector
@@ -39,7 +39,6 @@ from tocsin.model.severity import Severity
 from tocsin.model.time import HOUR, MINUTE
 
 YEAR: Final = 365 * 3_000_000
-_TOGETHER: Final = 10  # rows of a journal entry
 
 
 def rule(name: str, when: Any, per: Per | None = None) -> RulePlan:
@@ -68,7 +67,7 @@ def build(folder: Path, days: int, share: float = 1.0) -> int:
     made, catalog, rows, entry = archive_data.city(), Catalog(folder, write=True), 0, 1
     for number in range(days):
         table = _rows(archive_data.day(made, number, share=share), entry)
-        entry += len(table) // _TOGETHER + 2
+        entry = int(table.column("seq")[-1].as_py() >> ROW_BITS) + 2
         shelf = Shelf(folder)
         for stream, some in streams_of(table, row_classes(table, {})):
             file_day(shelf, some, stream)
@@ -90,7 +89,7 @@ def _rows(day: pa.Table, entry: int) -> pa.Table:
     begins = np.concatenate([[True], (np.diff(learnt) != 0) | (np.diff(feeds) != 0)])
     number = np.cumsum(begins) - 1
     within = np.arange(len(day)) - np.flatnonzero(begins)[number]
-    seq = np.array(event_seq(entry, 0)) + (number.astype(np.int64) << 20) + within
+    seq = np.array(event_seq(entry, 0)) + (number.astype(np.int64) << ROW_BITS) + within
     columns = {name: day.column(name) for name in day.schema.names} | {"seq": pa.array(seq)}
     columns["cell"] = cell_column(day.column("lon"), day.column("lat"))
     return pa.table([columns.get(field.name, pa.nulls(len(day), field.type)) for field in ROW], schema=ROW)

@@ -82,8 +82,9 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def fetching(table: pa.Table) -> Any:
-    def fetch(seqs: Sequence[int]) -> pa.Table:
-        return table.filter(pc.is_in(table.column("seq"), pa.array(list(seqs), pa.int64())))
+    def fetch(seqs: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        found = table if columns is None else table.select(list(columns))
+        return found.filter(pc.is_in(table.column("seq"), pa.array(list(seqs), pa.int64())))
 
     return fetch
 

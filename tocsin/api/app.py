@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
-from . import alerts, console, events, explain, feeds, health, layers, problem, quarantine, rules, status, stream, timeline
+from . import alerts, backtests, console, events, explain, feeds, health, layers, problem, quarantine, rules, status, stream, timeline
 from .doors import SCHEMA_REF, Doors, reply
 from .guard import MAX_BODY, Guard
 from .live import LiveHub
@@ -54,7 +54,7 @@ def create_app(services: Services) -> FastAPI:
     app.services, app.meter, app.state.hub = services, Meter(), hub
     problem.install(app)
     doors = Doors(app, services)
-    for resource in (status, events, timeline, feeds, rules, explain, layers, quarantine):
+    for resource in (status, events, timeline, feeds, rules, explain, backtests, layers, quarantine):
         resource.add(doors)
     alerts.add(doors, hub)
     stream.add(doors, hub)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tocsin.kernel.clock import Clock
 from tocsin.model.access import Actor, Decision
@@ -17,6 +17,9 @@ from .eventjson import Json
 from .health_board import HealthBoard
 from .live import AlertChanges, Limits
 from .recent import RecentEvents
+
+if TYPE_CHECKING:
+    from .backtests import Backtests
 
 #: The processes a node consists of, beside serve, where correlation is not shared out.
 PROCESSES: Final = ("ingest", "correlate")
@@ -137,7 +140,8 @@ class TileView(Protocol):
 class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
-    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `config`: the journal entry that put city, layers
+    `explain`: answers why a rule rang or did not, None where there is no journal to ask. `backtests`: rules tried on
+    the archive, None where there is none. `config`: the journal entry that put city, layers
     and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself."""
 
     city: City
@@ -157,6 +161,7 @@ class Services:
     hosts: tuple[str, ...] = ()
     config: int = 0
     explain: Explain | None = None
+    backtests: Backtests | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)
     processes: tuple[str, ...] = PROCESSES

@@ -41,14 +41,17 @@ class Rules:
 
 
 def find(root: Path, name: str) -> Rules:
-    """The city in a directory and one of its rules. Raises Misconfigured."""
+    """The city in a directory and one of its rules, or the rule of a file as if it were the city's. Raises Misconfigured, Fatal."""
     bundle, report = gather(root)
     if report.city is None:
         raise Misconfigured(report.problems)
     known = {rule.name: rule for rule in report.city.plan.rules}
-    if name not in known:
-        raise Fatal(f"there is no rule {name!r} in {root}; {nearest(name, known)}")
-    return Rules(report.city, bundle, root, known[name])
+    if name in known:
+        return Rules(report.city, bundle, root, known[name])
+    if Path(name).is_file():
+        first = next(iter(known.values()))
+        return Rules(report.city, bundle, root, of_file(Rules(report.city, bundle, root, first), name, ""))
+    raise Fatal(f"there is no rule and no file {name!r} in {root}; {nearest(name, known)}")
 
 
 def other(rules: Rules, named: str) -> RulePlan:
@@ -56,14 +59,18 @@ def other(rules: Rules, named: str) -> RulePlan:
     known = {rule.name: rule for rule in rules.city.plan.rules}
     if named in known:
         return known[named]
-    path = Path(named)
-    if not path.is_file():
+    if not Path(named).is_file():
         raise Fatal(f"--against {named}: is neither a file nor a rule of the city; {nearest(named, known)}")
-    documents, problems = read_file(path, named)
+    return of_file(rules, named, "--against ")
+
+
+def of_file(rules: Rules, named: str, option: str) -> RulePlan:
+    """The one rule of a file. Raises Misconfigured, Fatal."""
+    documents, problems = read_file(Path(named), named)
     if problems:
         raise Misconfigured(problems)
     if len(documents) != 1:
-        raise Fatal(f"--against {named}: holds {len(documents)} rules; exactly one is expected")
+        raise Fatal(f"{option}{named}: holds {len(documents)} rules; exactly one is expected")
     return _compiled(rules, [documents[0].text], named)[0]
 
 

@@ -40,6 +40,7 @@ from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
+from .backtest_jobs import Jobs
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .pauses import shorten
@@ -65,6 +66,7 @@ async def run(node: NodeFile) -> None:
         show(services, view, found)
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
+        jobs = services.backtests
         await journal.subscribe("health.>", hearing(services.board))
         shorten()
         async with asyncio.TaskGroup() as group:
@@ -78,6 +80,8 @@ async def run(node: NodeFile) -> None:
             finally:
                 for task in tasks:
                     task.cancel()
+                if isinstance(jobs, Jobs):
+                    await jobs.close()
 
 
 def show(services: Services, view: AlertsView, found: inforce.InForce) -> None:
@@ -127,6 +131,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         not_ready=lambda: not_ready(journal),
         console=console if console.is_dir() else None,
         explain=explaining(node),
+        backtests=Jobs(Path(node.city), data, node.layout.backtests),
         processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
 

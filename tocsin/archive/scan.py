@@ -29,6 +29,8 @@ from tocsin.model.rowids import full_ids
 BATCH: Final = 1 << 17
 _AHEAD: Final = 6  # decoded row groups that may wait to be taken
 _GROUPS_KEPT: Final = 48  # row groups of whole rows kept for `fetch`
+#: What an id is made of where it is not stored.
+_MAKING: Final = (ID_FORM.name, "source", "event_time")
 _PLACES_KEPT: Final = 4_000_000  # rows whose place in the files is remembered
 #: Columns as they travel: any may be missing in a file of which it need not be read.
 _FIELDS: Final = {one.name: one.with_nullable(True) for one in (*ROW, pa.field("at", pa.int64()))}
@@ -71,7 +73,7 @@ class Scan:
         files = sorted(look.files, key=lambda file: (self._least(file), str(file.path)))
         self._files: list[StoredFile] = files
         self._places = _Places()
-        self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._groups: OrderedDict[tuple[int, int, tuple[str, ...]], pa.Table] = OrderedDict()
         self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
 
     def _least(self, file: StoredFile) -> int:
@@ -90,19 +92,22 @@ class Scan:
             waiting = [rest] if len(rest) else []
             yield from self._cut(ready)
 
-    def fetch(self, seqs: Sequence[int]) -> pa.Table:
-        """Whole rows (every column of ROW) by their `seq`, those that are there, in any order. Raises Fatal when a file cannot be read."""
+    def fetch(self, seqs: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows by their `seq`, those that are there, in any order: these columns of ROW, None for all. Raises Fatal when a file cannot be read."""
+        names = tuple(ROW.names if columns is None else columns)
         wanted = np.unique(np.array(list(seqs), np.int64))
-        found = [self._look.tail.filter(pc.is_in(self._look.tail.column("seq"), pa.array(wanted)))] if len(self._look.tail) else []
+        tail = self._look.tail
+        found = [tail.filter(pc.is_in(tail.column("seq"), pa.array(wanted))).select(names)] if len(tail) else []
         places = self._places.of(wanted)
         unknown = wanted[places < 0]
         at = places[places >= 0]
         for file in np.unique(at >> 40).tolist():
-            found += self._taken(file, np.sort(at[at >> 40 == file] & ((1 << 40) - 1)))
+            found += self._taken(file, np.sort(at[at >> 40 == file] & ((1 << 40) - 1)), names)
         if len(unknown):
-            found += self._searched(unknown)
-        tables = [table.cast(ROW) for table in found if len(table)]
-        return pa.concat_tables(tables) if tables else ROW.empty_table()
+            found += self._searched(unknown, names)
+        schema = pa.schema([ROW.field(name) for name in names])
+        tables = [table.cast(schema) for table in found if len(table)]
+        return pa.concat_tables(tables) if tables else schema.empty_table()
 
     # ---- in order
     def _split(self, tables: list[pa.Table], bound: int) -> tuple[pa.Table, pa.Table]:
@@ -248,29 +253,31 @@ class Scan:
         return pa.Table.from_arrays(batch.columns, schema=pa.schema([_FIELDS[name] for name in chosen]))
 
     # ---- whole rows again
-    def _taken(self, number: int, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+    def _taken(self, number: int, rows: NDArray[np.int64], names: tuple[str, ...]) -> Iterator[pa.Table]:
         """Rows of a file by their places in it, ascending."""
         parquet = self._file(number)
         ends = np.cumsum([parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)])
         of = np.searchsorted(ends, rows, "right")
         for group in np.unique(of).tolist():
             start = int(ends[group - 1]) if group else 0
-            yield self._rows(number, group).take(pa.array(rows[of == group] - start))
+            yield self._rows(number, group, names).take(pa.array(rows[of == group] - start))
 
-    def _rows(self, number: int, group: int) -> pa.Table:
-        """All columns of a row group."""
-        key = number, group
+    def _rows(self, number: int, group: int, names: tuple[str, ...]) -> pa.Table:
+        """Columns of a row group."""
+        key = number, group, names
         table = self._groups.get(key)
         if table is None:
             try:
-                table = self._file(number).read_row_group(group)
+                table = self._file(number).read_row_group(
+                    group, columns=list(dict.fromkeys((*names, *_MAKING) if "id" in names else names))
+                )
             except (OSError, pa.ArrowException) as fault:
                 raise Fatal(
                     f"{self._files[number].path} is damaged ({fault}); 'tocsin archive verify' says what can be had again"
                 ) from None
             if ID_FORM.name in table.schema.names:
                 table = table.set_column(table.schema.get_field_index("id"), "id", full_ids(table))
-            table = table.select([one.name for one in ROW])
+            table = table.select(list(names))
             self._groups[key] = table
             while len(self._groups) > _GROUPS_KEPT:
                 self._groups.popitem(last=False)
@@ -285,13 +292,13 @@ class Scan:
                 self._open.popitem(last=False)[1].close()
         return parquet
 
-    def _searched(self, seqs: NDArray[np.int64]) -> Iterator[pa.Table]:
+    def _searched(self, seqs: NDArray[np.int64], names: tuple[str, ...]) -> Iterator[pa.Table]:
         """Rows whose place is not remembered."""
         for number, file in enumerate(self._files):
             here = seqs[(seqs >= file.first) & (seqs <= file.last)]
             if len(here):
                 column = _numbers(self._file(number).read(columns=["seq"]).column("seq"))
-                yield from self._taken(number, np.flatnonzero(np.isin(column, here)).astype(np.int64))
+                yield from self._taken(number, np.flatnonzero(np.isin(column, here)).astype(np.int64), names)
 
 
 class _Places:

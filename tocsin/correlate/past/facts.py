@@ -15,8 +15,8 @@ from tocsin.model.alert import Evidence
 
 from .rows import whole
 
-#: Reads whole rows again: a table of ROW's columns with those of the numbers that are still there, in any order.
-FetchRows = Callable[[Sequence[int]], pa.Table]
+#: Reads rows again, by their numbers: a table with these columns of ROW (None: all) of those that are still there, in any order.
+FetchRows = Callable[[Sequence[int], Sequence[str] | None], pa.Table]
 _KEPT: Final = 50_000
 _COLUMNS: Final = ("seq", "feed", "id", "kind", "source", "event_time", "ingest_time", "lon", "lat", "value", "unit", "text", "severity")
 _NUMBERS: Final = frozenset({"lon", "lat", "value"})
@@ -52,14 +52,14 @@ class PastFacts:
         asked = [seq for seq, names in fields.items() if names]
         if not asked:
             return {}
-        table = self._fetch(asked)
+        table = self._fetch(asked, None)
         batch = whole(_one(table), self._attrs)
         extras = BatchExtras(batch)
         rows = {seq: row for row, seq in enumerate(table.column("seq").to_pylist())}
         return {seq: {name: extras.links(name, [rows[seq]])[0] for name in fields[seq]} for seq in asked if seq in rows}
 
     def _read(self, seqs: list[int]) -> dict[int, Evidence]:
-        facts = {fact.seq: fact for fact in evidence(self._fetch(seqs), self._by_time)}
+        facts = {fact.seq: fact for fact in evidence(self._fetch(seqs, _COLUMNS), self._by_time)}
         for seq in set(seqs) - set(facts):
             self.missing += 1
             facts[seq] = Evidence(seq, "", str(seq), "", None, 0, 0, None, None, None, None, "no longer in the archive", GONE)
