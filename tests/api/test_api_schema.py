@@ -43,7 +43,7 @@ def probe(operation, mode, examples):
 
 
 def test_no_request_breaks_the_server(operations):
-    assert len(operations) == 20
+    assert len(operations) == 25
     seen = {}
     for name, operation in operations.items():
         seen[name] = probe(operation, GenerationMode.POSITIVE, 10)
@@ -62,6 +62,7 @@ def test_the_document_is_complete(client):
         for path in (
             "status", "events", "events/{seq}", "timeline", "alerts", "alerts/{alert}", "alerts/{alert}/transitions", "alerts/{alert}/explain", "feeds", "rules", "rules/{rule}/explain",
             "layers", "layers/{name}", "quarantine", "quarantine/{record}", "quarantine/{record}/retry", "stream",
+            "backtests", "backtests/{job}", "backtests/{job}/result", "backtests/{job}/cancel",
         )
     }  # fmt: skip
     assert set(document["paths"]) == paths

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .doors import Doors, reply
 from .eventjson import Json
@@ -77,7 +77,7 @@ class BacktestPage(Shape):
 class BacktestResult(Shape):
     """docs/backtest.md describes it field by field."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(extra="allow")
 
     format: int
 
@@ -107,10 +107,12 @@ def add(doors: Doors) -> None:
 
     @doors.get("/api/v1/backtests/{job}", "backtests", BacktestOut, problems=nowhere)
     async def one(job: str) -> Response:
+        """How far it is, and what became of it."""
         return reply(_found(job, _jobs(services).job(job)))
 
     @doors.get("/api/v1/backtests/{job}/result", "backtests", BacktestResult, problems=nowhere | {409: "it has no result (yet)"})
     async def result(job: str) -> Response:
+        """What was found; docs/backtest.md describes it."""
         found = _found(job, _jobs(services).job(job))
         body = _jobs(services).result(job)
         if body is None:

@@ -32,7 +32,7 @@ from tocsin.query.backtest.tally import by_day, by_place, by_source, by_week, su
 from tocsin.query.backtest.words import as_text
 
 from . import backtest_rules as versions
-from .backtest_run import Pass, Progress, Runner, Span, known_kinds, ring, warm_up
+from .backtest_run import Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
 from .then import instant
 
 #: Alerts that are listed in a result.
@@ -198,10 +198,9 @@ def _anything(asked: Question, holdings: Holdings) -> None:
     with holdings.look(Want()) as look:
         if not look.rows:
             raise Fatal("the archive is empty; a running node fills it, and 'tocsin archive import' takes in recorded files")
-        first = min([file.start for file in look.files], default=None)
-        last = max([file.stop for file in look.files], default=None)
+        first, last = bounds(look)
     span = asked.span
-    if first is not None and last is not None and (last < span.start - DAY or first >= span.stop) and not len(look.tail):
+    if last < span.start - DAY or first >= span.stop:
         raise Fatal(
             f"nothing is stored from {to_iso(span.start)} to {to_iso(span.stop)}; the archive holds {to_iso(first)} to {to_iso(last)}"
         )

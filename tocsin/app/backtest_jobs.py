@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import secrets
 import shutil
@@ -115,6 +114,7 @@ class Jobs:
             job.state = "cancelled"
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            self._end(job)
         return job.as_json()
 
     async def close(self) -> None:
@@ -122,6 +122,8 @@ class Jobs:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for name in list(self._tasks):
+            self._end(self._jobs[name])
 
     async def _run(self, job: Job) -> None:
         try:
@@ -134,11 +136,16 @@ class Jobs:
         except OSError as fault:
             job.state, job.error = "failed", f"it could not be started: {fault}"
         finally:
-            if job.state == "running":
-                job.state, job.error = "failed", "the server was stopped meanwhile; ask again"
-            job.ended = self._clock.now()
-            self._save(job)
-            self._tasks.pop(job.id, None)
+            self._end(job)
+
+    def _end(self, job: Job) -> None:
+        """Whatever became of it; one that was waiting never began."""
+        if self._tasks.pop(job.id, None) is None:
+            return
+        if job.state in {"waiting", "running"}:
+            job.state, job.error = "failed", "the server was stopped meanwhile; ask again"
+        job.ended = self._clock.now()
+        self._save(job)
 
     async def _child(self, job: Job) -> None:
         folder = self._folder / job.id
@@ -198,7 +205,7 @@ class Jobs:
         kept = {name: getattr(job, name) for name in ("id", "question", "asked", "state", "ended", "progress", "error")}
         aside = folder / "job.json.new"
         aside.write_text(json.dumps(kept))
-        os.replace(aside, folder / "job.json")
+        aside.replace(folder / "job.json")
 
     def _forget(self) -> None:
         """The oldest that have ended."""

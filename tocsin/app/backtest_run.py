@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tocsin.archive.scan import Scan
 from tocsin.correlate.corrections import correcting, longest_window
@@ -127,7 +129,7 @@ class Runner:
                     run.begin(first)
             self._feed(scan, runs, found, told)
             found.ended = min(span.stop, max((run.clock for run in runs), default=0)) if runs[0].course.events else 0
-            end = max(found.ended, min(span.stop, self._newest(look)))
+            end = max(found.ended, min(span.stop, bounds(look)[1]))
             for run in runs:
                 if run.clock:
                     run.move(end - 1)
@@ -173,14 +175,10 @@ class Runner:
         with holdings.look(Want(stop=first)) as look:
             return look.rows > 0
 
-    def _newest(self, look: Look) -> int:
-        """The newest event time stored, as far as the catalogue says."""
-        return max([file.stop for file in look.files] + ([_last(look.tail)] if len(look.tail) else []), default=0)
-
     def _notes(self, look: Look, runs: Sequence[Past]) -> Iterator[str]:
         span = self._span
-        oldest = min([file.start for file in look.files], default=None)
-        if look.files and oldest is not None and oldest > span.start + DAY:
+        oldest = bounds(look)[0]
+        if oldest > span.start + DAY:
             yield f"of what the rule looks at nothing before {to_iso(oldest)} is stored: from {to_iso(span.start)} to there nothing could ring"
         for file in getattr(look, "damaged", ()):
             yield f"{file.path.name} is damaged and was left out ({file.rows} events from {to_iso(file.start)} to {to_iso(file.stop)}); 'tocsin archive verify' mends it"
@@ -209,8 +207,6 @@ class _Kind:
         return (*_DEPTH, "refers_to")
 
     def gate(self, table: pa.RecordBatch) -> Any:
-        import numpy as np
-
         kinds = table.column("kind")
         mine = np.array([covers(self.kind, name) for name in kinds.dictionary.to_pylist()], np.bool_)
         mask = mine[kinds.indices.to_numpy(zero_copy_only=False)] if mine.any() else None
@@ -262,10 +258,13 @@ def _declared(made: Any) -> Iterator[str]:
     yield from (str(one) for one in (made.constant, made.default, *(made.table or {}).values()) if isinstance(one, str))
 
 
-def _last(tail: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.max(tail.column("event_time").cast(pa.int64())).as_py())
+def bounds(look: Look) -> tuple[int, int]:
+    """The oldest and the newest event time of what is looked at, as far as files go; (0, 0) of nothing."""
+    spans = [(file.start, file.stop) for file in look.files]
+    if len(look.tail):
+        times = pc.min_max(look.tail.column("event_time").cast(pa.int64())).as_py()
+        spans.append((times["min"], times["max"]))
+    return min((first for first, _ in spans), default=0), max((last for _, last in spans), default=0)
 
 
 def _unlike(plan: Plan) -> Plan:

@@ -260,10 +260,13 @@ class Scan:
         of = np.searchsorted(ends, rows, "right")
         for group in np.unique(of).tolist():
             start = int(ends[group - 1]) if group else 0
-            yield self._rows(number, group, names).take(pa.array(rows[of == group] - start))
+            some = self._rows(number, group, names).take(pa.array(rows[of == group] - start))
+            if "id" in names and ID_FORM.name in some.schema.names:
+                some = some.set_column(some.schema.get_field_index("id"), "id", full_ids(some))
+            yield some.select(names)
 
     def _rows(self, number: int, group: int, names: tuple[str, ...]) -> pa.Table:
-        """Columns of a row group."""
+        """Columns of a row group, as they are stored."""
         key = number, group, names
         table = self._groups.get(key)
         if table is None:
@@ -275,9 +278,6 @@ class Scan:
                 raise Fatal(
                     f"{self._files[number].path} is damaged ({fault}); 'tocsin archive verify' says what can be had again"
                 ) from None
-            if ID_FORM.name in table.schema.names:
-                table = table.set_column(table.schema.get_field_index("id"), "id", full_ids(table))
-            table = table.select(list(names))
             self._groups[key] = table
             while len(self._groups) > _GROUPS_KEPT:
                 self._groups.popitem(last=False)

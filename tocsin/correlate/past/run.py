@@ -276,11 +276,11 @@ class Past:
         at = np.where((at < end - start) & (given.seq[start:end][np.minimum(at, end - start - 1)] == firings.anchor), at, 0) + start
         order = np.argsort(at, kind="stable")
         at = at[order]
-        of = np.searchsorted(given.starts, at, "right") - 1
+        of, ends = np.searchsorted(given.starts, at, "right") - 1, firings.offset
         for rows_ in np.split(np.arange(len(of)), np.flatnonzero(np.diff(of)) + 1):
             row = int(given.starts[of[rows_[0]]])
             self._until(int(given.clock[row]))
-            self._apply(_some(firings, order[rows_]), int(given.clock[row]), split_seq(int(given.seq[at[rows_[0]]]))[0])
+            self._apply(_some(firings, order[rows_], ends), int(given.clock[row]), split_seq(int(given.seq[at[rows_[0]]]))[0])
             self._tell()
             self._prune()
 
@@ -370,11 +370,11 @@ def _places(seq: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int
     return np.where(at < len(seq), order[np.minimum(at, len(seq) - 1)], len(seq))
 
 
-def _some(firings: Firings, rows_: NDArray[np.intp]) -> Firings:
-    """Some rows, with what they tell."""
+def _some(firings: Firings, rows_: NDArray[np.intp], ends: NDArray[np.int64]) -> Firings:
+    """Some rows, with what they tell. `ends`: `firings.offset`."""
     if len(rows_) == len(firings):
         return firings
-    part, ends = firings.rows[rows_], firings.offset
+    part = firings.rows[rows_]
     told = [firings.told[ends[row] : ends[row + 1]] for row in rows_.tolist()]
     part["last"] = np.cumsum([len(one) for one in told])
     part["first"] = part["last"] - [len(one) for one in told]
