@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from api_world import World
 from city import made
 
 from tocsin.app.backtest_jobs import Jobs
-
-sys.path.append(str(Path(__file__).parents[1] / "api"))
 
 SPAN = {"from": "2017-07-14T02:00:00Z", "to": "2017-07-18T00:00:00Z", "near": 0}
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from api_world import World
-
     folder = tmp_path_factory.mktemp("backtests")
     city, data, _ = made(folder)
     jobs = Jobs(city, data, folder / "jobs")
+    (folder / "world").mkdir()
     with World(folder / "world", backtests=jobs).serving() as world:
         yield world.base + "/api/v1/backtests"
 

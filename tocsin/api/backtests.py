@@ -84,9 +84,15 @@ class BacktestResult(Shape):
 
 def add(doors: Doors) -> None:
     services = doors.services
-    nowhere = {404: "no such back-test", 503: "this server has no archive"}
+    nowhere = {404: "no such back-test"}
 
-    @doors.post("/api/v1/backtests", "backtests", BacktestOut, status_code=202, problems={429: "too many wait already", **nowhere})
+    @doors.post(
+        "/api/v1/backtests",
+        "backtests",
+        BacktestOut,
+        status_code=202,
+        problems={409: "this server has no archive", 429: "too many wait already"},
+    )
     async def start(body: BacktestIn) -> Response:
         """Starts a back-test, or puts it in the queue. What is wrong with the question is said by the job itself (`failed`, `error`)."""
         known = {rule.name for rule in services.city.plan.rules}
@@ -94,27 +100,29 @@ def add(doors: Doors) -> None:
             raise BadParameter("rule", body.rule, one_of(body.rule, known))
         if body.against is not None and body.against not in known:
             raise BadParameter("against", body.against, one_of(body.against, known))
+        if services.backtests is None:
+            raise Problem(409, "This server has no archive, so there is nothing to try a rule on.")
         try:
-            job = await _jobs(services).start(body.model_dump(by_alias=True, exclude_none=True))
+            job = await services.backtests.start(body.model_dump(by_alias=True, exclude_none=True))
         except ValueError as fault:
             raise Problem(429, str(fault), slug="busy") from None
         return reply(job, 202, {"Location": f"/api/v1/backtests/{job['id']}"})
 
-    @doors.get("/api/v1/backtests", "backtests", BacktestPage, problems=nowhere)
+    @doors.get("/api/v1/backtests", "backtests", BacktestPage)
     async def listed() -> Response:
         """Newest first."""
-        return reply({"items": _jobs(services).jobs()})
+        return reply({"items": [] if services.backtests is None else services.backtests.jobs()})
 
     @doors.get("/api/v1/backtests/{job}", "backtests", BacktestOut, problems=nowhere)
     async def one(job: str) -> Response:
         """How far it is, and what became of it."""
-        return reply(_found(job, _jobs(services).job(job)))
+        return reply(_found(job, _jobs(services, job).job(job)))
 
     @doors.get("/api/v1/backtests/{job}/result", "backtests", BacktestResult, problems=nowhere | {409: "it has no result (yet)"})
     async def result(job: str) -> Response:
         """What was found; docs/backtest.md describes it."""
-        found = _found(job, _jobs(services).job(job))
-        body = _jobs(services).result(job)
+        found = _found(job, _jobs(services, job).job(job))
+        body = _jobs(services, job).result(job)
         if body is None:
             raise Problem(
                 409, f"The back-test is {found['state']}, so it has no result{'' if found['error'] is None else ': ' + found['error']}."
@@ -124,12 +132,12 @@ def add(doors: Doors) -> None:
     @doors.post("/api/v1/backtests/{job}/cancel", "backtests", BacktestOut, problems=nowhere)
     async def cancel(job: str) -> Response:
         """Stops it at once; of one that has ended nothing changes."""
-        return reply(_found(job, await _jobs(services).cancel(job)))
+        return reply(_found(job, await _jobs(services, job).cancel(job)))
 
 
-def _jobs(services: Services) -> Backtests:
+def _jobs(services: Services, job: str) -> Backtests:
     if services.backtests is None:
-        raise Problem(503, "This server has no archive, so there is nothing to try a rule on.")
+        raise Problem(404, f"There is no back-test {job[:80]!r}: this server has no archive.")
     return services.backtests
 
 
