@@ -151,6 +151,43 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _backtest(parser: argparse.ArgumentParser) -> None:
+    _city(parser)
+    parser.add_argument("rule", metavar="RULE", help="a rule of the city")
+    when = "ISO 8601, or the city's own time as in '2026-01-31' or '2026-01-31 21:05'"
+    parser.add_argument("--from", dest="start", required=True, metavar="TIME", help=f"where the span begins: {when}")
+    parser.add_argument("--to", dest="end", required=True, metavar="TIME", help="where it ends, exclusive")
+    parser.add_argument(
+        "--against", default=None, metavar="FILE|RULE", help="compare with another version of the rule, or with another rule"
+    )
+    parser.add_argument(
+        "--order",
+        default="journal",
+        metavar="ORDER",
+        help="journal: as it was learnt (the default); time: as if all had been known at once",
+    )
+    parser.add_argument(
+        "--sweep",
+        default=None,
+        metavar="KEY=VALUES",
+        help="try one number of the rule, as in 'cluster.sources=2..6' or 'value>=100..300:50'",
+    )
+    parser.add_argument(
+        "--incidents", default=None, metavar="KIND", help="kind of the events that really happened: which would have been caught"
+    )
+    parser.add_argument("--within", default="500 m", metavar="LENGTH", help="an alert counts for an incident so near (default %(default)s)")
+    parser.add_argument("--before", default="1 h", metavar="SPAN", help="... known so long before it at most (default %(default)s)")
+    parser.add_argument("--after", default="30 min", metavar="SPAN", help="... or so long after it (default %(default)s)")
+    parser.add_argument("--budget", default=None, metavar="'N per SPAN'", help="what a shift can take (default: the rule's own budget)")
+    parser.add_argument("--near", type=int, default=20, metavar="N", help="near misses to list, 0 for none (default %(default)s)")
+    parser.add_argument(
+        "--warm-up", default=None, metavar="SPAN", help="take events in from so long before (default: as far as the rule looks)"
+    )
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+    parser.add_argument("--progress-lines", action="store_true", help=argparse.SUPPRESS)
+    _json(parser)
+
+
 def _alerts(parser: argparse.ArgumentParser) -> None:
     _city(parser)
     parser.add_argument("--at", default=None, metavar="TIME", help="as they were known at this time (default now); as in 'tocsin explain'")
@@ -397,6 +434,14 @@ COMMANDS: dict[str, Command] = {
         "tocsin explain examples/seattle 3f2a91c0",
         _explain,
         "why:main",
+    ),
+    "backtest": Command(
+        "Try a rule on the archive: what it would have rung for, caught and missed, before it is switched on.",
+        "tocsin backtest examples/seattle structure-fire --from 2017-07-01 --to 2017-07-08\n"
+        "tocsin backtest CITY medical-surge --from 2026-01-01 --to 2026-04-01 --sweep cluster.sources=3..6 --incidents incident.mass_casualty\n"
+        "tocsin backtest CITY smoke-unhealthy --from 2026-01-01 --to 2026-04-01 --against new-version.yaml --json",
+        _backtest,
+        "backtest:main",
     ),
     "alerts": Command(
         "List the alerts and their states, now or as they were known at some time.",

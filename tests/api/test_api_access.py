@@ -82,7 +82,7 @@ def test_a_denial_stops_every_route(tmp_path):
         for route in world.app.routes:
             if route.path in OPEN:
                 continue
-            path = route.path.format(seq=1, alert="a", record="q1", name="n", rule="r", replay="p", exercise="e", run="x")
+            path = route.path.format(seq=1, alert="a", record="q1", name="n", rule="r", replay="p", exercise="e", run="x", job="j")
             for method in route.methods:
                 reply = httpx.request(method, world.base + path, headers={"content-type": "application/json"})
                 assert reply.status_code == 403, (method, path)

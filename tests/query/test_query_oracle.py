@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import shapely
-from query_world import MONDAY, SmallArchive, cell_of, in_box, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from query_world import MONDAY, SmallArchive, cell_of, in_box, row
 
 from tocsin.model.archive import Box
 from tocsin.model.asking import Around, Cells, Filter, History, Patience, Points, Search, Series, Tile

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from . import (
     alerts,
     archive,
+    backtests,
     console,
     events,
     exercises,
@@ -73,7 +74,7 @@ def create_app(services: Services) -> FastAPI:
     app.services, app.meter, app.state.hub = services, Meter(), hub
     problem.install(app)
     doors = Doors(app, services)
-    for resource in (status, events, timeline, feeds, rules, explain, layers, quarantine, exercises, archive):
+    for resource in (status, events, timeline, feeds, rules, explain, backtests, layers, quarantine, exercises, archive):
         resource.add(doors)
     alerts.add(doors, hub)
     stream.add(doors, lambda: hub)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tocsin.model.access import Actor, Decision
 from tocsin.model.alert import Transition
@@ -18,6 +18,9 @@ from .eventjson import Json
 from .health_board import HealthBoard
 from .live import AlertChanges, Limits
 from .recent import RecentEvents
+
+if TYPE_CHECKING:
+    from .backtests import Backtests
 
 #: The processes a node consists of, beside serve, where correlation is not shared out.
 PROCESSES: Final = ("ingest", "correlate")
@@ -210,7 +213,7 @@ class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
     `explain`: answers why a rule rang or did not, None where there is no journal to ask. `archive`: gives years
-    of events, None where none are kept; may take a moment when first called. `config`: the journal entry that put city, layers
+    of events, None where none are kept; may take a moment when first called. `backtests`: rules tried on the archive, None where there is none. `config`: the journal entry that put city, layers
     and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself. `past`: what replays
     read, None where there is no journal. `replay`: what these services are a replay of, None for the live ones.
     `exercises`: None where there is no journal; `running`: the exercise that goes on now."""
@@ -233,6 +236,7 @@ class Services:
     config: int = 0
     explain: Explain | None = None
     archive: Callable[[], ArchiveView] | None = None
+    backtests: Backtests | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)
     processes: tuple[str, ...] = PROCESSES

@@ -49,6 +49,11 @@ class Layout:
         return self.data / "config"
 
     @property
+    def backtests(self) -> Path:
+        """Back-tests that were asked for through the API, and their results."""
+        return self.data / "backtests"
+
+    @property
     def logs(self) -> Path:
         return self.data / "log"
 

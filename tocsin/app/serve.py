@@ -42,6 +42,7 @@ from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
+from .backtest_jobs import Jobs
 from .exercise import ExerciseDesk
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
@@ -75,6 +76,7 @@ async def run(node: NodeFile) -> None:
         step("views")
         app = create_app(services)
         server, hub = make_server(app), app.state.hub
+        jobs = services.backtests
         await journal.subscribe("health.>", hearing(services.board))
         step("application")
         shorten()
@@ -90,6 +92,8 @@ async def run(node: NodeFile) -> None:
             finally:
                 for task in tasks:
                     task.cancel()
+                if isinstance(jobs, Jobs):
+                    await jobs.close()
 
 
 def show(services: Services, view: AlertsView, found: inforce.InForce) -> None:
@@ -153,6 +157,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         console=console if console.is_dir() else None,
         explain=explaining(node),
         archive=archive,
+        backtests=Jobs(Path(node.city), data, node.layout.backtests),
         processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
     services.append(made)

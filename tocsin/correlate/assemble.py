@@ -176,6 +176,10 @@ class Assembler:
                 names[name] = None
         return [self._telling(self.ledger.cases[name], clock, name in urgent) for name in names if name in self.ledger.cases]
 
+    def due(self) -> int:
+        """Journal clock from which on an amendment waits to be told; later than every clock when none does."""
+        return self._waiting[0][0] if self._waiting else (1 << 63) - 1
+
     def _telling(self, case: Case, clock: int, urgent: bool) -> Telling:
         self.ledger.fold(case)
         case.revision += 1

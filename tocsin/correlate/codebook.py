@@ -66,9 +66,14 @@ class CodeBook:
 
     def columns(self, batch: pa.RecordBatch, ingest: int, message_seq: int) -> Columns:
         """Encodes one journal entry, rows in order. Raises ValueError when it has more rows than a `seq` can number."""
-        rows = batch.num_rows
+        rows, first = batch.num_rows, event_seq(message_seq, 0)
         if rows > MAX_ROWS:
             raise ValueError(f"journal message {message_seq} has {rows} events; a seq numbers at most {MAX_ROWS}")
+        return self.encode(batch, ingest, np.arange(first, first + rows, dtype=np.int64))
+
+    def encode(self, batch: pa.RecordBatch, ingest: int | NDArray[np.int64], seq: NDArray[np.int64]) -> Columns:
+        """Encodes events of any number of entries. `ingest`: when they were learnt, µs, one for all or one per row; `seq`: per row."""
+        rows = batch.num_rows
         feeds, ends = _values(batch.column("feed")), batch.column("valid_until")
         kinds, kind_codes = _coded(batch.column("kind"))
         units, unit_codes = _coded(batch.column("unit"))
@@ -85,7 +90,7 @@ class CodeBook:
             self.repairs.clamped_times.update({str(name): int(n) for name, n in zip(names, ahead, strict=True) if n})
         self.repairs.bad_coordinates += off
         return Columns(
-            seq=np.arange(event_seq(message_seq, 0), event_seq(message_seq, 0) + rows, dtype=np.int64),
+            seq=seq,
             time=time,
             kind=codes[where],
             source=self._source_codes(batch, feeds) if any(map(self._heard, kinds)) else np.full(rows, -1, np.int32),
@@ -97,12 +102,12 @@ class CodeBook:
             extras=BatchExtras(batch),
         )
 
-    def _latest(self, batch: pa.RecordBatch, feeds: Sequence[str], ingest: int) -> int | NDArray[np.int64]:
+    def _latest(self, batch: pa.RecordBatch, feeds: Sequence[str], ingest: int | NDArray[np.int64]) -> int | NDArray[np.int64]:
         """The latest event time believed: one for the batch, or per row when feeds are mixed."""
         if len(feeds) <= 1:
             return ingest + (self.skew(feeds[0]) if feeds else 0)
         names, codes = _coded(batch.column("feed"))
-        return np.array([ingest + self.skew(str(name)) for name in names], np.int64)[codes]
+        return np.array([self.skew(str(name)) for name in names], np.int64)[codes] + ingest
 
     def reset(self) -> None:
         """Forgets the engine's codes, after the engine was restored to another state."""

@@ -113,8 +113,9 @@ class Corrections:
             for feed, ids in slices[number].items():
                 into.setdefault(feed, {}).update(ids)
 
-    def runs(self, batch: pa.RecordBatch, ingest: int, message: int) -> list[Run] | None:
-        """Cuts a batch where facts are taken back or rows are not facts. None: push it whole (nearly every batch)."""
+    def runs(self, batch: pa.RecordBatch, ingest: int, message: int, seqs: Sequence[int] | None = None) -> list[Run] | None:
+        """Cuts a batch where facts are taken back or rows are not facts. None: push it whole (nearly every batch). `seqs`: of the rows, when
+        they are not all rows of the message."""
         actions = batch.column("action").to_numpy(zero_copy_only=False)
         corrected = bool(actions.any())
         feeds = batch.column("feed").dictionary.to_pylist()
@@ -122,10 +123,11 @@ class Corrections:
             return None
         names = batch.column("feed").to_pylist() if len(feeds) > 1 else feeds * batch.num_rows
         ids = batch.column("id").to_pylist()
-        self._remember(names, ids, batch, ingest, message)
+        numbers = range(event_seq(message, 0), event_seq(message, 0) + len(ids)) if seqs is None else seqs
+        self._remember(names, ids, batch, ingest, numbers)
         if not corrected and not self._awaited(feeds, batch.column("id"), ingest):
             return None
-        return self._cut(_Rows(names, ids, actions.tolist(), batch.column("refers_to").to_pylist()), ingest, message)
+        return self._cut(_Rows(names, ids, actions.tolist(), batch.column("refers_to").to_pylist()), ingest, numbers)
 
     @property
     def holding(self) -> bool:
@@ -162,19 +164,18 @@ class Corrections:
         self._chains = {key: chain for key, chain in self._chains.items() if chain.touched + self._keep > clock}
         self._roots = {key: root for key, root in self._roots.items() if (key[0], self.root(*key)) in self._chains}
 
-    def _remember(self, feeds: Sequence[str], ids: Sequence[str], batch: pa.RecordBatch, ingest: int, message: int) -> None:
-        first = event_seq(message, 0)
+    def _remember(self, feeds: Sequence[str], ids: Sequence[str], batch: pa.RecordBatch, ingest: int, numbers: Sequence[int]) -> None:
         slots = self._slices.setdefault(ingest // self._slice, {})
         if len(set(feeds)) == 1:
-            slots.setdefault(feeds[0], {}).update(zip(ids, range(first, first + len(ids)), strict=True))
+            slots.setdefault(feeds[0], {}).update(zip(ids, numbers, strict=True))
         else:
             for row, (feed, event_id) in enumerate(zip(feeds, ids, strict=True)):
-                slots.setdefault(feed, {})[event_id] = first + row
+                slots.setdefault(feed, {})[event_id] = numbers[row]
         ends = batch.column("valid_until")
         if ends.null_count < len(ends):
             for row, until in enumerate(microseconds(ends).tolist()):
                 if until > ingest:
-                    self.hold(feeds[row], ids[row], first + row, until)
+                    self.hold(feeds[row], ids[row], numbers[row], until)
 
     def _awaited(self, feeds: Sequence[str], ids: pa.Array, ingest: int) -> bool:
         """Whether a row is the target of a correction that came before it."""
@@ -186,11 +187,11 @@ class Corrections:
     def _in_time(self, feed: str, chain: Chain, ingest: int) -> bool:
         return ingest - chain.touched <= self._lateness(feed)
 
-    def _cut(self, rows: _Rows, ingest: int, message: int) -> list[Run]:
+    def _cut(self, rows: _Rows, ingest: int, numbers: Sequence[int]) -> list[Run]:
         runs: list[Run] = []
         start, back, by, at = 0, _NONE, Action.CANCEL, -1
         for row in range(len(rows.ids)):
-            gone, fact = self._decide(rows, row, ingest, message)
+            gone, fact = self._decide(rows, row, ingest, numbers[row])
             if fact and not gone:
                 continue
             runs.append(Run(start, row, back, by, at))
@@ -198,11 +199,11 @@ class Corrections:
         runs.append(Run(start, len(rows.ids), back, by, at))
         return [run for run in runs if run.start < run.stop or run.withdrawn]
 
-    def _decide(self, rows: _Rows, row: int, ingest: int, message: int) -> tuple[tuple[int, ...], bool]:
+    def _decide(self, rows: _Rows, row: int, ingest: int, seq: int) -> tuple[tuple[int, ...], bool]:
         """The facts a row takes back, and whether it is a fact itself."""
         key, target, action = (rows.feeds[row], rows.ids[row]), rows.refers[row], rows.actions[row]
         if action != Action.REPORT and target is not None and target != key[1]:
-            return self._correct(key, target, action == Action.CANCEL, event_seq(message, row), ingest)
+            return self._correct(key, target, action == Action.CANCEL, seq, ingest)
         self.dangling += action != Action.REPORT
         return _NONE, action != Action.CANCEL and not self._superseded(key, ingest)
 

@@ -198,6 +198,29 @@ class Engine:
         self._run()
         return self._firings(said)
 
+    def next_move(self) -> int:
+        """The earliest clock at which moving it changes anything, `layout.NEVER` for none. For those who know the clock's course beforehand: ticks
+        before it need not be told."""
+        watermark = int(self._memory.meta[layout.WATERMARK])
+        if self._series and self._series.waits(watermark):
+            return int(self._memory.meta[layout.CLOCK]) + 1
+        at = min(self._memory.next_deadline(), self._series.next(), self._alerts.next())
+        return max(at + self.plan.delay, int(self._memory.meta[layout.CLOCK]) + 1) if at < int(layout.NEVER) else int(layout.NEVER)
+
+    def next_deadline(self) -> int:
+        """The kernels' earliest deadline, event time µs; `layout.NEVER` for none."""
+        return self._memory.next_deadline()
+
+    def matters_from(self, kind: int) -> float:
+        """The lowest value at which an event of a kind (by its code) can change anything; inf for never, -inf also without a value."""
+        return min(float(self._memory["kinds"]["low"][kind]), self._series.lowest(kind))
+
+    @property
+    def by_events(self) -> bool:
+        """Whether events and deadlines of the kernels alone decide: then events known at different times may be pushed together, as long as
+        no deadline falls between them."""
+        return not self._series
+
     def withdraw(self, seqs: Iterable[int], until: int = int(layout.LONG_AGO)) -> Firings:
         """The events with these `seq` match nothing any more (SEMANTICS 7): they leave the recent store, an absence that one of them
         started is dropped, one that only they answered fires; histories go on without them. Standing facts and areas end at `until`, the

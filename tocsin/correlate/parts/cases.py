@@ -60,6 +60,11 @@ class CaseParts:
     def __bool__(self) -> bool:
         return bool(self._concerned)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether `settle` has anything to look at."""
+        return bool(self._dirty)
+
     def touched(self, case: book.Case) -> None:
         """A case is new or has changed."""
         if case.rule in self._concerned:

@@ -152,6 +152,10 @@ class Grouped:
                     held.heard = sorted([*after, (sample.time, sample.seq)])[:_HEARD]
                     self._dirty[group.number] = group
 
+    def closes(self) -> int:
+        """When the next alert may close by itself, event time; `NEVER` for none."""
+        return self._due[0][0] if self._due else int(NEVER)
+
     def finish(self, watermark: int) -> list[Said]:
         """All rows were seen: what closed, or is open again, at this watermark."""
         self.catch_up(int(NEVER), int(NEVER))

@@ -60,6 +60,10 @@ class Regroup:
                 row["what"], row["group"], row["count"] = said
         self._seen = n
 
+    def next(self) -> int:
+        """When the next alert may close by itself, event time; `NEVER` for none."""
+        return min(member.closes() for member in self._members.values())
+
     def finish(self, watermark: int) -> list[Part]:
         """What closed by itself or is open again, as rows; the output was seen to its end."""
         said: list[tuple[int, Said]] = []

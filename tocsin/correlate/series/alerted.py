@@ -81,6 +81,10 @@ class AlertFacts:
         self._seen = int(self._memory.meta[layout.ROWS])
         return True
 
+    def next(self) -> int:
+        """The next deadline at which an alert closes by itself."""
+        return self._regroup.next() if self._regroup is not None else NEVER
+
     def finish(self) -> list[Part]:
         """The output was seen to its end: what it says besides. `begin` before the next."""
         if self._regroup is None:

@@ -57,6 +57,11 @@ class Picker:
         """The codes will be given anew."""
         self._heard = []
 
+    def lowest(self, kind: int) -> float:
+        """The lowest value that passes anybody's threshold in events of a kind (by its code); inf when nobody looks at it."""
+        tests = list(self._channels.values())
+        return min((test.at_least for channel in self._heard[kind] for test in tests[channel]), default=math.inf)
+
     def pick(self, columns: Columns, oldest: int) -> tuple[list[tuple[int, Rows, Rows]], int]:
         """For every member with something to see, in order: (member, rows, flags), rows ascending; and how many events came too late
         (before `oldest`)."""

@@ -98,6 +98,14 @@ class Series:
         """Whether anything has to be done when the watermark moves there."""
         return any(member.stirs(watermark) for member in self._order)
 
+    def next(self) -> int:
+        """The next deadline of any rule."""
+        return min((member.next() for member in self._order), default=NEVER)
+
+    def lowest(self, kind: int) -> float:
+        """The lowest value any rule looks at in events of a kind (by its code); inf for none."""
+        return self._picker.lowest(kind)
+
     def move(self, before: int, clock: int, delay: int, step: Callable[[int], bool], whole: bool) -> None:
         """The clock moves from `before`: deadlines up to the new watermark fire in order. `step(d)`: moves the kernels' clock so
         that their deadlines up to d have fired; or only so far that alerts were handed on, which may have set deadlines, and says so.
@@ -106,7 +114,7 @@ class Series:
         for member in self._order:
             member.settle(before, before - delay)
         while True:
-            at = min((member.next() for member in self._order), default=NEVER)
+            at = self.next()
             if (whole or at <= watermark) and step(min(at, watermark)):
                 continue
             if at > watermark:

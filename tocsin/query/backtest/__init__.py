@@ -1,0 +1,1 @@
+"""What a back-test found, put together: alerts by day, place and source, real incidents caught and missed, near misses, two versions compared, thresholds."""
