@@ -219,8 +219,8 @@ class _Kind:
 def _incidents(rows: Iterable[dict[str, Any]]) -> Iterator[Incident]:
     for row in rows:
         if row["action"] == 0:
-            micro = [int(row[name].timestamp() * 1_000_000) for name in ("event_time", "ingest_time")]
-            yield Incident(row["feed"], row["id"], row["kind"], *micro, row["lon"], row["lat"], row["text"] or "")
+            happened, known = (int(row[name].timestamp() * 1_000_000) for name in ("event_time", "ingest_time"))
+            yield Incident(row["feed"], row["id"], row["kind"], happened, known, row["lon"], row["lat"], row["text"] or "")
 
 
 def ring(told: Told, alert: Alert) -> Ring:
