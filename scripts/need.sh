@@ -37,6 +37,7 @@ test)
   has promtool || missing="$missing prometheus"
   has mkfs.xfs || [ -x /sbin/mkfs.xfs ] || [ -x /usr/sbin/mkfs.xfs ] || missing="$missing xfsprogs"
   has strace || missing="$missing strace"
+  has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
   [ -z "$missing" ] && exit 0
   if [ "$(id -u)" = 0 ] && has apt-get; then
     echo "Installing what the tests talk to:$missing"

@@ -1,8 +1,11 @@
-"""The order of the whole suite: browser tests last, because Playwright keeps an event loop running while its browser is open."""
+"""The order of the whole suite (browser tests last, because Playwright keeps an event loop running), and the database server of all tests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from postgres_server import Postgres
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,3 +17,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 2 if "tests/console/" in item.path.as_posix() else 1
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server; each test takes a database of its own."""
+    server = Postgres()
+    yield server
+    server.close()

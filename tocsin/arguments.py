@@ -59,6 +59,13 @@ def run(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that wait to take over from correlate and from each shard (default 0)",
     )
+    parser.add_argument(
+        "--state",
+        default=None,
+        metavar="URL",
+        help="keep the alerts view in PostgreSQL instead of a SQLite file, as postgresql://user@host/database; without a password, which goes into a "
+        "passfile or PGPASSWORD (docs/postgres.md; default: the environment's TOCSIN_STATE)",
+    )
     _ports(parser)
     _json(parser)
 

@@ -19,8 +19,12 @@ Message = tuple[int, str, Mapping[str, Any]]
 Row = dict[str, Any]
 #: Alert ids -> those rows of the alerts table that exist.
 Find = Callable[[set[str]], Mapping[str, Row]]
-_INTEGERS = ("revision", "known_at", "updated", "severity")
+#: Whole numbers of an alert, and the bytes they have in the tables.
+_INTEGERS = {"revision": 4, "known_at": 8, "updated": 8, "severity": 4}
 _TEXTS = ("id", "rule", "status", "headline")
+_NAMES = ("id", "rule", "status", "parent")
+#: What an index can hold on every database.
+_LONGEST = 500
 
 
 class Fold:
@@ -41,7 +45,7 @@ class Fold:
 
     def run(self, messages: Sequence[Message]) -> None:
         """Messages in stream order. What cannot be read is counted, named in the log and left out."""
-        self._load({str(content.get("id" if plain(subject).startswith("alert.") else "alert")) for _, subject, content in messages})
+        self._load({alert_of(subject, content) for _, subject, content in messages})
         for seq, told_on, content in messages:
             self.position = seq
             trouble, subject = "", plain(told_on)
@@ -101,7 +105,7 @@ class Fold:
         before, to = known["state"], content["to"]
         if not allowed(before, to):
             return ""  # not possible any more when the journal took it
-        known["owner"] = owner_after(known["owner"], to, content["by"], content.get("owner"))
+        known["owner"] = _storable(owner_after(known["owner"], to, content["by"], content.get("owner")))
         known["state"], known["changed"], known["by_rule"] = to, seq, False
         self._touched[known["id"]] = None
         self._note(seq, known["id"], content["at"], before, content["by"], content.get("note") or "")
@@ -117,8 +121,8 @@ class Fold:
                 "at": at,
                 "from_state": before,
                 "to_state": now["state"],
-                "by": by,
-                "note": note,
+                "by": _storable(by),
+                "note": _storable(note),
                 "owner": now["owner"],
             }
         )
@@ -129,22 +133,44 @@ class Fold:
         return {alert: self._alerts[alert] for alert in self._touched}
 
 
+def alert_of(subject: str, content: Mapping[str, Any]) -> str:
+    """Of which alert a message speaks."""
+    return str(content.get("id" if plain(subject).startswith("alert.") else "alert"))
+
+
 def alert_trouble(content: Mapping[str, Any]) -> str:
     """What keeps a message from being read as an alert, in words; empty when nothing does."""
-    for name in _INTEGERS:
-        if type(content.get(name)) is not int:
-            return f"{name} is {content.get(name)!r}, needed is a whole number"
+    for name, size in _INTEGERS.items():
+        if not _fits(content.get(name), size):
+            return f"{name} is {content.get(name)!r}, needed is a whole number of {size} bytes"
     for name in _TEXTS:
         if not isinstance(content.get(name), str):
             return f"{name} is {content.get(name)!r}, needed is text"
+    for name in _NAMES:
+        text = content.get(name) or ""
+        if not isinstance(text, str) or len(text) > _LONGEST or "\0" in text:
+            return f"{name} is {str(text)[:40]!r}, needed is text of at most {_LONGEST} characters without NUL"
     return ""
 
 
 def transition_trouble(content: Mapping[str, Any]) -> str:
     """What keeps a message from being read as a transition, in words; empty when nothing does."""
-    if type(content.get("at")) is not int:
-        return f"at is {content.get('at')!r}, needed is a whole number"
+    if not _fits(content.get("at"), 8):
+        return f"at is {content.get('at')!r}, needed is a whole number of 8 bytes"
     for name in ("alert", "to", "by"):
         if not isinstance(content.get(name), str):
             return f"{name} is {content.get(name)!r}, needed is text"
+    for name in ("note", "owner"):
+        if not isinstance(content.get(name) or "", str):
+            return f"{name} is {content.get(name)!r}, needed is text or nothing"
     return ""
+
+
+def _fits(value: object, size: int) -> bool:
+    """Whether it is a whole number of `size` bytes, with its sign."""
+    return type(value) is int and -(1 << (8 * size - 1)) <= value < 1 << (8 * size - 1)
+
+
+def _storable(text: str | None) -> str | None:
+    """Not every database has room for the character NUL in a text."""
+    return None if text is None else text.replace("\0", "\ufffd")

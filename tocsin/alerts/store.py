@@ -1,122 +1,173 @@
 """The alerts view on disk: tables that follow the ALERTS stream message by message, with their position in the same transaction.
 
 A change is shown from memory as soon as it is taken in, because it is durable in the journal already; the tables are written a
-little later, many changes at a time, and before anybody reads them.
+little later, many changes at a time, and before anybody reads them. Several processes may follow the stream into the same tables: each
+transaction goes on from the position it knows or not at all, and what somebody else has written already is left out (decision 0025).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Lock
-from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import Engine, event
 
+from tocsin.kernel.fault import Fatal
+
+from .address import parsed
 from .changes import Changes
-from .fold import Fold, Message, Row
-from .tables import ALERTS, POSITION, fingerprint, metadata
-from .unwritten import Unwritten, overlay
+from .database import AFTER, Away, Busy, Database, sqlite
+from .fold import Fold, Message, Row, alert_of
+from .memory import Memory
+from .prepare import NAME, Position, prepare
+from .tables import POSITION, metadata
+from .unwritten import Unwritten
 
 log = logging.getLogger(__name__)
-_NAME = "alerts"
 # Made once: building a statement costs more than running it.
-_MOVE = sa.update(POSITION).where(POSITION.c.name == _NAME).values(seq=sa.bindparam("at"), heard=sa.bindparam("then"))
-_FIND = sa.select(ALERTS).where(ALERTS.c.id.in_(sa.bindparam("wanted", expanding=True)))
-_IN_LIST: Final = 500  # parameters of one query
-#: Rows kept in memory, so that the next change of an alert needs no query.
-_KEPT: Final = 4000
+_HERE = POSITION.c.name == NAME
+_MOVE = (
+    sa.update(POSITION).where(_HERE, POSITION.c.seq == sa.bindparam("before")).values(seq=sa.bindparam("at"), heard=sa.bindparam("then"))
+)
+_NAMED = sa.update(POSITION).where(_HERE).values(stream=sa.bindparam("made"))
+_RESET = sa.update(POSITION).where(_HERE).values(seq=0, heard=0)
+_NO_HURRY = sa.text("SET LOCAL statement_timeout = 0")
+#: Seconds a reader waits while somebody else writes.
+_PATIENCE = 10.0
+#: Transactions in a row that may come too late because another process was faster.
+_RACES = 20
+
+
+class Rewound(Exception):
+    """The tables have gone back (restored, emptied by another process, made anew): the stream must be read from `start` again."""
 
 
 class AlertStore:
     """Applies the stream. Idempotent by sequence number; one thread takes in, any may write and read.
 
-    `position`: stream sequence taken in and shown. `changes`: the newest changes in memory. `unreadable`: messages left out since start
-    because they were not alerts or transitions at all.
+    `position`: stream sequence taken in and shown. `turn`: counts how often the tables have gone back. `changes`: the newest changes in
+    memory. `unreadable`: messages left out since start because they were not alerts or transitions at all. `problem`: why the
+    tables cannot be written now, empty when they can; `faults`: how often that began. While there is one, nothing that needs the tables is
+    answered (`Away`), and what can be told without them is.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.position = 0
-        self.heard = 0
-        self.unreadable = 0
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine = database.engine
+        self.turn = self.position = self.heard = self.unreadable = self.faults = 0
+        self.problem = ""
+        self.stream = ""
+        self.written_at = time.monotonic()
+        self._stored = 0  # position of the tables as this process knows it
+        self._prepared = False
+        self._ask_again = 0.0  # while there is a problem: when the next reader may try
         self._lock = Lock()  # held for moments: over what is in memory
         self._writing = Lock()  # held while the tables are written
         self._waiting = Unwritten()
         self._leaving = Unwritten()  # what is being written
-        self._kept: OrderedDict[str, Row] = OrderedDict()
-        self._prepare()
-        self.changes = Changes(self.position)
+        self._memory = Memory()
+        self.changes = Changes(0)
+        try:
+            self._recover()
+        except (Away, Busy) as fault:
+            if not database.shared:
+                raise
+            self._trouble(fault)
 
     @classmethod
-    def open(cls, url: str) -> AlertStore:
-        """SQLite gets WAL and full sync, and is made anew when its file is damaged; any other SQLAlchemy URL is taken as it is."""
-        engine = sa.create_engine(url)
-        if engine.dialect.name != "sqlite":
-            return cls(engine)
-        event.listen(engine, "connect", _durable)
-        if _sound(engine):
-            return cls(engine)
-        engine.dispose()
-        _set_aside(Path(engine.url.database or ""))
-        return cls(engine)
+    def open(cls, url: str, city: str = "") -> AlertStore:
+        """A SQLite file, or PostgreSQL, which need not be there yet. Raises Misconfigured for an address that cannot be used."""
+        if url.startswith("sqlite:"):
+            return cls(sqlite(url))
+        from .postgres import postgres
 
-    def _prepare(self) -> None:
-        """Takes up the position; tables of another version are dropped and the stream is read again."""
-        with self.engine.begin() as db:
-            known = sa.inspect(db).get_table_names()
-            if known and not _current(db, known):
-                log.warning("alerts view: its tables are of another version; reading the alerts stream again")
-                stale = sa.MetaData()
-                stale.reflect(db)
-                stale.drop_all(db)
-            metadata.create_all(db)
-            row = db.execute(sa.select(POSITION).where(POSITION.c.name == _NAME)).first()
-            if row is None:
-                db.execute(sa.insert(POSITION).values(name=_NAME, seq=0, heard=0, tables=fingerprint()))
-            else:
-                self.position, self.heard = row.seq, row.heard
+        return cls(postgres(parsed(url, "state", may_be_secret=True), city))
 
     @property
     def unwritten(self) -> int:
         """Rows that are shown and not yet in the tables."""
         return len(self._waiting) + len(self._leaving)
 
-    def take(self, messages: Iterable[Message]) -> int:
-        """Takes them in, to be shown and written. Returns the new position."""
-        with self._lock:
-            fresh = [message for message in messages if message[0] > self.position]
-            if not fresh:
-                return self.position
-            fold = Fold(self._rows, self.position, self.heard)
-            fold.run(fresh)
-            self._waiting.add(fold)
-            self._keep(fold.changed)
-            self.changes.add(fold.changed, fold.contents)
-            self.position, self.heard = fold.position, fold.heard
-            self.unreadable += fold.unreadable
-            return self.position
+    def knows(self, messages: Iterable[Message]) -> bool:
+        """Whether they can be taken in without asking the tables."""
+        return self._memory.has({alert_of(subject, content) for _, subject, content in messages})
+
+    def take(self, messages: Iterable[Message], turn: int | None = None) -> int:
+        """Takes them in, to be shown and written. Returns the new position. `turn`: in which they were read. Raises Rewound when that is
+        over, Away and Busy when the tables must be asked and cannot be; nothing is taken in then."""
+        messages = list(messages)
+        while True:
+            with self._lock:
+                if turn is not None and turn != self.turn:
+                    raise Rewound
+                fresh = [message for message in messages if message[0] > self.position]
+                if not fresh:
+                    return self.position
+                fold = Fold(self._rows, self.position, self.heard)
+                ahead = False
+                try:
+                    fold.run(fresh)
+                except _Ahead:
+                    ahead = True
+                if not ahead:
+                    self._waiting.add(fold)
+                    self._memory.keep(fold.changed)
+                    self.changes.add(fold.changed, fold.contents)
+                    self.position, self.heard = fold.position, fold.heard
+                    self.unreadable += fold.unreadable
+                    return self.position
+            with self._exclusive():
+                self._recover()
 
     def write(self) -> None:
         """Writes what was taken in, in one transaction. When that fails it is kept for the next time, and the fault is raised."""
-        with self._writing:
-            with self._lock:
-                leaving, self._leaving, self._waiting = self._waiting, self._waiting, Unwritten()
+        with self._exclusive():
             try:
-                if leaving.position:
-                    with self.engine.begin() as db:
-                        leaving.write(db)
-                        self._save(db, leaving.position, leaving.heard)
-            except BaseException:
-                with self._lock:
-                    leaving.follow(self._waiting)
-                    self._waiting, self._leaving = leaving, Unwritten()
+                if self.problem or not self._prepared:
+                    self._recover()
+                for _ in range(_RACES):
+                    if self._written():
+                        break
+                    self._recover()
+                else:
+                    raise Busy(f"{self.database.words}: other processes keep writing it", AFTER)
+            except (Away, Busy) as fault:
+                self._trouble(fault)
                 raise
+            if self.problem:
+                log.warning("alerts view: %s can be written again", self.database.words)
+            self.problem = ""
+            self.written_at = time.monotonic()
+
+    def _written(self) -> bool:
+        """One transaction with what waits; False when the tables are not where this process left them."""
+        with self._lock:
+            leaving, self._leaving, self._waiting = self._waiting, self._waiting, Unwritten()
+            before = self._stored
+        done = False
+        try:
+            if not leaving.position:
+                done = True
+                return True
+            with self.database.writing() as db:
+                moved = db.execute(_MOVE, {"before": before, "at": leaving.position, "then": leaving.heard})
+                if moved.rowcount == 1:
+                    leaving.write(db)
+                    done = True
+            return done
+        except BaseException:
+            done = False
+            raise
+        finally:
             with self._lock:
+                if done:
+                    self._stored = leaving.position or self._stored
+                else:
+                    leaving.follow(self._waiting)
+                    self._waiting = leaving
                 self._leaving = Unwritten()
 
     def apply(self, messages: Iterable[Message]) -> int:
@@ -127,81 +178,117 @@ class AlertStore:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection that sees everything that is shown."""
+        """A connection that sees everything that is shown. Raises Away and Busy."""
+        if self.problem and time.monotonic() < self._ask_again:
+            raise Away(self.problem, AFTER)
         self.write()
-        with self.engine.connect() as db:
-            yield db
+        try:
+            with self.database.reading() as db:
+                yield db
+        except Away as fault:
+            self._trouble(fault)
+            raise
+
+    def _recover(self) -> None:
+        """Takes up the tables as they are, and goes on from their position. Raises Away, Busy, Fatal."""
+        self._ask_again = float("inf")
+        try:
+            with self.database.writing() as db:
+                found = prepare(db, self.database)
+                names = Memory.names(db)
+        finally:
+            self._ask_again = time.monotonic() + 2 * AFTER
+        with self._lock:
+            self._prepared = True
+            self.stream = found.stream
+            self._take_up(found, names)
+
+    def _take_up(self, found: Position, names: set[str] | None) -> None:
+        if self._stored <= found.seq <= self.position:
+            if found.seq > self._stored:
+                self._waiting = self._waiting.after(found.seq)
+            self._memory.all_names = self._memory.all_names if self.position else names
+        else:
+            if found.seq < self._stored:
+                log.warning("alerts view: %s has gone back from %d to %d", self.database.words, self._stored, found.seq)
+                self.turn += 1
+            self.position, self.heard = found.seq, found.heard
+            self._waiting = Unwritten()
+            self._memory.forget(names)
+            self.changes.start(found.seq)
+        self._stored = found.seq
+
+    def _trouble(self, fault: Away | Busy) -> None:
+        if not self.problem:
+            self.faults += 1
+            log.warning("alerts view: the tables cannot be written, and are behind: %s", fault)
+        self.problem = str(fault)
+        self._ask_again = time.monotonic() + 2 * AFTER
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Only one thread at a time. Raises Busy when another one is not done in time."""
+        if not self._writing.acquire(timeout=_PATIENCE):
+            raise Busy(f"{self.database.words}: still being written", AFTER)
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _rows(self, names: set[str]) -> dict[str, Row]:
         """Rows of the alerts table by id, as they are or will be."""
-        found = overlay(names, self._waiting.alerts, self._leaving.alerts, self._kept)
-        missing = sorted(names - found.keys())
+        found, missing = self._memory.rows(names, self._waiting.alerts, self._leaving.alerts)
         if missing:
-            with self.engine.connect() as db:
-                for start in range(0, len(missing), _IN_LIST):
-                    rows = db.execute(_FIND, {"wanted": missing[start : start + _IN_LIST]}).mappings()
-                    found |= {row["id"]: dict(row) for row in rows}
+            if self.problem and time.monotonic() < self._ask_again:
+                raise Away(self.problem, AFTER)
+            with self.database.reading() as db:
+                if self.database.shared and (db.execute(sa.select(POSITION.c.seq).where(_HERE)).scalar() or 0) > self.position:
+                    raise _Ahead
+                found |= Memory.find(db, missing)
         return found
 
-    def _keep(self, rows: dict[str, Row]) -> None:
-        for name, row in rows.items():
-            self._kept[name] = row
-            self._kept.move_to_end(name)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-
-    def start(self, last_seq: int) -> int:
+    def start(self, last_seq: int, stream: str = "", position: int | None = None) -> int:
         """The sequence to read the stream from. `last_seq`: the stream's newest; a view that is ahead of it belongs to another
-        stream and is emptied."""
-        if self.position > last_seq:
+        stream and is emptied. `stream`: when it was made; tables of another one are emptied, too, unless others may be writing them. `position`: of
+        the view before `last_seq` was asked, where others may have moved it since. Raises Fatal for tables of another journal, Away, Busy."""
+        if not self._prepared:
+            self.write()
+        other = bool(stream and self.stream and stream != self.stream)
+        if other and self.database.shared:
+            raise Fatal(self._of_another_journal(stream))
+        if other or (self.position if position is None else position) > last_seq:
             log.warning("alerts view: it is at %d, the alerts stream ends at %d; reading the stream again", self.position, last_seq)
             self.forget()
+        if stream != self.stream and stream:
+            with self._exclusive(), self.database.writing() as db:
+                db.execute(_NAMED, {"made": stream})
+            self.stream = stream
         return self.position + 1
+
+    def _of_another_journal(self, stream: str) -> str:
+        return (
+            f"the state store {self.database.words} follows another journal, whose alerts began {self.stream}; this node's began {stream}. "
+            "If that journal is gone for good, drop the schema and this node makes it anew; "
+            "otherwise give this node tables of its own with ?schema=NAME in the address"
+        )
 
     def forget(self) -> None:
         """Empties the view, to read the stream again from its first message."""
-        with self._writing, self._lock, self.engine.begin() as db:
-            self._waiting = Unwritten()
-            self._kept.clear()
+        with self._exclusive(), self._lock, self.database.writing() as db:
+            if self.database.shared:
+                db.execute(_NO_HURRY)
+            db.execute(_RESET)  # first: whoever writes next waits for this
             for table in metadata.sorted_tables:
                 if table is not POSITION:
                     db.execute(sa.delete(table))
-            self._save(db)
-        self.position = self.heard = 0
-        self.changes.start(0)
-
-    @staticmethod
-    def _save(db: sa.Connection, position: int = 0, heard: int = 0) -> None:
-        db.execute(_MOVE, {"at": position, "then": heard})
+            self._waiting = Unwritten()
+            self._memory.forget(set())
+            self.position = self.heard = self._stored = 0
+            self.changes.start(0)
 
     def close(self) -> None:
-        self.engine.dispose()
+        self.database.close()
 
 
-def _durable(connection: Any, _: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _current(db: sa.Connection, known: Sequence[str]) -> bool:
-    if POSITION.name not in known or {column["name"] for column in sa.inspect(db).get_columns(POSITION.name)} != set(POSITION.c.keys()):
-        return False
-    return db.execute(sa.select(POSITION.c.tables)).scalars().all() == [fingerprint()]
-
-
-def _sound(engine: Engine) -> bool:
-    try:
-        with engine.connect() as db:
-            return bool(db.execute(sa.text("PRAGMA quick_check")).scalar() == "ok")
-    except sa.exc.DatabaseError as error:
-        if "locked" in str(error):
-            raise
-        return False
-
-
-def _set_aside(path: Path) -> None:
-    log.error("alerts view: %s is damaged; it is kept as %s.damaged and made anew from the alerts stream", path, path.name)
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(path.with_name(f"{path.name}.damaged{suffix}"))
+class _Ahead(Exception):
+    """The tables have what this process has not taken in yet: another one was faster."""

@@ -54,6 +54,18 @@ class Unwritten:
         if later.position:
             self.position, self.heard = later.position, later.heard
 
+    def after(self, position: int) -> Unwritten:
+        """What of it is not in tables that are at `position` already: somebody else has read the same stream, or an answer was lost on its way."""
+        alerts = {name: row for name, row in self.alerts.items() if row["changed"] > position}
+        return Unwritten(
+            position=self.position if self.position > position else 0,
+            heard=self.heard,
+            alerts=alerts,
+            stored=set(alerts),  # an older row of any of them may be there by now
+            revisions=[row for row in self.revisions if row["seq"] > position],
+            history=[row for row in self.history if row["seq"] > position],
+        )
+
     def write(self, db: Connection) -> None:
         """Into the tables, in the transaction of `db`."""
         gone = [{"gone": name} for name in self.alerts if name in self.stored]

@@ -18,6 +18,8 @@ from typing import Final, Protocol
 
 import orjson
 
+from tocsin.kernel.fault import Retriable
+
 from .eventjson import Json
 from .recent import RecentEvents
 
@@ -161,16 +163,26 @@ class LiveHub:
         if not any("alerts" in viewer.topics for viewer in self.viewers):
             self._forget_ring(self._alerts.last_seq)
             return
-        while changes := self._alerts.changes(self._alerts_seq, 500):
+        try:
+            self._add_to_ring()
+        except Retriable:  # the tables are away, and somebody has seen less than memory holds: tried again with the next step
+            self.counters["tables_away"] += 1
+        self._trim_ring()
+        self._notify("alerts")
+
+    def _add_to_ring(self) -> None:
+        for _ in range(4):  # then the others have their turn
+            changes = self._alerts.changes(self._alerts_seq, 500)
+            if not changes:
+                self._alerts_seq = max(self._alerts_seq, self._alerts.last_seq)
+                return
             for seq, alert in changes:
                 frame = _frame(b"alert", orjson.dumps(alert))
                 self._ring_seqs.append(seq)
                 self._ring.append(frame)
                 self._ring_bytes += len(frame)
                 self._alerts_seq = seq
-        self._alerts_seq = max(self._alerts_seq, self._alerts.last_seq)
-        self._trim_ring()
-        self._notify("alerts")
+        self._wake.set()
 
     def _trim_ring(self) -> None:
         """Keeps the ring in its bounds; drops half, so that the cost is spread."""
@@ -277,7 +289,11 @@ class LiveHub:
             start = bisect_right(self._ring_seqs, seq)
             return list(zip(self._ring_seqs[start : start + 500], self._ring[start : start + 500], strict=True))
         self.counters["conflated"] += 1
-        changes = self._alerts.changes(seq, 500)
+        try:
+            changes = self._alerts.changes(seq, 500)
+        except Retriable:
+            self.counters["tables_away"] += 1
+            return []
         return [(number, _frame(b"alert", orjson.dumps(alert))) for number, alert in changes] or [(self._alerts_seq, b": no change\n\n")]
 
     def _take_events(self, viewer: Viewer, out: list[bytes]) -> None:

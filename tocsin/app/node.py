@@ -45,7 +45,8 @@ GIVE_UP = 3  # a process that ends so often before it was ready is broken
 class Options:
     """How to run a node. A port of 0 takes any free one. `speed` replaces the exercise's own. `shards`: processes that share
     the matching, 1 for none beside correlate; `cuts`: longitudes between their regions, none for some about the city's centre.
-    `standbys`: processes that wait for each of these and for correlate."""
+    `standbys`: processes that wait for each of these and for correlate. `state`: address of the PostgreSQL database of the alerts view, without
+    its password; empty for a SQLite file."""
 
     city: Path
     data: Path
@@ -57,6 +58,7 @@ class Options:
     shards: int = 1
     cuts: tuple[float, ...] = ()
     standbys: int = 0
+    state: str = ""
     say: Callable[[str], None] = field(default=lambda text: print(text, file=sys.stderr, flush=True))
 
 
@@ -209,6 +211,7 @@ def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, 
         console=str(console_dist()),
         cuts=regions_of(options, city).cuts,
         standbys=options.standbys,
+        state=options.state,
     )
 
 
@@ -275,7 +278,23 @@ def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options
         shards=getattr(arguments, "shards", 1),
         cuts=getattr(arguments, "cuts", None) or (),
         standbys=getattr(arguments, "standbys", 0),
+        state=state_of(arguments),
     )
+
+
+def state_of(arguments: argparse.Namespace) -> str:
+    """The address of the state store without its password, empty for the SQLite file. Raises Misconfigured, for a missing driver, too."""
+    if not hasattr(arguments, "state"):  # a demonstration is thrown away, and writes nowhere else
+        return ""
+    from tocsin.alerts.address import chosen
+
+    address = chosen(arguments.state)
+    if address is None:
+        return ""
+    from tocsin.alerts.postgres import checked
+
+    checked(address)
+    return address.text
 
 
 def check_shards(shards: int, cuts: tuple[float, ...], standbys: int) -> None:
@@ -306,6 +325,10 @@ def welcome(node: Running) -> str:
         f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME   MQTT 127.0.0.1:{node.node.mqtt_port}",
         f"  data      {node.node.data}",
     ]
+    if node.node.state:
+        lines.append(f"  state     {node.node.state}")
+        if trouble := node.health.get("serve", {}).get("state"):
+            lines.append(f"            {trouble}")
     if node.city.exercise and node.node.clock:
         clock = Clock(**node.node.clock)
         lines.append(f"  EXERCISE  {node.city.exercise.title}, from {to_iso(node.city.exercise.start)}, {clock.speed:g} times real time")

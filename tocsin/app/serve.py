@@ -26,7 +26,7 @@ from tocsin.feeds.quarantine import Quarantine
 from tocsin.feeds.sealing import Seal
 from tocsin.geo.layers import load_layers
 from tocsin.geo.tiles import load_tiles
-from tocsin.journal.alerts import publish_transition, read_alerts
+from tocsin.journal.alerts import publish_transition
 from tocsin.journal.changes import SUBJECT as CONFIG
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
@@ -34,7 +34,6 @@ from tocsin.journal.epoch import HighWater
 from tocsin.journal.exercises import BEGIN, END
 from tocsin.journal.link import Lost, Reply
 from tocsin.journal.reader import last_seq, read
-from tocsin.journal.streams import ALERTS
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable, TocsinError
 from tocsin.model.alert import Transition
@@ -42,6 +41,7 @@ from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
 
 from . import inforce
+from .alertsview import follow_alerts, opened, state_metrics, state_troubles
 from .backtest_jobs import Jobs
 from .exercise import ExerciseDesk
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
@@ -53,10 +53,6 @@ from .steps import step, steps
 log = logging.getLogger(__name__)
 
 RECENT_ENTRIES = 50_000  # journal entries read back into the events view at start
-BATCH = 500  # alert messages taken in at once
-LIVE = 16  # up to so many are taken in without the way through a thread, which costs more than the work
-UNWRITTEN = 5_000  # rows of the alerts view that may wait to be written; beyond, reading the stream waits
-WRITE_SECONDS = 0.1  # between two transactions of the alerts view
 
 
 async def run(node: NodeFile) -> None:
@@ -65,10 +61,10 @@ async def run(node: NodeFile) -> None:
     marks = HighWater(data / "marks", "serve")
     async with await connect(endpoint_of(node), name="serve", high_water=marks) as journal:
         step("connected")
-        store = AlertStore.open(f"sqlite:///{data / 'alerts.db'}")
         found = await inforce.current(journal, Path(node.city), node.layout)
+        store = await asyncio.to_thread(opened, node, found.city.name)
         view = AlertsView(store, {})
-        services = services_for(node, found.city, journal, view)
+        services = services_for(node, found.city, journal, view, store)
         services.past = JournalPast(node, store, view)
         services.exercises = ExerciseDesk(journal, Path(node.city), view)
         await running(services)
@@ -85,7 +81,7 @@ async def run(node: NodeFile) -> None:
             tasks = [
                 group.create_task(follow_events(journal, services.recent, reloading(node, services, view)), name="events view"),
                 group.create_task(follow_alerts(journal, store, hub.alerts_changed), name="alerts view"),
-                group.create_task(report(journal, services), name="health"),
+                group.create_task(report(journal, services, store), name="health"),
             ]
             try:
                 await serving(server, sockets=[listener])
@@ -133,7 +129,7 @@ async def running(services: Services) -> None:
         services.running = None
 
 
-def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView) -> Services:
+def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView, store: AlertStore) -> Services:
     data = Path(node.data)
     console = Path(node.console)
 
@@ -153,7 +149,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView)
         retry_record=retrying(journal),
         authorize=authorize,
         version=__version__,
-        not_ready=lambda: not_ready(journal),
+        not_ready=lambda: (*not_ready(journal), *state_troubles(store)),
         console=console if console.is_dir() else None,
         explain=explaining(node),
         archive=archive,
@@ -232,43 +228,7 @@ async def follow_events(journal: Journal, recent: RecentEvents, changed: Callabl
             await changed(entry)
 
 
-async def follow_alerts(journal: Journal, store: AlertStore, changed: Callable[[], None]) -> None:
-    """Takes in the alerts stream and has it shown at once; the tables follow a little later."""
-    pending: asyncio.Queue[tuple[int, str, dict[str, Any]]] = asyncio.Queue(maxsize=4 * BATCH)
-    news = asyncio.Event()
-    start = store.start(await last_seq(journal, ALERTS))
-
-    async def fetch() -> None:
-        async for message in read_alerts(journal, start, exercise=True):
-            await pending.put(message)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fetch())
-        group.create_task(write_behind(store, news))
-        while True:
-            messages = [await pending.get()]
-            while len(messages) < BATCH and not pending.empty():
-                messages.append(pending.get_nowait())
-            if len(messages) <= LIVE:
-                store.take(messages)
-            else:
-                await asyncio.to_thread(store.take, messages)
-            changed()
-            news.set()
-            if store.unwritten > UNWRITTEN:
-                await asyncio.to_thread(store.write)
-
-
-async def write_behind(store: AlertStore, news: asyncio.Event) -> None:
-    """Writes the tables of the alerts view, all that has gathered in one transaction."""
-    while True:
-        await news.wait()
-        news.clear()
-        await asyncio.to_thread(store.write)
-        await asyncio.sleep(WRITE_SECONDS)
-
-
-async def report(journal: Journal, services: Services) -> None:
+async def report(journal: Journal, services: Services, store: AlertStore) -> None:
     """`health.serve`, once a second."""
     while True:
         body = {
@@ -277,7 +237,8 @@ async def report(journal: Journal, services: Services) -> None:
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "config": services.config,
-            "metrics": journal_metrics(journal, "serve"),
+            "state": "; ".join(state_troubles(store)),
+            "metrics": journal_metrics(journal, "serve") + state_metrics(store),
         }
         await journal.publish("health.serve", json.dumps(body).encode())
         await asyncio.sleep(HEALTH_SECONDS)

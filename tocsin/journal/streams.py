@@ -35,7 +35,8 @@ class ApiRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """`first`, `last`: sequence numbers kept; `last` is `first - 1` when empty. `epoch`: 1, raised by every rewind."""
+    """`first`, `last`: sequence numbers kept; `last` is `first - 1` when empty. `epoch`: 1, raised by every rewind. `created`: when the stream
+    was made, as the server says it; tells one journal from another."""
 
     messages: int
     bytes: int
@@ -43,6 +44,7 @@ class StreamState:
     last: int
     epoch: int
     config: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
 
 
 async def api(link: Link, call: str, body: Any = None, within: float = 10.0) -> dict[str, Any]:
@@ -73,7 +75,9 @@ async def state(link: Link, stream: str) -> StreamState | None:
 def _state(info: dict[str, Any]) -> StreamState:
     counts, config = info["state"], info["config"]
     epoch = int((config.get("metadata") or {}).get(EPOCH_KEY, "1"))
-    return StreamState(counts["messages"], counts["bytes"], counts["first_seq"], counts["last_seq"], epoch, config)
+    return StreamState(
+        counts["messages"], counts["bytes"], counts["first_seq"], counts["last_seq"], epoch, config, str(info.get("created", ""))
+    )
 
 
 async def ensure(link: Link, stream: str, replicas: int = 1) -> StreamState:
