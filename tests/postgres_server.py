@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 SETTINGS = """
@@ -30,7 +32,7 @@ log_min_messages = warning
 """
 ACCESS = """
 local all all trust
-hostnossl open all 127.0.0.1/32 trust
+hostnossl all open 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 """
 
@@ -143,7 +145,10 @@ class Postgres:
     def kill(self) -> None:
         """As when the power goes: every process of the server at once."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        everybody = psutil.Process(self.process.pid)
+        for one in (everybody, *everybody.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
         self.process.wait()
 
     def stop(self) -> None:

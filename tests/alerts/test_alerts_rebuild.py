@@ -45,16 +45,16 @@ def rows(store):
         return {table.name: sorted(map(repr, db.execute(table.select()))) for table in metadata.sorted_tables}
 
 
-def new(path=None):
-    return AlertStore.open(f"sqlite:///{path}" if path else "sqlite://")
+def new(url="sqlite://"):
+    return AlertStore.open(url, "testville")
 
 
 @settings(max_examples=60, deadline=None)
 @given(STREAMS, st.data())
-def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(stream, data):
-    straight = new()
+def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(backend, stream, data):
+    straight = backend.new()
     straight.apply(stream)
-    cut = new()
+    cut = backend.new()
     position = 0
     while position < len(stream):
         back = data.draw(st.integers(0, position), label="delivered again from")
@@ -71,8 +71,8 @@ def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(stream, data):
 
 @settings(max_examples=80, deadline=None)
 @given(STREAMS, st.data())
-def test_shown_first_and_written_later_gives_the_same_rows(stream, data):
-    straight, late = new(), new()
+def test_shown_first_and_written_later_gives_the_same_rows(backend, stream, data):
+    straight, late = backend.new(), backend.new()
     straight.apply(stream)
     view, position = AlertsView(late, RULES), 0
     while position < len(stream):
@@ -103,8 +103,8 @@ def no_room(*_):
 
 @settings(max_examples=60, deadline=None)
 @given(STREAMS, st.data())
-def test_changes_from_memory_are_those_of_the_tables(stream, data):
-    store = new()
+def test_changes_from_memory_are_those_of_the_tables(backend, stream, data):
+    store = backend.new()
     view, position = AlertsView(store, RULES), 0
     store.changes = Changes(0, most=data.draw(st.integers(1, 5), label="kept"))
     while position < len(stream):
@@ -124,8 +124,8 @@ def test_changes_from_memory_are_those_of_the_tables(stream, data):
 
 @settings(max_examples=80, deadline=None)
 @given(STREAMS, st.lists(TIMES, max_size=4))
-def test_the_view_says_what_a_plain_reading_says_now_and_then(stream, moments):
-    store = new()
+def test_the_view_says_what_a_plain_reading_says_now_and_then(backend, stream, moments):
+    store = backend.new()
     store.apply(stream)
     view = AlertsView(store, RULES)
     for at in (None, *(START + moment for moment in moments)):
@@ -167,12 +167,12 @@ def long_stream(count=1500):
 
 
 @pytest.mark.crash
-def test_kill_9_while_applying_leaves_a_whole_view(tmp_path):
-    path = tmp_path / "alerts.db"
+def test_kill_9_while_applying_leaves_a_whole_view(backend, tmp_path):
+    place = backend.place(tmp_path)
     stream, rng, kills = long_stream(), random.Random(1), 0
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))}
     while True:
-        command = [sys.executable, "-c", WORK.format(tests=os.path.dirname(__file__)), str(path)]
+        command = [sys.executable, "-c", WORK.format(tests=os.path.dirname(__file__)), place]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as worker:
             assert worker.stdout.readline() == "ready\n"
             if kills == 3:
@@ -181,12 +181,12 @@ def test_kill_9_while_applying_leaves_a_whole_view(tmp_path):
             time.sleep(rng.uniform(0.02, 0.25))
             worker.send_signal(signal.SIGKILL)
             kills += 1
-        survivor, fresh = new(path), new()
+        survivor, fresh = new(place), backend.new()
         fresh.apply(stream[: survivor.position])
         assert rows(survivor) == rows(fresh)
         survivor.close()
         fresh.close()
-    final, fresh = new(path), new()
+    final, fresh = new(place), backend.new()
     fresh.apply(stream)
     assert rows(final) == rows(fresh)
     final.close()

@@ -13,9 +13,13 @@ from tocsin.model.severity import Severity
 from tocsin.model.time import HOUR, to_iso
 
 
+#: What the view must have of an alert, and no more.
+GOOD = {"id": "x", "rule": "r", "status": "raised", "headline": "h", "revision": 1, "known_at": 1, "updated": 1, "severity": 1}
+
+
 @pytest.fixture
-def store(tmp_path):
-    opened = AlertStore.open(f"sqlite:///{tmp_path / 'alerts.db'}")
+def store(backend):
+    opened = backend.new()
     yield opened
     opened.close()
 
@@ -335,7 +339,14 @@ def test_a_rule_that_is_gone_leaves_its_name(store, view):
         ("alert.x", {"revision": "1"}, "revision is '1'"),
         ("alert.x", {"revision": 1, "known_at": 1, "updated": 1, "severity": 1, "id": 5}, "id is 5"),
         ("transition.a", {"to": "open"}, "at is None"),
+        ("alert.x", {"revision": 1, "known_at": 1 << 63, "updated": 1, "severity": 1}, "known_at is 9223372036854775808"),
+        ("alert.x", {"revision": 1 << 31, "known_at": 1, "updated": 1, "severity": 1}, "revision is 2147483648"),
+        ("alert.x", GOOD | {"id": "x" * 501}, "at most 500 characters"),
+        ("alert.x", GOOD | {"rule": "a\0b"}, "without NUL"),
+        ("alert.x", GOOD | {"parent": 7}, "parent is '7'"),
         ("transition.a", {"at": 5, "alert": "a", "to": None, "by": "x"}, "to is None"),
+        ("transition.a", {"at": -(1 << 63) - 1, "alert": "a", "to": "open", "by": "x"}, "at is -9223372036854775809"),
+        ("transition.a", {"at": 5, "alert": "a", "to": "resolved", "by": "x", "owner": 5}, "owner is 5"),
         ("transition.zz", {"at": 5, "alert": "zz", "to": "open", "by": "x"}, "no alert 'zz'"),
     ],
 )
@@ -345,6 +356,39 @@ def test_what_is_no_alert_is_left_out_and_the_rest_goes_on(store, view, caplog, 
     assert store.position == 3
     assert store.unreadable == 1
     assert words in caplog.text
+
+
+def test_texts_with_odd_characters_are_stored(store, view):
+    odd = "a\0b \u202e \U0001f525 ' \" \\ %s {x}"
+    store.apply(messages(alert(headline=odd, place=odd), move("a", "acknowledged", by=odd, note=odd)))
+    found = view.get("a")
+    assert (found["headline"], found["place"]) == (odd, odd)
+    assert [(step["by"], step["note"]) for step in found["history"]][1] == (odd.replace("\0", "\ufffd"),) * 2
+    assert found["owner"] == odd.replace("\0", "\ufffd")
+
+
+def test_names_are_in_the_order_of_their_bytes(store, view):
+    names = ["B", "a", "Z", "ä", "_", "10", "9", "É"]
+    store.apply(messages(*(alert(name) for name in names)))
+    paged, cursor = [], None
+    while True:
+        items, cursor = view.find(Wanted(), 3, cursor)
+        paged += [item["id"] for item in items]
+        if cursor is None:
+            break
+    assert paged == sorted(names, reverse=True)
+
+
+def test_a_view_of_another_stream_is_read_anew(tmp_path, caplog):
+    """A SQLite file is this node's alone; PostgreSQL may be others' (test_alerts_postgres)."""
+    store = AlertStore.open(f"sqlite:///{tmp_path / 'alerts.db'}")
+    assert store.start(0, "monday") == 1
+    store.apply(messages(alert("a")))
+    assert store.start(1, "monday") == 2
+    assert store.start(5, "tuesday") == 1
+    assert states(AlertsView(store, RULES)) == {}
+    assert (store.stream, store.position) == ("tuesday", 0)
+    store.close()
 
 
 def test_a_view_ahead_of_its_stream_is_read_anew(store, view):
@@ -396,7 +440,9 @@ def test_a_damaged_file_is_set_aside_and_the_view_made_anew(tmp_path, caplog, da
     again.close()
 
 
-def test_sqlite_is_durable(store):
+def test_sqlite_is_durable(tmp_path):
+    store = AlertStore.open(f"sqlite:///{tmp_path / 'alerts.db'}")
     with store.engine.connect() as db:
         assert db.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert db.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from tocsin.kernel.fault import Misconfigured, Problem
 
@@ -68,7 +68,7 @@ def parsed(text: str, where: str, may_be_secret: bool) -> Address:
     query = parse_qsl(parts.query, keep_blank_values=True)
     secrets = [(name, value) for name, value in query if name in _SECRETS]
     if password is not None:
-        secrets.insert(0, ("password", _unquoted(password)))
+        secrets.insert(0, ("password", unquote(password)))
     if secrets and not may_be_secret:
         words = (
             f"a password does not belong here, where everybody on this machine can read it; write it into a passfile (~/.pgpass, PGPASSFILE, \
@@ -82,7 +82,7 @@ def parsed(text: str, where: str, may_be_secret: bool) -> Address:
     netloc = parts.netloc
     if password is not None:
         netloc = f"{netloc.rpartition('@')[0].partition(':')[0]}@{netloc.rpartition('@')[2]}" if user else netloc.rpartition("@")[2]
-    return Address(urlunsplit(("postgresql", netloc, parts.path or "/", kept, "")), schema, tuple(secrets))
+    return Address(f"postgresql://{netloc}{parts.path or '/'}{'?' if kept else ''}{kept}", schema, tuple(secrets))
 
 
 def chosen(option: str | None, environment: Mapping[str, str] = os.environ) -> Address | None:
@@ -102,12 +102,6 @@ def remembered(text: str, environment: Mapping[str, str] = os.environ) -> Addres
         if now.text == kept.text:
             return replace(kept, secrets=now.secrets)
     return kept
-
-
-def _unquoted(text: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(text)
 
 
 def _wrong(where: str, words: str) -> Misconfigured:

@@ -1,0 +1,64 @@
+"""Both databases that the alerts view runs on, for the tests that hold on either."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tocsin.alerts.address import parsed
+from tocsin.alerts.postgres import postgres as postgres_database
+from tocsin.alerts.store import AlertStore
+
+
+class Sqlite:
+    name = "sqlite"
+
+    def new(self):
+        """An empty store."""
+        return AlertStore.open("sqlite://")
+
+    def place(self, tmp_path):
+        """The address of an empty store that outlives its process."""
+        return f"sqlite:///{tmp_path / 'alerts.db'}"
+
+    def close(self):
+        pass
+
+
+class OnPostgres:
+    """Stores in schemas of one database; a schema is emptied and used again, because making one takes long."""
+
+    name = "postgres"
+
+    def __init__(self, server):
+        self.server = server
+        self.free, self.all = [], []
+        self.url = server.database("suite")
+        self.numbers = itertools.count()
+
+    def new(self):
+        if not self.free:
+            made = postgres_database(parsed(f"{self.url}&schema=s{next(self.numbers)}", "here", True), "testville")
+            self.free.append(made)
+            self.all.append(made)
+        database = self.free.pop()
+        store = AlertStore(database)
+        assert not store.problem
+        store.forget()
+        store.close = lambda: self.free.append(database)
+        return store
+
+    def place(self, tmp_path):
+        return self.server.database(f"place{next(self.numbers)}")
+
+    def close(self):
+        for database in self.all:
+            database.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def backend(request):
+    made = Sqlite() if request.param == "sqlite" else OnPostgres(request.getfixturevalue("postgres"))
+    yield made
+    made.close()
