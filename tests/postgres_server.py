@@ -130,7 +130,12 @@ class Postgres:
     def start(self) -> None:
         log = (self.folder / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [program("postgres"), "-D", str(self.folder / "data")], stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._who()
+            [program("postgres"), "-D", str(self.folder / "data")],
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
+            **self._who(),
         )
         log.close()
         deadline = time.monotonic() + 60

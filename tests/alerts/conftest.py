@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from tocsin.alerts.address import parsed
+from tocsin.alerts.changes import Changes
 from tocsin.alerts.postgres import postgres as postgres_database
 from tocsin.alerts.store import AlertStore
 
@@ -38,15 +39,17 @@ class OnPostgres:
         self.numbers = itertools.count()
 
     def new(self):
-        if not self.free:
+        if self.free:
+            store = self.free.pop()
+            store.changes = Changes(0)
+        else:
             made = postgres_database(parsed(f"{self.url}&schema=s{next(self.numbers)}", "here", True), "testville")
-            self.free.append(made)
             self.all.append(made)
-        database = self.free.pop()
-        store = AlertStore(database)
-        assert not store.problem
+            store = AlertStore(made)
+            store.close = lambda: self.free.append(store)
         store.forget()
-        store.close = lambda: self.free.append(database)
+        store.unreadable = 0
+        assert (store.problem, store.position, store.unwritten) == ("", 0, 0)
         return store
 
     def place(self, tmp_path):

@@ -7,7 +7,9 @@ from tocsin.kernel.fault import Misconfigured
 
 
 def test_an_address_is_taken_apart():
-    found = parsed("postgres://ann:hun%202@db.example:5433,db2.example/city?sslmode=verify-full&schema=tocsin_x&sslpassword=key", "here", True)
+    found = parsed(
+        "postgres://ann:hun%202@db.example:5433,db2.example/city?sslmode=verify-full&schema=tocsin_x&sslpassword=key", "here", True
+    )
     assert found.url == "postgresql://ann@db.example:5433,db2.example/city?sslmode=verify-full"
     assert found.schema == "tocsin_x"
     assert dict(found.secrets) == {"password": "hun 2", "sslpassword": "key"}

@@ -49,7 +49,7 @@ def new(url="sqlite://"):
     return AlertStore.open(url, "testville")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STREAMS, st.data())
 def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(backend, stream, data):
     straight = backend.new()
@@ -69,7 +69,7 @@ def test_any_cutting_duplicates_and_forgetting_give_the_same_rows(backend, strea
     cut.close()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STREAMS, st.data())
 def test_shown_first_and_written_later_gives_the_same_rows(backend, stream, data):
     straight, late = backend.new(), backend.new()
@@ -101,7 +101,7 @@ def no_room(*_):
     raise OSError("the disk is full")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STREAMS, st.data())
 def test_changes_from_memory_are_those_of_the_tables(backend, stream, data):
     store = backend.new()
@@ -122,7 +122,7 @@ def test_changes_from_memory_are_those_of_the_tables(backend, stream, data):
     store.close()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STREAMS, st.lists(TIMES, max_size=4))
 def test_the_view_says_what_a_plain_reading_says_now_and_then(backend, stream, moments):
     store = backend.new()

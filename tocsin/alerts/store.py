@@ -33,6 +33,7 @@ _MOVE = (
     sa.update(POSITION).where(_HERE, POSITION.c.seq == sa.bindparam("before")).values(seq=sa.bindparam("at"), heard=sa.bindparam("then"))
 )
 _NAMED = sa.update(POSITION).where(_HERE).values(stream=sa.bindparam("made"))
+_SEQ = sa.select(POSITION.c.seq).where(_HERE)
 _RESET = sa.update(POSITION).where(_HERE).values(seq=0, heard=0)
 _NO_HURRY = sa.text("SET LOCAL statement_timeout = 0")
 #: Seconds a reader waits while somebody else writes.
@@ -99,6 +100,8 @@ class AlertStore:
         """Takes them in, to be shown and written. Returns the new position. `turn`: in which they were read. Raises Rewound when that is
         over, Away and Busy when the tables must be asked and cannot be; nothing is taken in then."""
         messages = list(messages)
+        if not self._prepared:
+            self.write()
         while True:
             with self._lock:
                 if turn is not None and turn != self.turn:
@@ -184,6 +187,9 @@ class AlertStore:
         self.write()
         try:
             with self.database.reading() as db:
+                if self.database.shared and _seq(db) < self._stored:  # emptied or restored by somebody else
+                    with self._exclusive():
+                        self._recover()
                 yield db
         except Away as fault:
             self._trouble(fault)
@@ -241,10 +247,14 @@ class AlertStore:
         if missing:
             if self.problem and time.monotonic() < self._ask_again:
                 raise Away(self.problem, AFTER)
-            with self.database.reading() as db:
-                if self.database.shared and (db.execute(sa.select(POSITION.c.seq).where(_HERE)).scalar() or 0) > self.position:
-                    raise _Ahead
-                found |= Memory.find(db, missing)
+            try:
+                with self.database.reading() as db:
+                    if self.database.shared and _seq(db) > self.position:
+                        raise _Ahead
+                    found |= Memory.find(db, missing)
+            except Away as fault:
+                self._trouble(fault)
+                raise
         return found
 
     def start(self, last_seq: int, stream: str = "", position: int | None = None) -> int:
@@ -288,6 +298,10 @@ class AlertStore:
 
     def close(self) -> None:
         self.database.close()
+
+
+def _seq(db: sa.Connection) -> int:
+    return db.execute(_SEQ).scalar() or 0
 
 
 class _Ahead(Exception):
