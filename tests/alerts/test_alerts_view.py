@@ -12,7 +12,6 @@ from tocsin.model.plan import Budget
 from tocsin.model.severity import Severity
 from tocsin.model.time import HOUR, to_iso
 
-
 #: What the view must have of an alert, and no more.
 GOOD = {"id": "x", "rule": "r", "status": "raised", "headline": "h", "revision": 1, "known_at": 1, "updated": 1, "severity": 1}
 
