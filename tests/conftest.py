@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from postgres_server import Postgres
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,8 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """One PostgreSQL server; each test takes a database of its own."""
+def postgres() -> Iterator[Any]:
+    """One PostgreSQL server (`postgres_server.Postgres`); each test takes a database of its own."""
+    from postgres_server import Postgres
+
     server = Postgres()
     yield server
     server.close()

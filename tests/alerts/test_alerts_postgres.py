@@ -390,6 +390,20 @@ def test_tables_that_are_dropped_come_again(url, opened):
     assert content(store) == truth(stream)
 
 
+def test_tables_that_contradict_the_stream_are_made_anew(url, opened, caplog):
+    stream, store = long_stream(40), opened(url)
+    store.apply(stream[:30])
+    with psycopg.connect(url) as db:  # somebody's own idea of what happened
+        db.execute("INSERT INTO tocsin_testville.revision SELECT 'x', g, 1, g, 0, '' FROM generate_series(31, 40) g")
+    store.take(stream[30:], store.turn)
+    with pytest.raises(Away, match="duplicate key"):
+        store.write()
+    assert "contradict the alerts stream" in caplog.text
+    assert (store.turn, store.position) == (1, 0)
+    follow(store, stream)
+    assert content(store) == truth(stream)
+
+
 # -- whose tables they are
 
 

@@ -26,6 +26,10 @@ class Away(Retriable):
     """The database cannot be reached or written. Nothing is lost: the journal has everything."""
 
 
+class Contradiction(Away):
+    """The tables hold something that the stream does not say: somebody has written into them."""
+
+
 class Busy(Retriable):
     """The database did not answer this one question in time."""
 
@@ -59,6 +63,8 @@ class Database:
         """What the driver raises, as a fault without statements, parameters or passwords."""
         try:
             yield
+        except sa.exc.IntegrityError as error:
+            raise Contradiction(f"{self.words}: {_first_line(error.orig)}", AFTER) from None
         except sa.exc.DBAPIError as error:
             kind = Busy if getattr(error.orig, "sqlstate", None) in _BUSY else Away
             raise kind(f"{self.words}: {_first_line(error.orig)}", AFTER) from None

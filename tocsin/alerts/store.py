@@ -19,7 +19,7 @@ from tocsin.kernel.fault import Fatal
 
 from .address import parsed
 from .changes import Changes
-from .database import AFTER, Away, Busy, Database, sqlite
+from .database import AFTER, Away, Busy, Contradiction, Database, sqlite
 from .fold import Fold, Message, Row, alert_of
 from .memory import Memory
 from .prepare import NAME, Position, prepare
@@ -38,6 +38,8 @@ _RESET = sa.update(POSITION).where(_HERE).values(seq=0, heard=0)
 _NO_HURRY = sa.text("SET LOCAL statement_timeout = 0")
 #: Seconds a reader waits while somebody else writes.
 _PATIENCE = 10.0
+#: Times a process makes tables anew that contradict the stream; then a person has to look.
+_REPAIRS = 3
 #: Transactions in a row that may come too late because another process was faster.
 _RACES = 20
 
@@ -64,6 +66,7 @@ class AlertStore:
         self.written_at = time.monotonic()
         self._stored = 0  # position of the tables as this process knows it
         self._prepared = False
+        self._repairs = _REPAIRS
         self._ask_again = 0.0  # while there is a problem: when the next reader may try
         self._lock = Lock()  # held for moments: over what is in memory
         self._writing = Lock()  # held while the tables are written
@@ -139,6 +142,11 @@ class AlertStore:
                     raise Busy(f"{self.database.words}: other processes keep writing it", AFTER)
             except (Away, Busy) as fault:
                 self._trouble(fault)
+                if isinstance(fault, Contradiction) and self._repairs > 0:
+                    self._repairs -= 1
+                    log.error("alerts view: %s: its tables contradict the alerts stream; reading it again", self.database.words)
+                    self._empty()
+                    self.turn += 1
                 raise
             if self.problem:
                 log.warning("alerts view: %s can be written again", self.database.words)
@@ -284,7 +292,11 @@ class AlertStore:
 
     def forget(self) -> None:
         """Empties the view, to read the stream again from its first message."""
-        with self._exclusive(), self._lock, self.database.writing() as db:
+        with self._exclusive():
+            self._empty()
+
+    def _empty(self) -> None:
+        with self._lock, self.database.writing() as db:
             if self.database.shared:
                 db.execute(_NO_HURRY)
             db.execute(_RESET)  # first: whoever writes next waits for this

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 #: Raised with every change of these tables: in a database that several nodes share, an older program must not take a newer one's tables down.
 VERSION = 2
 
 #: Text that is compared byte by byte everywhere, whatever the language of a database is.
-TEXT = sa.String().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+TEXT = sa.String().with_variant(sa.Text(collation="C"), "postgresql")
 
 metadata = sa.MetaData()
 
