@@ -66,7 +66,7 @@ def edit(city: Path, file: str, old: str, new: str) -> None:
 def test_help_has_an_example_that_the_command_takes(say: Say, command: str) -> None:
     code, out, _ = say(command, "--help")
     assert code == OK
-    assert "--json" in out or command in {"feed", "baseline"}  # groups of commands
+    assert "--json" in out or command in {"feed", "baseline", "archive"}  # groups of commands
     examples = out.partition("examples:\n")[2].strip().splitlines()
     assert examples
     assert all(example.strip().startswith(f"tocsin {command}") for example in examples)

@@ -14,6 +14,8 @@ from tocsin.model.access import Actor, Decision
 
 #: Routes that anyone who can connect may use: they show no data. A new one must be argued for here.
 OPEN = {"/healthz", "/readyz", "/{path:path}"}
+#: Questions that are too long for an address: they change nothing.
+ASKED = {"/api/v1/query"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_every_route_asks_first(tmp_path):
             continue
         assert isinstance(found[0], Access), f"{path} does something before it asks"
         assert known_parameters in found
-        assert found[0].action == ("read" if method in ("GET", "HEAD") else "change"), path
+        assert found[0].action == ("read" if method in ("GET", "HEAD") or path in ASKED else "change"), path
     assert len(calls) > 20
 
 
@@ -82,7 +84,7 @@ def test_a_denial_stops_every_route(tmp_path):
         for route in world.app.routes:
             if route.path in OPEN:
                 continue
-            path = route.path.format(seq=1, alert="a", record="q1", name="n", rule="r", replay="p", exercise="e", run="x", job="j")
+            path = route.path.format(seq=1, alert="a", record="q1", name="n", rule="r", replay="p", exercise="e", run="x", job="j", feed="f", source="s", z=1, x=1, y=1)
             for method in route.methods:
                 reply = httpx.request(method, world.base + path, headers={"content-type": "application/json"})
                 assert reply.status_code == 403, (method, path)

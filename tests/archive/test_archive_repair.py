@@ -27,7 +27,7 @@ SEATTLE = Path(__file__).parents[2] / "examples" / "seattle"
 async def live(layout: Layout) -> None:
     """A journal with a configuration and events, and an archive of it in day files."""
     async with EmbeddedServer(layout.data, 0) as server, await connect(server.endpoint, name="test") as journal:
-        await inforce.put(journal, inforce.bundle_of(SEATTLE, layout))
+        await inforce.put(journal, inforce.prepare(*inforce.load(SEATTLE), layout).bundle)
         writer = EventWriter(journal, "seattle", Monotone(Clock()))
         for number in range(4):
             await writer.append("air", batch(spread(60, number, 1, "air", first=number * 100, start=START)), 1)

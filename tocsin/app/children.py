@@ -32,6 +32,7 @@ class Birth:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
         self._watch = -1
+        self._owed: int | None = None  # a signal sent before there was anybody to get it
         self.ended.add_done_callback(lambda _: self._leave())
 
     def born(self, pid: int, gone: Callable[[Birth], None]) -> None:
@@ -43,12 +44,16 @@ class Birth:
             self.gone.set()
             return
         asyncio.get_running_loop().add_reader(self._watch, self._ends, gone)
+        if self._owed is not None:
+            self.sign(self._owed)
 
     def sign(self, number: int) -> None:
-        """A signal, unless it has ended."""
+        """A signal, unless it has ended; to one that is not born yet, at its birth."""
         if self._watch >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._watch, number)
+        elif self.pid is None:
+            self._owed = number
 
     def end(self, code: int) -> None:
         """It has ended with this exit status; nobody may be waiting any more."""
