@@ -84,7 +84,22 @@ def test_a_denial_stops_every_route(tmp_path):
         for route in world.app.routes:
             if route.path in OPEN:
                 continue
-            path = route.path.format(seq=1, alert="a", record="q1", name="n", rule="r", replay="p", exercise="e", run="x", job="j", feed="f", source="s", z=1, x=1, y=1)
+            path = route.path.format(
+                seq=1,
+                alert="a",
+                record="q1",
+                name="n",
+                rule="r",
+                replay="p",
+                exercise="e",
+                run="x",
+                job="j",
+                feed="f",
+                source="s",
+                z=1,
+                x=1,
+                y=1,
+            )
             for method in route.methods:
                 reply = httpx.request(method, world.base + path, headers={"content-type": "application/json"})
                 assert reply.status_code == 403, (method, path)

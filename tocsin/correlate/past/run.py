@@ -69,7 +69,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Of the rows of a batch: those that correct or may be corrected; those that are too late for the engine."""
+    """Of the rows of a batch: those that correct or may be corrected; those that are too late for the engine, or for a guard."""
 
     corrected: NDArray[np.bool_]
     late: NDArray[np.bool_]
@@ -187,11 +187,12 @@ class Past:
         return mask
 
     def _too_late(self, given: Entries, columns: Columns) -> NDArray[np.bool_]:
-        """Rows older than their feed allows."""
+        """Rows older than their feed allows, and those that a guard should have known of."""
         feeds = given.batch.column("feed")
         limits = np.array([self._horizon.of(name) for name in feeds.dictionary.to_pylist()], np.int64)
         late: NDArray[np.bool_] = columns.time < given.clock - limits[feeds.indices.to_numpy(zero_copy_only=False)]
-        return late
+        behind = self._late.behind(given.batch, columns.time, given.clock)
+        return late if behind is None else late | behind
 
     def _entry(self, given: Entries, columns: Columns, known: _Known, start: int, stop: int) -> None:
         """One journal entry, as the correlator takes it."""
@@ -314,7 +315,7 @@ class Past:
         """At the same journal times as the correlator."""
         if self.clock // PRUNE_EVERY != self._pruned:
             if self._pruned >= 0:
-                self._assembler.ledger.prune(self.clock)
+                self._assembler.ledger.prune(self._late.since(self.clock))
                 self._assembler.parts.prune(self.clock)
                 self._corrections.prune(self.clock)
                 self._late.prune(self.clock)

@@ -56,8 +56,9 @@ class LateFacts:
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
         """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
         all. Returns which rows are too late for the engine, None when none is (nearly always)."""
-        if self._guards:
-            self._look_back(seq, batch, columns, clock, runs)
+        behind = self.behind(batch, columns.time, clock)
+        if behind is not None:
+            self._look_back(seq, batch, columns, behind, clock, runs)
         late = self.horizon.late(batch, columns.time, clock)
         if late is None:
             return None
@@ -70,10 +71,17 @@ class LateFacts:
         self._keep(seq, batch, columns, late, clock)
         return late
 
-    def _look_back(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> None:
-        """What guards ask for, or its end, learnt after matches it concerns: these are judged again, though it is not late for anything else."""
-        behind = of_kinds(batch, self._guards) & (columns.time < clock - self._delay)
-        if behind.any() and runs is not None:
+    def behind(self, batch: pa.RecordBatch, time: NDArray[np.int64], clock: int | NDArray[np.int64]) -> Mask | None:
+        """What guards ask for, or its end, learnt after matches it may concern; None when there is nothing of that. `clock`: of all rows, or
+        of each."""
+        if not self._guards:
+            return None
+        behind: Mask = of_kinds(batch, self._guards) & (time < clock - self._delay)
+        return behind if behind.any() else None
+
+    def _look_back(self, seq: int, batch: pa.RecordBatch, columns: Columns, behind: Mask, clock: int, runs: Sequence[Run] | None) -> None:
+        """The matches are judged again, though these rows are not late for anything else."""
+        if runs is not None:
             facts = np.zeros(len(behind), np.bool_)
             for run in runs:
                 facts[run.start : run.stop] = True
