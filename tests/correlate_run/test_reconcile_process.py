@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.app import reconcile
+from tocsin.journal import times as moments
 from tocsin.kernel.fault import Skippable
 
 
@@ -36,7 +37,7 @@ async def test_reading_begins_at_the_first_entry_of_a_moment(
         return SimpleNamespace(seq=seq, ingest=0 if seq in timeless else entries[seq])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconcile, "fetch", fetch)
+        patch.setattr(moments, "fetch", fetch)
         start = await reconcile.first_known_at(SimpleNamespace(state=state), moment)  # type: ignore[arg-type]
     known = {seq: time for seq, time in entries.items() if seq not in timeless}
     assert all(time < moment for seq, time in known.items() if seq < start.seq)
