@@ -24,7 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _process() -> tuple[Any, ...]:
-    return gc.isenabled(), os.getpriority(os.PRIO_PROCESS, 0), resource.getrlimit(resource.RLIMIT_DATA), resource.getrlimit(resource.RLIMIT_AS)
+    return (
+        gc.isenabled(),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        resource.getrlimit(resource.RLIMIT_DATA),
+        resource.getrlimit(resource.RLIMIT_AS),
+    )
 
 
 PROCESS = _process()

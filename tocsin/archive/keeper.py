@@ -17,7 +17,7 @@ from . import hot
 from .catalog import Catalog, enter, set_state
 from .classes import row_classes
 from .disk import make_folder
-from .filing import Shelf, file_day
+from .filing import Shelf, file_day, streams_of
 from .locks import held
 from .rows import encoded, journal_rows
 from .steps import step
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_ROWS: Final = 200_000
 FLUSH_SECONDS: Final = 3_600.0
+#: So many rows at once go into day files without passing the hot tail, which would write each of them four times.
+DIRECT_ROWS: Final = 50_000
 
 
 class Keeper:
@@ -61,9 +63,12 @@ class Keeper:
             return 0
         classes = row_classes(table, self.classes)
         step("append.begin")
-        with self.catalog.change() as connection:
-            hot.append(connection, table, classes, position)
-            step("append.written")
+        if len(table) >= DIRECT_ROWS:
+            self._file(dict(streams_of(table, classes)), position)
+        else:
+            with self.catalog.change() as connection:
+                hot.append(connection, table, classes, position)
+                step("append.written")
         step("append.done")
         return len(table)
 
@@ -73,26 +78,35 @@ class Keeper:
 
     def flush(self) -> int:
         """The hot tail into day files. Returns its rows. Raises OSError, sqlite3.Error when the disk does not take it; then nothing has happened."""
+        rows = self._file({}, None)
+        step("flush.done")
+        return rows
+
+    def _file(self, fresh: Mapping[str, pa.Table], position: int | None) -> int:
+        """The hot tail, and rows of PLAIN that were never in it, into day files. `position`: what the fresh rows reach to. Returns the rows."""
         found = hot.batches(self.catalog.connection)
-        if not found:
+        if not found and not fresh:
             return 0
         with held(self.folder, "publish", shared=True, wait=True):
             shelf = Shelf(self.folder)
             try:
                 for stream in CLASSES:
-                    if mine := [one for one in found if one.stream == stream]:
-                        file_day(shelf, encoded(hot.rows_of(mine)), stream)
+                    parts = [one.table() for one in found if one.stream == stream]
+                    parts += [fresh[stream]] if stream in fresh else []
+                    if parts:
+                        file_day(shelf, encoded(pa.concat_tables(parts)), stream)
                 files = shelf.publish()
                 step("flush.published")
                 with self.catalog.change() as connection:
                     enter(connection, self.folder, files)
                     hot.drop(connection, found)
+                    if position is not None:
+                        hot.reached(connection, fresh.values(), position)
                     step("flush.entered")
             except Exception:
                 shelf.abandon()
                 raise
-        step("flush.done")
-        return sum(one.rows for one in found)
+        return sum(one.rows for one in found) + sum(map(len, fresh.values()))
 
     def lost(self, first: int, last: int, kind: str, reason: str) -> None:
         """Journal entries that could not be read: remembered, so that `archive status` says it."""
