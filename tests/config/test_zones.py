@@ -13,10 +13,8 @@ from tocsin.config.load import load_city, read_city
 from tocsin.config.zones import read_zones
 from tocsin.kernel.fault import Misconfigured
 from tocsin.model.city import Layer
-from tocsin.rules.later import NOT_YET
 
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
-ALL: frozenset[str] = frozenset()
 
 
 def feature(name: str | None, *rings: Any, kind: str = "Polygon") -> dict[str, Any]:
@@ -118,13 +116,13 @@ def city(folder: Path, rule: str, ring: Any = SQUARE) -> Path:
 
 def test_zones_and_baselines_reach_the_plan(tmp_path: Path) -> None:
     root = city(tmp_path, "rate: {of: a, during: 1 h, above: 5, baseline: {sigmas: 3}, each: {zone: zones}}")
-    plain = load_city(root, ALL).plan
+    plain = load_city(root).plan
     assert plain.timezone == "Europe/Berlin"
     assert [zone.name for zone in plain.rules[0].when.key.zones.zones] == ["A"]
     (root / "baselines").mkdir()
     rows = "".join(f"A,6,{day},{hour},1,2\n" for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") for hour in range(24))
     (root / "baselines/r.csv").write_text(f"key,weeks,day,hour,mean,sigma\n{rows}")
-    learnt = load_city(root, ALL).plan.rules[0]
+    learnt = load_city(root).plan.rules[0]
     assert learnt.when.baseline.learnt[0].weeks == 6
     assert learnt.when.baseline.sigmas == 3.0
     assert learnt.version != plain.rules[0].version
@@ -133,7 +131,7 @@ def test_zones_and_baselines_reach_the_plan(tmp_path: Path) -> None:
 def test_mistakes_in_layers_and_baselines_stop_the_city(tmp_path: Path) -> None:
     root = city(tmp_path, "zone: {of: a, enters: zones}", [[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]])
     with pytest.raises(Misconfigured, match=r"self-intersection\[0.5 0.5\]"):
-        load_city(root, ALL)
+        load_city(root)
     (root / "rules/r.yaml").write_text(
         (root / "rules/r.yaml").read_text().replace("zone: {of: a, enters: zones}", "match: {of: a, samples: 2}")
     )
@@ -147,13 +145,5 @@ def test_a_broken_baseline_has_its_line(tmp_path: Path) -> None:
     root = city(tmp_path, "rate: {of: a, during: 1 h, above: 5, baseline: {sigmas: 3}}")
     (root / "baselines").mkdir()
     (root / "baselines/r.csv").write_text("key,weeks,day,hour,mean,sigma\nall,6,Mon,24,1,1\n")
-    (problem,) = read_city(root, ALL).problems
+    (problem,) = read_city(root).problems
     assert str(problem).startswith("baselines/r.csv: line 2: found 'all,6,Mon,24,1,1'")
-
-
-def test_what_the_engine_cannot_run_never_starts(tmp_path: Path) -> None:
-    root = city(tmp_path, "match: {of: a, samples: 2}")
-    whole = frozenset({"when.match"}) | NOT_YET
-    assert next(problem.message for problem in read_city(root, whole).problems).startswith(
-        "when.match: operator 'match' is not supported yet"
-    )

@@ -7,18 +7,14 @@ import pytest
 
 from tocsin.rules.check import check_rules
 from tocsin.rules.defaults import complete
-from tocsin.rules.later import NOT_YET, not_yet
 from tocsin.rules.nodes import Rule
-from tocsin.rules.operator_keys import OPERATORS
 from tocsin.rules.parse import parse_rules
 from tocsin.rules.produced import Produced
-
-NOTHING: frozenset[str] = frozenset()
 
 
 def messages(text: str) -> list[str]:
     rules, problems = parse_rules(text, "r.yaml")
-    return [str(problem).removeprefix("r.yaml:") for problem in problems + check_rules(rules, missing=NOTHING).problems]
+    return [str(problem).removeprefix("r.yaml:") for problem in problems + check_rules(rules).problems]
 
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in bad_operators.CASES], ids=[case[0] for case in bad_operators.CASES])
@@ -53,7 +49,7 @@ FEEDS = (
 
 
 def against_feeds(one: Rule) -> tuple[list[str], list[str]]:
-    found = check_rules([complete(one, FEEDS)], FEEDS, missing=NOTHING)
+    found = check_rules([complete(one, FEEDS)], FEEDS)
     return [problem.message for problem in found.problems], [warning.message for warning in found.warnings]
 
 
@@ -125,7 +121,7 @@ def test_the_longest_gap_comes_from_the_feed() -> None:
 def test_a_rule_that_fires_on_everything_is_doubted(text: str, warning: str | None) -> None:
     rules, problems = parse_rules(f"{bad_operators.HEAD}{text}\n", "r.yaml")
     assert problems == []
-    assert [found.message for found in check_rules(rules, missing=NOTHING).warnings] == ([warning] if warning else [])
+    assert [found.message for found in check_rules(rules).warnings] == ([warning] if warning else [])
 
 
 @pytest.mark.parametrize(
@@ -140,61 +136,5 @@ def test_a_rule_that_fires_on_everything_is_doubted(text: str, warning: str | No
     ],
 )  # fmt: skip
 def test_zones_are_looked_up(when: str, problem: str | None) -> None:
-    found = check_rules([rule(when)], None, {"scars": ["North", "South"]}, NOTHING)
+    found = check_rules([rule(when)], None, {"scars": ["North", "South"]})
     assert [one.message for one in found.problems] == ([problem] if problem else [])
-
-
-# ---- what the engine does not run yet ----
-def paths() -> set[str]:
-    """Every key of the language as a path."""
-    from tocsin.kernel.shape import Kind, ListOf, Short, Table, Variant
-    from tocsin.rules.keys import RULE
-
-    found: set[str] = set()
-
-    def walk(kind: Kind, path: str) -> None:
-        if isinstance(kind, Table):
-            for one in kind.fields:
-                found.add(f"{path}.{one.name}".lstrip("."))
-                walk(one.kind, f"{path}.{one.name}")
-        elif isinstance(kind, Variant):
-            for name, table in kind.tables.items():
-                found.add(f"{path}.{name}".lstrip("."))
-                walk(table, f"{path}.{name}")
-        elif isinstance(kind, ListOf):
-            walk(kind.kind, path)
-        elif isinstance(kind, Short):
-            walk(kind.table, path)
-
-    walk(RULE, "")
-    return found
-
-
-@pytest.mark.parametrize("entry", sorted(NOT_YET | {"when.match.of"}))
-def test_the_list_of_what_is_missing_names_real_keys(entry: str) -> None:
-    assert entry == "kind alert" or entry in paths()
-
-
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [("match", "of: a, samples: 2"), ("timer", "since: a, during: 1 h"), ("all", "of: [x, y], during: 1 h"), ("any", "of: x")],
-)
-def test_an_operator_on_the_list_is_refused(name: str, body: str) -> None:
-    found = list(not_yet(rule(f"{name}: {{{body}}}"), frozenset({f"when.{name}"})))
-    known = ", ".join(sorted(set(OPERATORS) - {name}))
-    assert found == [(f"when.{name}", f"operator {name!r} is not supported yet; this version has: {known}")]
-    assert list(not_yet(rule(f"{name}: {{{body}}}"), NOTHING)) == []
-
-
-def test_keys_and_conditions_on_the_list_are_refused() -> None:
-    one = rule(
-        "match: {of: a, for: 10 min, max_gap: 1 min}",
-        "unless:\n  - active: {of: b, within: 1 km}\n  - any: {of: x, during: 1 h}\n",
-        "alert: {headline: h, eta: {from: 1 h, to: 2 h, since: alert.x}}\n",
-    )
-    found = list(not_yet(one, frozenset({"when.match.for", "unless.any", "kind alert"})))
-    assert found == [
-        ("when.match.for", "is not supported yet; leave it out"),
-        ("unless[2].any", "is not supported yet; leave it out"),
-        ("alert.eta.since", "conditions about alerts are not supported here yet; write them under when, while or unless"),
-    ]

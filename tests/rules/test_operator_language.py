@@ -21,7 +21,6 @@ from tocsin.rules.parse import parse_rules
 
 A, B, C = (Selector(kind, text=kind) for kind in "abc")
 LEVEL = Selector("a", None, "length", None, "a")
-NOTHING: frozenset[str] = frozenset()
 
 
 def read(text: str) -> Rule:
@@ -32,7 +31,7 @@ def read(text: str) -> Rule:
 
 def one(when: str, extra: str = "", alert: str = TAIL) -> Rule:
     rule = read(f"{HEAD}when: {{{when}}}\n{extra}{alert}")
-    unknown = [found for found in check_rules([rule], missing=NOTHING).problems if "there is no rule" not in found.message]
+    unknown = [found for found in check_rules([rule]).problems if "there is no rule" not in found.message]
     assert unknown == []
     return rule
 

@@ -16,7 +16,7 @@ from tocsin.model.alert import Alert
 from tocsin.model.plan import Plan
 from tocsin.model.severity import Severity
 
-CITY = load_city(Path(__file__).parents[2] / "examples/rules-library", frozenset())
+CITY = load_city(Path(__file__).parents[2] / "examples/rules-library")
 HEAD = "test: t\nrule: rising-gauge-under-warning\nevents:\n"
 
 

@@ -17,7 +17,7 @@ from tocsin.model.ruletest import RuleTest
 from tocsin.rules.parse import read_rules
 
 LIBRARY = Path(__file__).parents[2] / "examples/rules-library"
-CITY = load_city(LIBRARY, frozenset())
+CITY = load_city(LIBRARY)
 RULES = [rule for path in sorted(LIBRARY.glob("rules/*.yaml")) for rule in read_rules(path, path.name)[0]]
 TESTS = load_tests(LIBRARY, [rule.name for rule in CITY.plan.rules])
 

@@ -17,7 +17,6 @@ from tocsin.model.plan import Baseline, Plan, Rate, RulePlan
 from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
 from tocsin.rules.defaults import complete
-from tocsin.rules.later import NOT_YET
 from tocsin.rules.nodes import Rule
 from tocsin.rules.parse import read_rules
 from tocsin.rules.produced import produced
@@ -63,15 +62,15 @@ class Home:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
 
-def load_city(path: Path, missing: frozenset[str] = NOT_YET) -> City:
-    """The city in this directory. Raises Misconfigured with every problem found. `missing`: what the engine cannot run (`rules/later.py`)."""
-    report = read_city(path, missing)
+def load_city(path: Path) -> City:
+    """The city in this directory. Raises Misconfigured with every problem found."""
+    report = read_city(path)
     if report.city is None:
         raise Misconfigured(report.problems)
     return report.city
 
 
-def read_city(path: Path, missing: frozenset[str] = NOT_YET, home: Home | None = None) -> Report:
+def read_city(path: Path, home: Home | None = None) -> Report:
     """Everything there is to say about a city directory; never raises for what is written in it. `home`: where its layers and recordings
     lie, when not in the directory itself."""
     report, home = Report(path), home or Home(path)
@@ -84,7 +83,7 @@ def read_city(path: Path, missing: frozenset[str] = NOT_YET, home: Home | None =
     values, place = _one(path, "city.yaml", report)
     feeds = _feeds(path, home, report)
     layers = _layers(path, home, values["layers"] if values else "layers.yaml", place, report)
-    rules, shapes = _rules(path, feeds, layers, report, missing)
+    rules, shapes = _rules(path, feeds, layers, report)
     _tests(path, rules, report)
     _exercises(path, rules, report)
     report.feeds, report.rules = len(feeds), len(rules)
@@ -177,7 +176,7 @@ def _missing_files(root: Path, spec: FeedSpec) -> list[Problem]:
     return [Problem(spec.file, spec.line, f"transport.replay.files: there is no file {missing[0]!r}; {hint}")]
 
 
-def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report, missing: frozenset[str]) -> tuple[list[Rule], Shapes]:
+def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report) -> tuple[list[Rule], Shapes]:
     rules: list[Rule] = []
     for path, name in _files(root, "rules", report):
         found, problems = read_rules(path, name)
@@ -191,7 +190,7 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in rule.zones.values()})
     report.problems += problems
     areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
-    findings = check_rules(rules, makers, areas, missing)
+    findings = check_rules(rules, makers, areas)
     report.problems += findings.problems
     report.warnings += findings.warnings
     return rules, shapes

@@ -8,8 +8,9 @@ What is told is always computed from the whole case, so that the newest revision
 from __future__ import annotations
 
 import heapq
+import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,15 +19,17 @@ import numpy as np
 from tocsin.model.alert import Evidence
 from tocsin.model.ids import alert_id
 from tocsin.model.plan import Alerts, Plan, Silence
+from tocsin.model.reading import alerts_read
 from tocsin.model.severity import Action
 from tocsin.model.time import DAY, MINUTE, SECOND, to_iso
 
 from .firing import Firings, What
 from .ledger import Case, Ledger
 from .parts.cases import CaseParts
-from .parts.needs import closing, lives
+from .parts.needs import closing, lives, looks_back
 from .recent import GONE
 from .recheck import AFTER, EARLY, FIRST_STEP, Piece, holds
+from .series.alerted import Turn
 from .series.which import outside
 from .wording import ANCHOR, MEMBER, Facts, Telling
 
@@ -39,10 +42,11 @@ _TAKEN_BACK: Final = ("an event that arrived late took it back", "with what is k
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the assembler asks of others. `root`: (feed, id) -> id of the first report of its chain. `source_name`: engine code ->
-    (feed, source). `skew`: feed -> µs an event time may be ahead."""
+    (feed, source), `source_code` the other way. `skew`: feed -> µs an event time may be ahead."""
 
     root: Callable[[str, str], str]
     source_name: Callable[[int], tuple[str, str | None]]
+    source_code: Callable[[str, str | None], int]
     skew: Callable[[str], int]
 
 
@@ -62,7 +66,7 @@ class Assembler:
         self._set(plan, context)
         self.ledger = Ledger(self.keep)
         self._urgent: dict[str, None] = {}
-        self.parts = CaseParts(plan, lambda: self.ledger.cases)
+        self.parts = CaseParts(plan, lambda: self.ledger)
         self.ledger.closing = closing(plan)
         self._waiting: list[tuple[int, str]] = []  # heap of (when it may be told, case)
         self._unsettled: dict[str, None] = {}
@@ -71,7 +75,10 @@ class Assembler:
         self._rules = plan.rules
         self._context = context
         self._late_after = max(plan.delay, LATE_AFTER)
-        self.keep = max([DAY, *(lives(rule) + plan.lateness + DAY for rule in plan.rules if rule.alert.per is not None or lives(rule))])
+        heard = {name for rule in plan.rules for name in alerts_read(rule)}
+        self._heard = frozenset(i for i, rule in enumerate(plan.rules) if rule.name in heard and not outside(rule))
+        spans = [max(lives(rule), looks_back(rule)) for rule in plan.rules if rule.alert.per is not None or lives(rule) or looks_back(rule)]
+        self.keep = max([DAY, *(span + plan.lateness + DAY for span in spans)])
 
     def leaving(self, same: Mapping[int, int], clock: int) -> list[Telling]:
         """What rules that do not go on have not told yet: their last word, before `adopt`. `same`: old index -> new index."""
@@ -143,15 +150,21 @@ class Assembler:
                 self._unsettle(case)
                 self._touch(case, clock)
 
-    def unsettled(self) -> list[int] | None:
-        """Evidence needed by `settle`; None when there is nothing to settle."""
-        if not self._unsettled:
-            return None
-        return [seq for name in self._unsettled for seq in self.ledger.cases[name].evidence]
+    def unsettled(self, heard: bool = False) -> list[int] | None:
+        """Evidence needed by `settle`; None when there is nothing to settle. `heard`: only of rules whose alerts others look at."""
+        names = self._to_settle(heard)
+        return [seq for name in names for seq in self.ledger.cases[name].evidence] if names else None
 
-    def settle(self, facts: Facts) -> None:
-        """Decides whether cases whose evidence changed still hold, or hold again."""
-        for name in self._unsettled:
+    def _to_settle(self, heard: bool) -> list[str]:
+        cases = self.ledger.cases
+        return [name for name in self._unsettled if not heard or (name in cases and cases[name].rule in self._heard)]
+
+    def settle(self, facts: Facts, heard: bool = False, tells: bool = True) -> list[Turn]:
+        """Decides whether cases whose evidence changed still hold, or hold again. Returns what rules that look at them must be told
+        (`Engine.turn`), which the kernels do not know; nothing unless `tells`. `heard`: as in `unsettled`."""
+        turns: list[Turn] = []
+        for name in self._to_settle(heard):
+            del self._unsettled[name]
             case = self.ledger.cases.get(name)
             if case is None:
                 continue
@@ -160,8 +173,23 @@ class Assembler:
                 case.status = ("amended" if case.revision else "raised") if standing else "retracted"
                 self._urgent[name] = None
                 self.parts.touched(case)
+                if not (standing and tells):
+                    case.fell = len(case.matches) if tells else 0
+                turns += self._turns(case, facts, standing) if case.rule in self._heard and tells else ()
             case.unsettled = False
-        self._unsettled.clear()
+        return turns
+
+    def _turns(self, case: Case, facts: Facts, stands: bool) -> Iterator[Turn]:
+        """A case that fell takes all its groups with it; one that stands again is one fact, unless a new group said so already."""
+        shown = facts.get(case.anchor) or next((facts[seq] for seq in case.evidence if seq in facts), None)
+        source = self._context.source_code(case.feed, case.source)
+        lon, lat = (shown.lon, shown.lat) if shown is not None else (None, None)
+        place = (math.nan, math.nan) if lon is None or lat is None else (lon, lat)
+        groups = list(case.matches)
+        if stands:
+            groups = groups[-1:] if len(groups) == case.fell else []
+        for group in groups:
+            yield Turn(case.rule, group, stands, case.anchor, case.opened, source, *place)
 
     def tell(self, clock: int, everything: bool = False) -> list[Telling]:
         """The next revisions to tell: what cannot wait, then amendments whose second has passed (all of them with `everything`)."""
@@ -212,6 +240,7 @@ class Assembler:
             case.over,
             case.steps,
             tuple(case.context),
+            case.since,
         )
 
     def _raise(self, firings: Firings, i: int, facts: Facts, clock: int, entry: int) -> Case:

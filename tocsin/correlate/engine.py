@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from .firing import Firings, joined
 from .kernels import layout
 from .kernels.doors import LIBRARY, bury, enter, enter_none, restore_answered, run, start_watches, withdraw_verdicts
 from .parts.needs import for_kernels
-from .series.alerted import AlertFacts
+from .series.alerted import AlertFacts, Turn
 from .series.build import build
 from .series.outlet import KernelOutlet, Said
 from .series.runner import carried
@@ -241,6 +241,18 @@ class Engine:
             self._alerts.begin()
             self._series.withdraw(gone.tolist(), int(memory.meta[layout.CLOCK]), until)
             self._alerts.spread(None)
+        return self._firings([])
+
+    @property
+    def listening(self) -> bool:
+        """Whether rules look at alerts of other rules."""
+        return self._alerts.listening
+
+    def turn(self, turns: Sequence[Turn]) -> Firings:
+        """Alerts that the caller found to fall, or to stand again, after a withdrawal: rules that look at them go by it (SEMANTICS 21)."""
+        enter_none(self._memory.m, int(self._memory.meta[layout.CLOCK]))
+        self._alerts.begin()
+        self._alerts.turn(turns)
         return self._firings([])
 
     def snapshot(self) -> Mapping[str, Any]:

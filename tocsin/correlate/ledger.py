@@ -66,7 +66,9 @@ class Case:
     parent: str = ""  # alert it is shown under
     folded: str = ""  # how it came there: fold, budget
     over: int = 0  # its number beyond the budget, 0 within it
-    steps: int = 0  # bit i: what step i of its severity asks to be active is
+    steps: int = 0  # bit i: what step i of its severity asks to be active is, and of alerts what it asks
+    fell: int = 0  # groups it had when it was last found not to stand
+    since: int = -1  # when the alert opened that its arrival is counted from (`eta.since`)
     context: list[int] = field(default_factory=list)  # events to show with it
     unsettled: bool = False  # evidence was withdrawn, or a match joined after a retraction: look whether it holds
     gained: dict[int, tuple[int, int]] = field(default_factory=dict)  # matches learnt late (`reconcile.learnt`): anchor -> time, how many
@@ -266,6 +268,8 @@ _NUMBERS: Final = (
     "closer",
     "over",
     "steps",
+    "since",
+    "fell",
 )
 _TEXTS: Final = ("id", "feed", "source", "status", "notes", "label", "parent", "folded")
 _LEARNT: Final = ("gained", "shown_for")

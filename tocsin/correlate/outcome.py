@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from tocsin.model.alert import Evidence
 from tocsin.model.plan import AlertSpec, SeverityStep
 from tocsin.model.predicate import And, Compare, Expr, Not, Or, Selector, covers
+from tocsin.model.reading import alert_of
 from tocsin.model.severity import Severity
 from tocsin.model.time import EPOCH
 from tocsin.model.units import canonical
@@ -29,7 +31,7 @@ _OPS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 def severity(alert: AlertSpec, evidence: Sequence[Evidence], count: int, distinct: int, steps: int = 0, over: int = 0) -> Severity:
     """The highest of the declared severity, of the evidence's own (when asked for) and of the steps that hold. `count`: matches that joined;
-    `distinct`: different sources; `steps`: bit i says that what step i asks to be active is; `over`: above 0 the alert is beyond the rule's
+    `distinct`: different sources; `steps`: bit i says that what step i asks to be active is, and of alerts what it asks; `over`: above 0 the alert is beyond the rule's
     budget, which may make it minor."""
     found = _found(alert, evidence, count, distinct, steps)
     return min(found, Severity.MINOR) if over and alert.budget is not None and alert.budget.above == "minor" else found
@@ -47,23 +49,28 @@ def _found(alert: AlertSpec, evidence: Sequence[Evidence], count: int, distinct:
 
 
 def _holds(step: SeverityStep, evidence: Sequence[Evidence], count: int, distinct: int, active: bool) -> bool:
-    where = step.where
+    where = step.where if step.where is None or alert_of(step.where.kind) is None else None
+    asked = step.active is not None or where is not step.where
     return (
         count >= step.count
         and distinct >= step.sources
-        and (step.active is None or active)
+        and (active or not asked)
         and (where is None or any(passes(where, event) for event in evidence))
     )
 
 
-def arrival(alert: AlertSpec, evidence: Sequence[Evidence]) -> tuple[int, int] | None:
-    """Earliest and latest arrival in microseconds since 1970, counted from the newest evidence that passes `since`, without it from the anchor
-    (the first piece); None when the alert has no eta, or nothing to count from."""
+def arrival(alert: AlertSpec, evidence: Sequence[Evidence], since: int = -1) -> tuple[int, int] | None:
+    """Earliest and latest arrival in microseconds since 1970, counted from the newest evidence that passes `eta.since`, without it from the anchor
+    (the first piece); None when the alert has no eta, or nothing to count from. `since`: when the alert opened that `eta.since` is about."""
     eta = alert.eta
     if eta is None or not evidence:
         return None
     if eta.since is None:
         start = evidence[0].event_time
+    elif alert_of(eta.since.kind) is not None:
+        if since < 0:
+            return None
+        start = since
     else:
         times = [event.event_time for event in evidence if passes(eta.since, event)]
         if not times:
@@ -90,8 +97,11 @@ def _moment(at: datetime) -> str:
 def passes(selector: Selector, event: Evidence) -> bool:
     """Whether a piece of evidence passes a selector (SEMANTICS 8). Attributes are not part of the evidence, so conditions about them do not
     pass; the language refuses them here."""
-    if not covers(selector.kind, event.kind):
-        return False
+    return covers(selector.kind, event.kind) and holds(selector, event)
+
+
+def holds(selector: Selector, event: Evidence, attrs: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether an event of whatever kind passes the rest of a selector; `attrs`: its attributes that are known, as `attrs.<name>`."""
     way = canonical(event.unit or "1") if event.value is not None else None
     value = None if way is None or event.value is None else event.value * way.factor + way.offset
     if selector.dimension is not None and (way is None or way.dimension != selector.dimension):
@@ -99,10 +109,10 @@ def passes(selector: Selector, event: Evidence) -> bool:
     if selector.at_least is not None and (value is None or value < selector.at_least):
         return False
     row = {name: getattr(event, name) for name in ("source", "feed", "text", "id", "severity")} | {"value": value}
-    return selector.where is None or _true(selector.where, row)
+    return selector.where is None or _true(selector.where, {**row, **attrs})
 
 
-def _true(where: Expr, row: dict[str, Any]) -> bool:
+def _true(where: Expr, row: Mapping[str, Any]) -> bool:
     if isinstance(where, Or):
         return any(_true(term, row) for term in where.terms)
     if isinstance(where, And):

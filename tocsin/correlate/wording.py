@@ -59,6 +59,7 @@ class Telling:
     over: int = 0  # its number beyond the budget
     steps: int = 0  # bit i: what step i of the severity asks to be active is
     context: tuple[int, ...] = ()  # events shown with it
+    since: int = -1  # when the alert opened that its arrival is counted from
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class Wording:
         anchor = evidence[0] if evidence else None
         distances = [event.distance_m for event in evidence if event.distance_m]
         known = anchor is not None and anchor.lon is not None and anchor.lat is not None
-        due = arrival_words(arrival(telling.rule.alert, evidence), self._timezone)
+        due = arrival_words(arrival(telling.rule.alert, evidence, telling.since), self._timezone)
         shown = _Shown(
             of,
             evidence,
@@ -218,7 +219,7 @@ class Wording:
 def _of(telling: Telling) -> tuple[int, ...]:
     """What the words about the evidence depend on: the events, and negative numbers for all that is no event."""
     roles = (-3 - role for role in telling.roles)
-    return (telling.anchor, *telling.evidence, -2, *roles, -2, telling.closer, -2, *telling.context)
+    return (telling.anchor, *telling.evidence, -2, *roles, -2, telling.closer, -3 - telling.since, *telling.context)
 
 
 def _headline(rule: RulePlan, anchor: Evidence | None, telling: Telling, shown: _Shown) -> str:

@@ -96,7 +96,7 @@ class Correlator:
         self._engine = engine if engine is not None else Engine(plan, corrects=corrects)
         self._codebook = CodeBook(self._engine, plan, skews)
         self._corrections = Corrections(plan, corrects, lateness=horizon.of)
-        context = Context(self._corrections.root, self._engine.source_name, self._codebook.skew)
+        context = Context(self._corrections.root, self._engine.source_name, self._engine.source_code, self._codebook.skew)
         self._assembler = Assembler(plan, context)
         self.late = LateFacts(plan, horizon, self._assembler, self._corrections)
         self._wording = Wording(name_place, self._codebook.skew, exercise, plan.timezone)
@@ -153,7 +153,7 @@ class Correlator:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
             if finish:
-                await self._tell(teller, 0, everything=True)
+                await self._tell(teller, 0, self.seq, everything=True)
             await teller.flush()
             await outbox.drain()
             self._settled = True
@@ -237,7 +237,8 @@ class Correlator:
             await self._apply(self._engine.tick(self.clock), entry.seq)
             if entry.content:
                 self.late.learn(entry.content, self.clock, entry.seq)
-        await self._tell(teller, entry.wall if entry.seq > self.live_from else 0)
+                await self._settle(entry.seq, learnt=True)
+        await self._tell(teller, entry.wall if entry.seq > self.live_from else 0, entry.seq)
         if before // PRUNE_EVERY != self.clock // PRUNE_EVERY:
             self._assembler.ledger.prune(self.late.since(self.clock))
             self._assembler.parts.prune(self.clock)
@@ -263,7 +264,9 @@ class Correlator:
         self._codebook = CodeBook(self._engine, plan, setting.skews)
         self._codebook.repairs = repairs
         self._corrections.adopt(plan, setting.corrects, horizon.of)
-        self._assembler.adopt(plan, Context(self._corrections.root, self._engine.source_name, self._codebook.skew), same)
+        self._assembler.adopt(
+            plan, Context(self._corrections.root, self._engine.source_name, self._engine.source_code, self._codebook.skew), same
+        )
         self.late.adopt(plan, horizon)
         self._wording.adopt(setting.name_place, self._codebook.skew)
         self._plan_version = snapshots.plan_version(plan, horizon.settings)
@@ -295,6 +298,8 @@ class Correlator:
             self._beside.withdraw(run.withdrawn, int(columns.time[run.row]))
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
             await self._apply(self._engine.withdraw(run.withdrawn, int(columns.time[run.row])), entry)
+            if self._engine.listening:  # before what comes after it in the entry
+                await self._settle(entry, heard=True)
         if run.start < run.stop:
             part = cut(columns, run.start, run.stop)
             part = part if late is None else rows(part, ~late[run.start : run.stop])
@@ -305,10 +310,17 @@ class Correlator:
             facts = await self._recent.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, facts, self.clock, entry)
 
-    async def _tell(self, teller: Teller, wall: int, everything: bool = False) -> None:
-        unsettled = self._assembler.unsettled()
+    async def _settle(self, entry: int, heard: bool = False, learnt: bool = False) -> None:
+        """`heard`: only alerts that rules look at. `learnt`: what reconcile says it says of those rules, too; the engine is told nothing."""
+        unsettled = self._assembler.unsettled(heard)
         if unsettled is not None:
-            self._assembler.settle(await self._recent.lookup(unsettled))
+            turns = self._assembler.settle(await self._recent.lookup(unsettled), heard, tells=not learnt)
+            if turns:
+                await self._apply(self._engine.turn(turns), entry)
+
+    async def _tell(self, teller: Teller, wall: int, entry: int, everything: bool = False) -> None:
+        while self._assembler.unsettled() is not None:  # what falls may take others with it
+            await self._settle(entry)
         if self._assembler.parts:
             await self._shape()
         tellings = self._assembler.tell(self.clock, everything)

@@ -21,8 +21,8 @@ def alert_of(kind: str) -> str | None:
 
 
 def alerts_read(rule: RulePlan) -> tuple[str, ...]:
-    """Names of the rules whose alerts a rule looks at to decide whether it matches, sorted."""
-    parts = (rule.when, *rule.unless, *rule.only)
+    """Names of the rules whose alerts a rule looks at to decide whether it matches, or what its matches join, sorted."""
+    parts = (rule.when, *rule.unless, *rule.only, *([rule.alert.resolve] if rule.alert.resolve is not None else []))
     named = {name for part in parts if isinstance(part, Alerts | AlertsNear) for name in part.rules}
     kinds = (alert_of(selector.kind) for part in parts for selector in selectors_in(part))
     return tuple(sorted(named | {name for name in kinds if name is not None}))

@@ -13,7 +13,6 @@ from .check_conditions import check_condition
 from .check_guards import check_guards
 from .check_operators import check_operator
 from .findings import Findings, Looked
-from .later import NOT_YET, not_yet
 from .nodes import Rule, alerts_read
 from .produced import Produced
 
@@ -24,10 +23,9 @@ def check_rules(
     rules: Iterable[Rule],
     feeds: Many[Produced] | None = None,
     layers: Mapping[str, Many[str]] | None = None,
-    missing: frozenset[str] = NOT_YET,
 ) -> Findings:
     """Everything wrong or doubtful with rules that parse. `feeds`: None when they are not known (a rule file on its own). `layers`: names of the
-    areas of every layer of polygons, None when not known. `missing`: what the engine cannot run."""
+    areas of every layer of polygons, None when not known."""
     findings = Findings()
     known = list(rules)
     first: dict[str, Rule] = {}
@@ -37,8 +35,6 @@ def check_rules(
             other = first[rule.name]
             one.bad("rule", f"a rule {rule.name!r} is already defined at {other.file}:{other.line}; names are unique in a city")
         first.setdefault(rule.name, rule)
-        for path, message in not_yet(rule, missing):
-            one.bad(path, message)
         for path, condition in rule.conditions.items():
             check_condition(one, path, condition)
         check_operator(one)

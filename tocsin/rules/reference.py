@@ -10,7 +10,6 @@ from .area_keys import AREA_FIELDS, AROUND, GUARDS, SECTOR, WIND
 from .compile import compile_rule
 from .keys import RULE
 from .kinds import HOLES
-from .later import NOT_YET
 from .operator_keys import AREA_OUTAGE, BASELINE, OPERATORS, STEP
 from .parse import parse_rules
 
@@ -34,19 +33,17 @@ know YAML schemas complete and check as you type with [schemas/rule.json](schema
 
 def rules_reference() -> str:
     """The whole page, Markdown."""
-    lines = [*_HEAD.splitlines(), "", "## A rule", "", *_rows(RULE.fields, ""), ""]
-    if NOT_YET:
-        lines += ["Keys marked *not yet* are read and checked, but refused until the engine of this version runs them.", ""]
+    lines = [*_HEAD.splitlines(), "", "## A rule", "", *_rows(RULE.fields), ""]
     lines += ["## Operators", ""]
     for name, table in OPERATORS.items():
         lines += _operator(name, table)
     lines += ["## while, unless", "", "What must, or must not, be the case where and when the rule matches; one or a list.", ""]
     for name, table in GUARDS.items():
         fields = AREA_FIELDS if name == "inside" else table.fields
-        lines += [f"### {name} (while, unless)", "", *_rows(fields, f"unless.{name}"), ""]
-    lines += ["## alert", "", *_rows(ALERT.fields, "alert"), ""]
+        lines += [f"### {name} (while, unless)", "", *_rows(fields), ""]
+    lines += ["## alert", "", *_rows(ALERT.fields), ""]
     for name, table in TABLES.items():
-        lines += [f"### alert.{name}", "", *_rows(table.fields, f"alert.{name}"), ""]
+        lines += [f"### alert.{name}", "", *_rows(table.fields), ""]
     lines += [
         "## Holes of a headline",
         "",
@@ -62,17 +59,17 @@ def _operator(name: str, table: Table) -> list[str]:
     rules, problems = parse_rules(text)
     assert not problems, problems
     words = compile_rule(rules[0]).words
-    lines = [f"### {name}", "", meaning.OPERATORS[name].about + _later(f"when.{name}"), "", *_rows(table.fields, f"when.{name}"), ""]
+    lines = [f"### {name}", "", meaning.OPERATORS[name].about, "", *_rows(table.fields), ""]
     for part, inner in _PARTS.get(name, {}).items():
-        lines += [f"`{part}`:", "", *_rows(inner.fields, f"when.{name}.{part}"), ""]
+        lines += [f"`{part}`:", "", *_rows(inner.fields), ""]
     return [*lines, "```yaml", text.rstrip(), "```", "", f"In words: {words}", ""]
 
 
-def _rows(fields: tuple[Field, ...], path: str) -> list[str]:
+def _rows(fields: tuple[Field, ...]) -> list[str]:
     rows = ["| key | | meaning | write | example |", "|---|---|---|---|---|"]
     for one in fields:
         state = "required" if one.required else _default(one.default)
-        about = one.about + _later(f"{path}.{one.name}".lstrip("."))
+        about = one.about
         example = f"`{one.example}`" if one.example else ""
         rows.append(f"| `{one.name}` | {state} | {_cell(about)} | {_cell(_words(one.kind))} | {_cell(example)} |")
     return rows
@@ -90,10 +87,6 @@ def _default(value: object) -> str:
     if value in (None, (), "", -1) or isinstance(value, bool):
         return ""
     return f"`{value}`" if isinstance(value, str) or (isinstance(value, int) and abs(value) < 1000) else ""
-
-
-def _later(path: str) -> str:
-    return " (*not yet*)" if path in NOT_YET else ""
 
 
 def _cell(text: str) -> str:

@@ -52,6 +52,7 @@ class Part:
         self.fields = ("@until", *of.same) if isinstance(of, Active) else ()
         self._facts: Nearby[Sample] = Nearby(of.within)
         self._order: dict[int, Sample] = {}  # as they arrived; `more` of an active fact begins with its end, exclusive
+        self._alerts: dict[str, Sample] = {}  # of other rules, by name
         self._keep = keep
 
     def add(self, sample: Sample) -> Iterator[str]:
@@ -64,6 +65,20 @@ class Part:
             self.dropped += 1
             self._take(next(iter(self._order)))
         yield from self._about(sample)
+
+    def alert(self, name: str, sample: Sample | None) -> Iterator[str]:
+        """An alert of another rule that this part asks for, None when it is there no more; its `seq` is that of its anchor, in `more` are the fields. Alerts
+        it may be about, now or before."""
+        known = self._alerts.pop(name, None)
+        if known is not None:
+            self._facts.remove(name)
+            yield from self._about(known)
+        if sample is not None:
+            if isinstance(self.of, Active):
+                sample = sample._replace(more=(sample.time + self.of.valid_for + 1, *sample.more))
+            self._alerts[name] = sample
+            self._facts.add(name, sample)
+            yield from self._about(sample)
 
     def end(self, seqs: Iterable[int], at: int) -> Iterator[str]:
         """Events are taken back; what was active ends at `at`."""
@@ -91,9 +106,15 @@ class Part:
         assert isinstance(self.of, Context)
         first, last = case.opened - self.of.before, case.opened + self.of.after
         newest: dict[Any, tuple[float, Sample]] = {}
-        for away, seq, fact in self._facts.around(case):
+        for away, _, fact in self._facts.around(case):
+            seq = fact.seq
             voice = (fact.more[0],) if fact.more and fact.more[0] is not None else seq
-            if first <= fact.time <= last and seq not in case.evidence and (voice not in newest or fact[:2] > newest[voice][1][:2]):
+            if (
+                first <= fact.time <= last
+                and seq >= 0
+                and seq not in case.evidence
+                and (voice not in newest or fact[:2] > newest[voice][1][:2])
+            ):
                 newest[voice] = away, fact
         return [fact.seq for _, fact in sorted(newest.values(), key=lambda one: (one[0], -one[1].time, one[1].seq))[: self.of.most]]
 

@@ -5,19 +5,23 @@ before anything is told, so the order of facts within an entry makes no differen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tocsin.correlate import ledger as book
 from tocsin.correlate.series.outage import LABEL as AREA
+from tocsin.correlate.series.sample import Sample
 from tocsin.model.alert import Evidence
 from tocsin.model.plan import Active, Fold, Plan, RulePlan, Silence
 
 from . import beside
+from .about import SINCE, About, about_alerts
 from .budget import Purse
 from .folding import Folding, Standing
 
+#: Instead of an anchor that has to be looked up again.
+_AGAIN = -2
 #: How an alert came under another one.
 FOLDED, HELD_BACK = "fold", "budget"
 
@@ -30,13 +34,14 @@ class Known:
     fields: Mapping[str, Any]
     newest: int = 0
     parent: str = ""  # by budget
+    passed: tuple[str, ...] = ()  # what parts of other rules ask of it (`about.Ask.key`)
 
 
 class CaseParts:
-    """Of one plan. `cases`: the ledger's."""
+    """Of one plan. `ledger`: the cases."""
 
-    def __init__(self, plan: Plan, cases: Callable[[], Mapping[str, book.Case]]) -> None:
-        self._cases = cases
+    def __init__(self, plan: Plan, ledger: Callable[[], book.Ledger]) -> None:
+        self._ledger = ledger
         self._known: dict[str, Known] = {}
         self._dirty: dict[str, None] = {}
         self._over: dict[str, int] = {}  # rule -> alerts beyond its budget under earlier plans
@@ -54,8 +59,25 @@ class CaseParts:
                 self._under.setdefault(at[fold.under], []).append(index)
         self._outages = {i: Folding(fold) for i, rule in enumerate(plan.rules) if (fold := _outage(rule)) is not None}
         self._purses = {i: Purse(rule.alert.budget) for i, rule in enumerate(plan.rules) if rule.alert.budget is not None}
-        self._concerned = {*self._folds, *self._under, *self._outages, *self._purses, *(index for index, _ in events.parts)}
-        self._fields = {i: _fields(rule) for i, rule in enumerate(plan.rules) if i in self._concerned}
+        self._about = About(plan)
+        self._concerned = {
+            *self._folds,
+            *self._under,
+            *self._outages,
+            *self._purses,
+            *self._about.rules,
+            *(index for index, _ in events.parts),
+        }
+        self._on_alerts = {i: steps for i, rule in enumerate(plan.rules) if (steps := _on_alerts(rule))}
+        self._fields = {i: self._named(i, rule) for i, rule in enumerate(plan.rules) if i in self._concerned}
+
+    def _cases(self) -> Mapping[str, book.Case]:
+        return self._ledger().cases
+
+    def _named(self, index: int, rule: RulePlan) -> tuple[str, ...]:
+        """Fields of its anchors that are asked for: by its own parts, and by those of others."""
+        named = [name for _, of in beside.parts_of(rule) if isinstance(of, Active) for name in of.same]
+        return tuple(dict.fromkeys([*named, *self._about.fields.get(index, ())]))
 
     def __bool__(self) -> bool:
         return bool(self._concerned)
@@ -108,7 +130,8 @@ class CaseParts:
             lon, lat = (fact.lon, fact.lat) if fact is not None else (None, None)
             place = (math.nan, math.nan) if lon is None or lat is None else (lon, lat)
             standing = Standing(case.id, case.rule, case.anchor, case.opened, *place, label=case.label)
-            known = Known(standing, links.get(case.anchor, {}), parent=parent)
+            fields = links.get(case.anchor, {})
+            known = Known(standing, fields, parent=parent, passed=self._about.passed(case.rule, fact, fields))
         now = replace(known.standing, opened=case.opened, stands=case.status != "retracted", closed=case.closed)
         before = self._known.get(case.id)
         known = self._known[case.id] = replace(known, standing=now, newest=case.newest)
@@ -117,6 +140,7 @@ class CaseParts:
             if before is None or before.standing != now:
                 for folding in self._parent_in(now):
                     yield from folding.parent_is(now)
+                yield from self._told_of(known, before.standing.anchor if before is not None else now.anchor)
 
     def _place(self, known: Known) -> None:
         standing = known.standing
@@ -126,6 +150,20 @@ class CaseParts:
             folding.parent_is(standing)
         for _, part in self.beside.of(standing.rule):
             part.cases.add(standing.id, _seen(known, frozenset()))
+
+    def _told_of(self, known: Known, before: int) -> Iterator[str]:
+        """An alert that parts of other rules look at is new, or stands otherwise; `before`: its anchor before. Whom that may concern."""
+        one = known.standing
+        for ask in self._about.near(one.rule):
+            there = one.stands and ask.key in known.passed
+            yield from self.beside.parts[ask.rule, ask.part].alert(one.id, _fact(known, ask.fields) if there else None)
+        rules = self._about.resting(one.rule)
+        if rules:
+            self._about.falls(one.id, before)
+            if one.stands and known.passed:
+                self._about.stands(one.id, one.anchor, known.passed, one.opened)
+            for event in {before, one.anchor}:
+                yield from (case.id for case in self._ledger().resting_on(event) if case.rule in rules)
 
     def _child_in(self, one: Standing) -> list[Folding]:
         """An explicit `fold` first; then the outage of an area, for silences of single sources."""
@@ -144,17 +182,28 @@ class CaseParts:
         budget = self._rules[case.rule].alert.budget
         if not parent and known.parent and budget is not None and budget.above == "fold":
             parent, folded = known.parent, HELD_BACK
-        steps, context = 0, dict[int, None]()
+        before = (case.parent, case.folded, case.steps, case.context, case.since)
+        case.parent, case.folded = parent, folded
+        case.steps, case.context = self._beside(case, known)
+        case.since = self._about.newest(case.rule, SINCE, case.evidence)
+        return before != (case.parent, case.folded, case.steps, case.context, case.since)
+
+    def _beside(self, case: book.Case, known: Known) -> tuple[int, list[int]]:
+        """Steps of its severity that what is active near it, or what of alerts it rests on, allows; events to be shown with it."""
+        failed, asked, context = 0, 0, dict[int, None]()
         seen = _seen(known, frozenset(case.evidence)) if self.beside.of(case.rule) else None
         for name, part in self.beside.of(case.rule):
             assert seen is not None
             if not isinstance(part.of, Active):
                 context.update(dict.fromkeys(part.shown(seen)))
-            elif part.active(seen):
-                steps |= 1 << int(name.split()[1])
-        before = (case.parent, case.folded, case.steps, case.context)
-        case.parent, case.folded, case.steps, case.context = parent, folded, steps, list(context)
-        return before != (case.parent, case.folded, case.steps, case.context)
+                continue
+            bit = 1 << int(name.split()[1])
+            asked |= bit
+            failed |= 0 if part.active(seen) else bit
+        for step in self._on_alerts.get(case.rule, ()):
+            asked |= 1 << step
+            failed |= 0 if self._about.newest(case.rule, f"where {step}", case.evidence) >= 0 else 1 << step
+        return asked & ~failed, list(context)
 
     def prune(self, clock: int) -> None:
         """Forgets cases the ledger has forgotten. At fixed journal times, after the ledger."""
@@ -163,7 +212,11 @@ class CaseParts:
         self.beside.prune(clock)
 
     def _forget(self, name: str) -> None:
-        del self._known[name]
+        one = self._known.pop(name).standing
+        self._about.falls(name, one.anchor)
+        for ask in self._about.near(one.rule):
+            for _ in self.beside.parts[ask.rule, ask.part].alert(name, None):
+                pass  # nobody is told: it is too old to concern anybody
         for folding in (*self._folds.values(), *self._outages.values()):
             folding.forget(name)
         self.beside.forget(name)
@@ -181,7 +234,8 @@ class CaseParts:
         known, self._known = self._known, {}
         for name, one in known.items():
             if one.standing.rule in same and same[one.standing.rule] in self._concerned:
-                moved = replace(one, standing=replace(one.standing, rule=same[one.standing.rule]))
+                anchor = one.standing.anchor if not self._about.read(same[one.standing.rule]) else _AGAIN
+                moved = replace(one, standing=replace(one.standing, rule=same[one.standing.rule], anchor=anchor))
                 self._known[name] = moved
                 self._place(moved)
         self._dirty.update(dict.fromkeys(self._known))  # the rule that they fold under may be another one now
@@ -201,7 +255,7 @@ class CaseParts:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain values and arrays. Call after `settle`."""
-        known = [[asdict(one.standing), dict(one.fields), one.newest, one.parent] for one in self._known.values()]
+        known = [[asdict(one.standing), dict(one.fields), one.newest, one.parent, one.passed] for one in self._known.values()]
         purses = [[index, purse.save()] for index, purse in self._purses.items()]
         return {"known": known, "purses": purses, "over": self._over, "beside": self.beside.snapshot()}
 
@@ -211,9 +265,11 @@ class CaseParts:
         self._over = dict(state["over"])
         for index, saved in state["purses"]:
             self._purses[index].load(saved)
-        for standing, fields, newest, parent in state["known"]:
-            known = self._known[standing["id"]] = Known(Standing(**standing), fields, newest, parent)
+        for standing, fields, newest, parent, passed in state["known"]:
+            known = self._known[standing["id"]] = Known(Standing(**standing), fields, newest, parent, tuple(passed))
             self._place(known)
+            for _ in self._told_of(known, known.standing.anchor):
+                pass  # what it concerns was decided before
 
 
 def _seen(known: Known, evidence: frozenset[int]) -> beside.Case:
@@ -221,13 +277,19 @@ def _seen(known: Known, evidence: frozenset[int]) -> beside.Case:
     return beside.Case(one.id, one.lon, one.lat, one.opened, max(known.newest, one.opened), evidence, known.fields)
 
 
+def _fact(known: Known, fields: tuple[str, ...]) -> Sample:
+    """An alert as the parts of other rules see it; `more`: fields of its anchor."""
+    one = known.standing
+    return Sample(one.opened, one.anchor, -1, math.nan, one.lon, one.lat, 0, tuple(known.fields.get(name) for name in fields))
+
+
+def _on_alerts(rule: RulePlan) -> tuple[int, ...]:
+    """Steps of the severity that ask for an alert among what this one rests on."""
+    steps = rule.alert.severity_rule.steps if rule.alert.severity_rule is not None else ()
+    return tuple(number for number, step in enumerate(steps) if about_alerts(step.where))
+
+
 def _outage(rule: RulePlan) -> Fold | None:
     """Silences of single sources are shown under the outage of their area (SEMANTICS 12)."""
     area = rule.when.area if isinstance(rule.when, Silence) else None
     return None if area is None or rule.alert.never_fold else Fold(rule.name, area.within, area.together)
-
-
-def _fields(rule: RulePlan) -> tuple[str, ...]:
-    """Fields of an anchor that its parts ask for."""
-    named = [name for _, of in beside.parts_of(rule) if isinstance(of, Active) for name in of.same]
-    return tuple(dict.fromkeys(named))

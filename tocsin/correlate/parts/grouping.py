@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from tocsin.correlate.kernels import layout
 from tocsin.correlate.series.keys import Keyer, SourceName
 from tocsin.correlate.series.picker import Ask
+from tocsin.correlate.series.reader import ALIASES, Aliases
 from tocsin.correlate.series.sample import NEVER, Sample
 from tocsin.correlate.series.saving import tuples
 from tocsin.correlate.series.which import outside
@@ -54,6 +55,7 @@ class Grouped:
         self.groups = Groups(rule)
         self.asks: tuple[Ask, ...] = ()
         self.fields: tuple[str, ...] = ()
+        self.aliases: Aliases | None = None  # between alerts that close these, and their anchors
         self._until = resolve is not None and resolve.until is not None
         if resolve is not None and resolve.until is not None:
             self.asks, self.fields = (Ask(resolve.until),), resolve.same
@@ -89,8 +91,16 @@ class Grouped:
         self._turns.append(Turn(row, key, since))
 
     def take(self, samples: Sequence[Sample], _clock: int) -> None:
-        """Events that may close alerts, in journal order."""
-        self._heard += samples
+        """Events that may close alerts, in journal order. Alerts of other rules count at once: they come when all that was before them is told."""
+        for sample in samples:
+            if sample.seq < ALIASES:
+                self._heard.append(sample)
+            else:
+                self._hear(sample)
+
+    def running(self) -> set[int]:
+        """Alerts of other rules, by their numbers here, that close something known."""
+        return {seq for group in self.groups.by_number.values() for _, seq in group.ends if seq >= ALIASES}
 
     # ---- what the engine said
     def catch_up(self, row: int, before: int) -> None:
@@ -176,8 +186,12 @@ class Grouped:
             now = closing.time if closing.time <= watermark else -1
             if group.live > 0 and now != group.told:
                 group.told = now
-                said.append(Said(number, group.source, closing if now >= 0 else OPEN))
+                said.append(Said(number, group.source, self._named(closing) if now >= 0 else OPEN))
         return said
+
+    def _named(self, closing: Closing) -> Closing:
+        """An alert of another rule closes by its anchor."""
+        return closing if self.aliases is None else closing._replace(seq=self.aliases.event(closing.seq))
 
     # ---- as a member
     def withdraw(self, seqs: frozenset[int], _clock: int, _at: int) -> None:

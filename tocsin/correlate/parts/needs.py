@@ -8,9 +8,11 @@ from typing import Final
 
 from tocsin.correlate import ledger
 from tocsin.correlate.series.which import outside
-from tocsin.model.plan import Accumulate, Change, Key, Match, Plan, Rate, RulePlan, Silence, Timer, ZoneEvent
+from tocsin.model.plan import Accumulate, Change, Key, Match, Plan, Rate, RulePlan, SeverityStep, Silence, Timer, ZoneEvent
 from tocsin.model.predicate import Selector
 from tocsin.model.reading import reach
+
+from .about import about_alerts
 
 #: How long after its newest match an alert that nothing has closed is still waited for; then it is left to people.
 WAIT: Final = ledger.WAIT
@@ -93,6 +95,12 @@ def lives(rule: RulePlan) -> int:
     return max(_hold(rule), resolve, alert.fold.during if alert.fold else 0, *(one.after for one in alert.context), 0)
 
 
+def looks_back(rule: RulePlan) -> int:
+    """How long after it opened an alert of another rule may still count for what the alert part of a rule says, µs."""
+    active = [step.active.valid_for for step in _steps(rule) if step.active is not None and about_alerts(step.active.of)]
+    return max([0, *active, *(one.before for one in rule.alert.context if about_alerts(one.of))])
+
+
 def closing(plan: Plan) -> frozenset[int]:
     """Rules whose alerts close by themselves."""
     return frozenset(index for index, rule in enumerate(plan.rules) if rule.alert.resolve is not None)
@@ -113,5 +121,5 @@ def retractable(rule: RulePlan, plan: Plan) -> int:
     return max(plan.lateness, plan.delay) + plan.delay + reach(rule)
 
 
-def _steps(rule: RulePlan):  # type: ignore[no-untyped-def]
+def _steps(rule: RulePlan) -> tuple[SeverityStep, ...]:
     return rule.alert.severity_rule.steps if rule.alert.severity_rule is not None else ()

@@ -104,7 +104,7 @@ class Past:
         self._engine = (engine or _engine)(plan, setting.corrects)
         self._codebook = CodeBook(self._engine, plan, setting.skews)
         self._corrections = Corrections(plan, setting.corrects, lateness=horizon.of)
-        context = Context(self._corrections.root, self._engine.source_name, self._codebook.skew)
+        context = Context(self._corrections.root, self._engine.source_name, self._engine.source_code, self._codebook.skew)
         self._assembler = Assembler(plan, context)
         self._late = LateFacts(plan, horizon, self._assembler, self._corrections)
         self._wording = Wording(setting.name_place, self._codebook.skew, exercise, plan.timezone)
@@ -112,6 +112,7 @@ class Past:
         spans = [rule.when.during for rule in plan.rules if isinstance(rule.when, Absence | Silence)]
         self._shortest = min(spans) if spans else NEVER
         self._pruned = -1
+        self._last = 0  # the newest taken in
         self._clocks: NDArray[np.int64] = np.empty(0, np.int64)  # of the events being taken
 
     @property
@@ -223,6 +224,8 @@ class Past:
             self._assembler.parts.beside.withdraw(run.withdrawn, at)
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
             self._apply(self._engine.withdraw(run.withdrawn, at), self.clock, entry)
+            if self._engine.listening:
+                self._settle(heard=True)
         if run.start < run.stop:
             part = cut(columns, run.start, run.stop)
             self._push(part if late is None else rows(part, ~late[run.start : run.stop]), self.clock, entry)
@@ -328,14 +331,21 @@ class Past:
 
     def _apply(self, firings: Firings, clock: int, entry: int) -> None:
         self.clock = max(self.clock, clock)
+        self._last = max(self._last, entry)
         if len(firings):
             facts = self._facts.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, facts, self.clock, entry)
 
-    def _tell(self, everything: bool = False) -> None:
-        unsettled = self._assembler.unsettled()
+    def _settle(self, heard: bool = False) -> None:
+        unsettled = self._assembler.unsettled(heard)
         if unsettled is not None:
-            self._assembler.settle(self._facts.lookup(unsettled))
+            turns = self._assembler.settle(self._facts.lookup(unsettled), heard)
+            if turns:
+                self._apply(self._engine.turn(turns), self.clock, self._last)
+
+    def _tell(self, everything: bool = False) -> None:
+        while self._assembler.unsettled() is not None:
+            self._settle()
         if self._assembler.parts:
             wanted = self._assembler.parts.wanted()
             if wanted or self._assembler.parts.dirty:

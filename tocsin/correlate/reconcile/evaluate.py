@@ -32,7 +32,7 @@ class Evaluation:
         self._plan = plan
         self._engine = Engine(plan)
         self._engine.restore(codes)
-        context = Context(window.corrections.root, self._engine.source_name, window.codebook.skew)
+        context = Context(window.corrections.root, self._engine.source_name, self._engine.source_code, window.codebook.skew)
         self._assembler = Assembler(plan, context)
         self._recent = window.recent
         self._tally = Tally()

@@ -8,7 +8,8 @@ get an event when all that earlier ones caused is known, and before what it caus
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,15 +18,29 @@ from tocsin.correlate.kernels import layout
 from tocsin.correlate.parts.needs import apart
 from tocsin.correlate.parts.rows import Part, Regroup
 from tocsin.correlate.state import Memory
-from tocsin.model.plan import Alerts, Plan
+from tocsin.model.plan import Alerts, Plan, RulePlan
 from tocsin.model.reading import alerts_read
 
 from .compound import AlertsRule
 from .notes import Notes
 from .outlet import Said
-from .reader import AlertReader
+from .reader import AlertReader, innermost
 from .runner import Series, grouped
 from .sample import NEVER, Sample
+
+
+class Turn(NamedTuple):
+    """An alert whose events were withdrawn, or came back, so that it does not stand, or stands again. `number`: as the engine numbers it; `anchor`: seq,
+    place in degrees."""
+
+    rule: int
+    number: int
+    stands: bool
+    anchor: int
+    time: int
+    source: int
+    lon: float
+    lat: float
 
 
 class AlertFacts:
@@ -40,18 +55,12 @@ class AlertFacts:
         self._listeners: dict[int, list[tuple[AlertsRule | AlertReader, int]]] = {}
         places = {name: index for index, name in enumerate(self._names)}
         for index, rule in enumerate(plan.rules):
-            if not alerts_read(rule):
-                continue
-            member = series.member(index)
-            assert isinstance(member, AlertsRule | AlertReader)
-            for name in alerts_read(rule):
-                flag = 1 << rule.when.rules.index(name) if isinstance(member, AlertsRule) and isinstance(rule.when, Alerts) else 0
-                if name in places:
-                    self._listeners.setdefault(places[name], []).append((member, flag))
+            for name in set(alerts_read(rule)) & places.keys():
+                self._listeners.setdefault(places[name], []).extend(_listeners(series, index, rule, name))
         self.listening = bool(self._listeners) or bool(self._readers)
         self._seen = 0  # rows of the output handed on
-        members = {index: series.member(grouped(index)) for index, rule in enumerate(plan.rules) if apart(rule)}
-        self._regroup = Regroup(plan, members, memory, notes, self._place) if members else None  # type: ignore[arg-type]
+        members = {index: innermost(series.member(grouped(index))) for index, rule in enumerate(plan.rules) if apart(rule)}
+        self._regroup = Regroup(plan, members, memory, notes, self._place) if members else None
 
     def begin(self) -> None:
         """An output begins."""
@@ -80,6 +89,21 @@ class AlertFacts:
             self._hand_on([*told.get(cause, ()), *self._new(before)], cause, start, columns)
         self._seen = int(self._memory.meta[layout.ROWS])
         return True
+
+    def turn(self, turns: Sequence[Turn]) -> None:
+        """Alerts of the kernels fell, or stand again, by what was withdrawn: who looks at them hears of it, one after the other."""
+        clock = int(self._memory.meta[layout.CLOCK])
+        for one in turns:
+            before = int(self._memory.meta[layout.ROWS])
+            for member, flag in self._listeners.get(one.rule, ()):
+                if one.stands:
+                    place = one.lon, one.lat
+                    self._raised(member, flag, one.rule, one.number, one.anchor, one.time, one.source, place, NEVER)
+                else:
+                    member.fall(one.number, NEVER, clock)
+            self._settle(NEVER, None)
+            self._hand_on(self._new(before), -1, NEVER, None)
+        self._seen = int(self._memory.meta[layout.ROWS])
 
     def next(self) -> int:
         """The next deadline at which an alert closes by itself."""
@@ -128,13 +152,27 @@ class AlertFacts:
             if row["what"] == layout.RETRACT:
                 member.fall(number, since, clock)
                 continue
-            lon, lat = self._place(number, anchor, start, columns)
-            linked = self._notes.of(anchor, member.linked)
-            sample = Sample(int(row["time"]), 0, int(row["source"]), math.nan, lon, lat, flag, (anchor, number, *linked))
-            if isinstance(member, AlertReader):
-                member.alert(self._names[rule], sample, since, clock)
-            else:
-                member.alert(sample, anchor, since)
+            place = self._place(number, anchor, start, columns)
+            self._raised(member, flag, rule, number, anchor, int(row["time"]), int(row["source"]), place, since)
+
+    def _raised(
+        self,
+        member: AlertsRule | AlertReader,
+        flag: int,
+        rule: int,
+        number: int,
+        anchor: int,
+        time: int,
+        source: int,
+        place: tuple[float, float],
+        since: int,
+    ) -> None:
+        linked = self._notes.of(anchor, member.linked)
+        sample = Sample(time, 0, source, math.nan, *place, flag, (anchor, number, *linked))
+        if isinstance(member, AlertReader):
+            member.alert(self._names[rule], sample, since, int(self._memory.meta[layout.CLOCK]))
+        else:
+            member.alert(sample, anchor, since)
 
     def _place(self, number: int, anchor: int, start: int, columns: Columns | None) -> tuple[float, float]:
         """Where an alert's anchor is."""
@@ -152,3 +190,15 @@ class AlertFacts:
                     x, y, z = (float(table[axis][at]) for axis in "xyz")
                     return math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
         return math.nan, math.nan
+
+
+def _listeners(series: Series, index: int, rule: RulePlan, name: str) -> list[tuple[AlertsRule | AlertReader, int]]:
+    """Who of a rule looks at the alerts of another one, with their flag: what finds its matches, and what closes its alerts."""
+    found: list[tuple[AlertsRule | AlertReader, int]] = []
+    member = series.member(index)
+    if isinstance(member, AlertReader):
+        found.append((member, 0))
+    elif isinstance(member, AlertsRule) and isinstance(rule.when, Alerts) and name in rule.when.rules:
+        found.append((member, 1 << rule.when.rules.index(name)))
+    groups = series.member(grouped(index)) if apart(rule) else None
+    return [*found, (groups, 0)] if isinstance(groups, AlertReader) else found

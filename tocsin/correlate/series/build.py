@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from tocsin.correlate.parts.grouping import Grouped
 from tocsin.correlate.parts.needs import apart, fields, has_state, noted
@@ -47,7 +48,7 @@ from .outage import AreaSilenceRule
 from .outlet import KernelOutlet
 from .picker import Ask
 from .rate import RateMachine, WeekHours
-from .reader import AlertReader, Aliases, Reading, passed
+from .reader import AlertReader, Aliases, Reading, innermost, passed
 from .runner import Member, Series, grouped
 from .silence import SilenceRule
 from .single import SingleMachine
@@ -79,7 +80,7 @@ def build(plan: Plan, predicates: Sequence[Expr], names: SourceName, outlet: Cal
     for index, rule in enumerate(plan.rules):
         if apart(rule):
             groups = Grouped(rule, plan, names)
-            members.append((grouped(index), groups, groups.asks))
+            members.append((grouped(index), *_closed_by(rule, plan, groups, outlet(index))))
             _listen(found.get(index), groups, rule, outlet(index))
     return Series(members, predicates, plan.lateness), notes
 
@@ -91,10 +92,12 @@ def _listen(member: Member | None, groups: Grouped, rule: RulePlan, outlet: Kern
         inner.holding = Holding(groups, outlet)
 
 
-def innermost(member: Any) -> Any:
-    """A member without its guards, and without what reads alerts for it."""
-    member = member.inner if isinstance(member, AlertReader) else member
-    return member.member if isinstance(member, Guarded) else member
+def _closed_by(rule: RulePlan, plan: Plan, groups: Grouped, outlet: KernelOutlet) -> Made:
+    """Groups of a rule; behind a reader of alerts when alerts of another rule close them."""
+    if not any(alert_of(ask.of.kind) for ask in groups.asks):
+        return groups, groups.asks
+    groups.aliases = aliases = Aliases(outlet)
+    return _reader(rule, plan, groups, groups.asks, aliases, ())
 
 
 def _notes(plan: Plan) -> tuple[Notes, tuple[Ask, ...]]:
@@ -141,11 +144,24 @@ def _reading(rule: RulePlan, plan: Plan, names: SourceName, notes: Notes, outlet
     guards = Guards(rule, notes, names, outlet) if guarded(rule) else None
     aliases = Aliases(guards or outlet)
     member, asks = _behind(rule, plan, names, guards, aliases) if guards else _Builder(plan, names, aliases).member(rule)
+    watches = tuple(watch for watch in guards.watches if isinstance(watch, AlertWatch)) if guards else ()
+    flags = {name: 1 << i for i, name in enumerate(rule.when.rules)} if isinstance(rule.when, Alerts) else {}
+    return _reader(rule, plan, member, asks, aliases, watches, flags)
+
+
+def _reader(
+    rule: RulePlan,
+    plan: Plan,
+    member: Member,
+    asks: tuple[Ask, ...],
+    aliases: Aliases,
+    watches: tuple[AlertWatch, ...],
+    flags: Mapping[str, int] = MappingProxyType({}),
+) -> Made:
+    """A member behind what reads alerts for it. `watches`, `flags`: as in `Reading`."""
     noted, heard = _hearing(plan, asks)
     if len(asks) + len(noted) > _FLAGS:
         raise Fatal(f"rule {rule.name!r} asks {len(asks) + len(noted)} things of events and alerts; at most {_FLAGS} are possible")
-    flags = {name: 1 << i for i, name in enumerate(rule.when.rules)} if isinstance(rule.when, Alerts) else {}
-    watches = tuple(watch for watch in guards.watches if isinstance(watch, AlertWatch)) if guards else ()
     keep = 2 * _span(plan, rule) + plan.lateness + plan.delay
     return AlertReader(member, Reading(len(asks), heard, flags, watches, keep), aliases), (*asks, *noted)
 

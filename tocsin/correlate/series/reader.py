@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tocsin.model.predicate import Selector
 
-from .guards import AlertWatch
+from .guards import AlertWatch, Guarded
 from .sample import LONG_AGO, NEVER, Found, Sample
 from .saving import load_samples, save_samples
 from .track import Outlet, Ticket
@@ -58,15 +58,16 @@ class Aliases:
     def _cause(self, cause: int) -> int:
         return self.cause if ALIASES <= cause < NEVER else cause
 
-    def _seq(self, seq: int) -> int:
+    def event(self, seq: int) -> int:
+        """The event that a number here stands for; -1 when it is not known any more."""
         return seq if seq < ALIASES else self.known[seq][0] if seq in self.known else -1
 
     def _real(self, found: Found) -> Found:
         pairs: dict[int, int] = {}
         for seq, role in found.evidence:
-            pairs.setdefault(self._seq(seq), role)
+            pairs.setdefault(self.event(seq), role)
         evidence = tuple((seq, role) for seq, role in pairs.items() if seq >= 0)
-        return found._replace(anchor=found.anchor._replace(seq=self._seq(found.anchor.seq)), evidence=evidence)
+        return found._replace(anchor=found.anchor._replace(seq=self.event(found.anchor.seq)), evidence=evidence)
 
 
 class AlertReader:
@@ -217,6 +218,12 @@ class AlertReader:
         self._noted = {sample.seq: sample for sample in load_samples(state["noted"])}
         self._aliases.known = {alias: (anchor, time, number) for alias, anchor, time, number in state["aliases"]}
         self._arrived = state["arrived"]
+
+
+def innermost(member: Any) -> Any:
+    """A member without its guards, and without what reads alerts for it."""
+    member = member.inner if isinstance(member, AlertReader) else member
+    return member.member if isinstance(member, Guarded) else member
 
 
 def passed(selector: Selector, behind: Selector) -> Selector:
