@@ -92,6 +92,14 @@ def _longitudes(text: str) -> tuple[float, ...]:
 def check(parser: argparse.ArgumentParser) -> None:
     _city(parser)
     parser.add_argument("--shards", action="store_true", help="also say how each rule would be shared out (docs/shards.md)")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="also run the rules over the city's recorded feeds, else its archive, and warn of those too loud",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="DIR", help="data directory of a node, for its archive (default CITY/var)"
+    )
     _json(parser)
 
 

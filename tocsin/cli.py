@@ -33,7 +33,7 @@ COMMANDS: dict[str, Command] = {
     "run": Command("Run a node for a city.", "tocsin run examples/seattle --data /var/lib/tocsin", arguments.run, "begin:run"),
     "check": Command(
         "Check a city directory: every mistake with file, line and what would be valid.",
-        "tocsin check examples/seattle",
+        "tocsin check examples/seattle\ntocsin check examples/seattle --dry-run",
         arguments.check,
         "checks:main",
     ),

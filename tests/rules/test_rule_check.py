@@ -221,7 +221,7 @@ def survive(text: str) -> None:
     assert all(problem.message and problem.line >= 0 for problem in problems)
     feeds = [AIR, CALLS]
     rules = [complete(rule, feeds) for rule in rules]
-    found = check_rules(rules, feeds, {"zones": ["A"]}, frozenset())
+    found = check_rules(rules, feeds, {"zones": ["A"]})
     if not problems and not found.problems:
         assert all(compile_rule(rule).words for rule in rules)
 

@@ -263,7 +263,7 @@ def test_the_reference_shows_every_operator_and_every_key() -> None:
 def test_every_example_of_the_generated_reference_is_a_good_rule(name: str) -> None:
     rules, problems = parse_rules(example(name), "docs/rules-reference.md")
     assert problems == []
-    found = check_rules(rules, missing=frozenset())
+    found = check_rules(rules)
     assert [one.message for one in found.problems if "there is no rule" not in one.message] == []
     assert found.warnings == []
     assert name in OPERATORS and set(MEANING) == set(OPERATORS)

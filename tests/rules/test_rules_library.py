@@ -25,7 +25,7 @@ TESTS = load_tests(LIBRARY, [rule.name for rule in CITY.plan.rules])
 def test_the_package_is_whole() -> None:
     files = sorted(path.name[:2] for path in LIBRARY.glob("rules/*.yaml"))
     assert files == [f"{number:02}" for number in range(1, 21)]
-    report = read_city(LIBRARY, frozenset())
+    report = read_city(LIBRARY)
     assert report.problems == []
     assert [str(warning) for warning in report.warnings] == ["feeds: no feeds: write one to feeds/NAME.yaml"]
 

@@ -48,6 +48,13 @@ def main(arguments: argparse.Namespace) -> int:
         ways = [(rule.name, share) for rule, share in zip(report.city.plan.rules, shares(report.city.plan), strict=True)]
         told["shards"] = [{"rule": name, "way": share.way, "why": share.why, "reach_m": share.reach} for name, share in ways]
         text += "\n" + "\n".join(f"{name}: {share.way} ({share.why})" for name, share in ways)
+    if arguments.dry_run and report.city is not None and not report.problems:
+        from . import dryrun
+
+        dry, warnings = dryrun.rehearse(report.city, arguments.city, arguments.data or arguments.city / "var")
+        report.warnings += warnings
+        told = {**as_json(report), **{key: told[key] for key in ("shards",) if key in told}, "dry_run": dry}
+        text = f"{dryrun.as_text(dry)}\n{as_text(report)}"
     print(json.dumps(told) if arguments.json else text)
     return 1 if report.problems else 0
 

@@ -59,7 +59,7 @@ def declared_options(name: str) -> Mapping[str, Option]:
 def problems(spec: FeedSpec) -> list[Problem]:
     """What is wrong with the transport part of a feed, for `tocsin check`."""
     try:
-        _read(spec)
+        options_of(spec)
     except Misconfigured as fault:
         return list(fault.problems)
     return []
@@ -67,13 +67,14 @@ def problems(spec: FeedSpec) -> list[Problem]:
 
 def make_transport(spec: FeedSpec, context: Context) -> Transport:
     """Raises `Misconfigured`."""
-    options = _read(spec)
+    options = options_of(spec)
     module, _, name = TRANSPORTS[spec.transport.name].partition(":")
     made = getattr(importlib.import_module(f".transports.{module}", __package__), name)
     return cast(Transport, made(spec, options, context))
 
 
-def _read(spec: FeedSpec) -> dict[str, Any]:
+def options_of(spec: FeedSpec) -> dict[str, Any]:
+    """The options of a feed's transport, checked. Raises Misconfigured."""
     name = spec.transport.name
     if name not in TRANSPORTS:
         raise Misconfigured([Problem(spec.file, spec.line, f"feed {spec.name}: no transport {name!r}; {nearest(name, TRANSPORTS)}")])
