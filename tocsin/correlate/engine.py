@@ -244,6 +244,24 @@ class Engine:
         return self._firings([])
 
     @property
+    def stale(self) -> int:
+        """Samples in a row that came out of order and were left aside, so far."""
+        return int(self._memory.meta[layout.STALE])
+
+    def disordered(self, columns: Columns) -> NDArray[np.bool_]:
+        """Which events of a batch just pushed may be such samples: older than the newest one of their source, and of a source that ever left rest, or high
+        enough for a rule themselves."""
+        states = self._memory["track_states"]
+        used = states[states["key"] >= 0]
+        sources = (used["key"] >> 24) - 1
+        newest = np.full(max(int(sources.max(initial=0)), int(columns.source.max(initial=0))) + 2, layout.LONG_AGO, np.int64)
+        awake = np.zeros(len(newest), np.bool_)
+        np.maximum.at(newest, sources, used["last"])
+        awake[sources[used["words"] >= 0]] = True
+        lowest = float(self._memory["series"]["lowest"].min(initial=np.inf))
+        return (columns.time < newest[columns.source]) & (awake[columns.source] | (columns.value >= lowest))
+
+    @property
     def listening(self) -> bool:
         """Whether rules look at alerts of other rules."""
         return self._alerts.listening

@@ -284,12 +284,16 @@ class Correlator:
         if self._beside:
             self._beside.take(columns, runs, self._engine.predicates, list(self._engine.kinds))
         late = self.late.take(entry.seq, batch, columns, self.clock, runs)
+        stale = self._engine.stale
         if runs is None:
             await self._apply(self._engine.push(columns if late is None else rows(columns, ~late), self.clock), entry.seq)
-            return
-        await self._apply(self._engine.tick(self.clock), entry.seq)  # deadlines fire before anything is taken back
-        for run in runs:
-            await self._correct(run, columns, late, entry.seq)
+        else:
+            await self._apply(self._engine.tick(self.clock), entry.seq)  # deadlines fire before anything is taken back
+            for run in runs:
+                await self._correct(run, columns, late, entry.seq)
+        if self._engine.stale != stale:
+            behind = self._engine.disordered(columns)
+            self.late.disordered(entry.seq, batch, columns, self.clock, runs, behind if late is None else behind & ~late)
 
     async def _correct(self, run: Run, columns: Columns, late: Mask | None, entry: int) -> None:
         if run.withdrawn:

@@ -3,7 +3,8 @@ show them to guards at another time than to matches.
 
 Live, a guard is judged by what is known when a match is. A warning, or its end, that is learnt a little later has not moved on when it
 came, but what it says is of an earlier time. So the evaluation without what came late shows it to guards when it came, as it was; the one
-with it shows it when it happened, as it should have been."""
+with it shows it when it happened, as it should have been. So it is with the samples that a rule counts in a row (`match` with `samples` or `until`): one that
+came out of order is shown to it when it came, and is left aside as it was, or when it happened."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tocsin.model.plan import Plan, RulePlan
+from tocsin.correlate.series.which import outside
+from tocsin.model.plan import Match, Plan, RulePlan
 from tocsin.model.predicate import Selector
 from tocsin.model.reading import alert_of, selectors_in
 
@@ -26,13 +28,25 @@ def guard_kinds(plan: Plan) -> frozenset[str]:
     return frozenset(kind for kind in found if alert_of(kind) is None)
 
 
+def sampled(rule: RulePlan) -> bool:
+    """Whether the kernels count samples in a row for a rule: one that comes out of order they leave aside, and it is judged here."""
+    when = rule.when
+    return isinstance(when, Match) and (when.samples > 1 or when.until is not None) and not outside(rule)
+
+
+def sampled_kinds(plan: Plan) -> frozenset[str]:
+    """Kinds of events of which such rules count samples."""
+    return frozenset(of.kind for rule in plan.rules if sampled(rule) for of in selectors_in(rule.when))
+
+
 def apart(plan: Plan) -> Plan:
-    """The same rules, with guards that look at kinds of their own."""
+    """The same rules, with guards, and rules that count samples, that look at kinds of their own."""
     return replace(plan, rules=tuple(map(_apart, plan.rules)))
 
 
 def _apart(rule: RulePlan) -> RulePlan:
-    return replace(rule, unless=_renamed(rule.unless), only=_renamed(rule.only)) if rule.unless or rule.only else rule
+    when = _renamed(rule.when) if sampled(rule) else rule.when
+    return replace(rule, when=when, unless=_renamed(rule.unless), only=_renamed(rule.only))
 
 
 def own_kinds(batch: pa.RecordBatch) -> pa.RecordBatch:

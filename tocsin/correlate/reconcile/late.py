@@ -21,7 +21,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.time import DAY
 
 from .backlog import Backlog, LateEntry
-from .guarding import guard_kinds
+from .guarding import guard_kinds, sampled_kinds
 from .learnt import Learning, decode
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class LateFacts:
         self.horizon = horizon
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
         self._guards, self._delay = guard_kinds(plan), plan.delay
+        self._sampled = sampled_kinds(plan)
         self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
@@ -70,6 +71,19 @@ class LateFacts:
         self.horizon.count(batch, late)
         self._keep(seq, batch, columns, late, clock)
         return late
+
+    def disordered(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None, rows: Mask) -> None:
+        """Samples that came out of order, and that the kernels left aside: `rows`, and perhaps others. They are judged again, up to a time at which what they
+        changed is over."""
+        rows = rows & of_kinds(batch, self._sampled)
+        if runs is not None:
+            facts = np.zeros(len(rows), np.bool_)
+            for run in runs:
+                facts[run.start : run.stop] = True
+            rows &= facts
+        if rows.any():
+            until = clock + self.horizon.longest
+            self.backlog.add(LateEntry(seq, clock, int(columns.time[rows].min()), until, 0, present(batch, rows)))
 
     def behind(self, batch: pa.RecordBatch, time: NDArray[np.int64], clock: int | NDArray[np.int64]) -> Mask | None:
         """What guards ask for, or its end, learnt after matches it may concern; None when there is nothing of that. `clock`: of all rows, or

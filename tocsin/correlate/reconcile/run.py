@@ -29,7 +29,7 @@ from tocsin.model.time import MINUTE
 from .backlog import Backlog, LateEntry
 from .difference import Blame, Comparison, Outcome
 from .evaluate import Evaluation, Pace
-from .guarding import guard_kinds
+from .guarding import guard_kinds, sampled_kinds
 from .learnt import Learnt
 from .window import Facts, Window, reach, touched
 
@@ -86,7 +86,7 @@ class Reconciler:
         what was found about it before (`learnt.py`)."""
         kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
         rules, margin = touched(self._plan, kinds), max(self._reach(entry) for entry in group)
-        if guard_kinds(rules):
+        if guard_kinds(rules) or sampled_kinds(rules):
             rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE

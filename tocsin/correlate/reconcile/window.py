@@ -25,7 +25,7 @@ from tocsin.model.reading import alerts_read, building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
-from .guarding import OWN, apart, guard_kinds, own_kinds
+from .guarding import OWN, apart, guard_kinds, own_kinds, sampled_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
 FACTS_MAX: Final = 3_000_000
@@ -104,7 +104,8 @@ class Window:
         self._ended: dict[int, End] = {}
         self._matched = frozenset(of.kind for rule in plan.rules for of in selectors_in(rule.when))
         self._asked = frozenset(of.kind for rule in plan.rules for of in selectors_in((rule.when, rule.alert)))
-        self._guards = guard_kinds(plan)
+        self._guards, self._sampled = guard_kinds(plan), sampled_kinds(plan)
+        self._newest: dict[tuple[int, str], int] = {}  # of the samples of a source, as the kernels took them
         self._standing: set[int] = set()
 
     def take(self, entry: Entry) -> None:
@@ -118,9 +119,10 @@ class Window:
         if asked.any() or runs is not None:
             columns = self.codebook.columns(batch, entry.ingest, entry.seq)
             kept = self._keep(entry, batch, columns, asked & self._facts(runs, columns), False)
-        if self._guards and of_kinds(guarded := own_kinds(batch), self._guards).any():
+        own = self._guards | self._sampled
+        if own and of_kinds(guarded := own_kinds(batch), own).any():
             columns = self.codebook.columns(guarded, entry.ingest, entry.seq)
-            kept |= self._keep(entry, guarded, columns, of_kinds(guarded, self._guards) & self._facts(runs, columns), True)
+            kept |= self._keep(entry, guarded, columns, of_kinds(guarded, own) & self._facts(runs, columns), True)
         if kept:
             self.recent.add(entry)
         if self.size > FACTS_MAX:
@@ -141,22 +143,39 @@ class Window:
         return self._clock if self._clock - time > self._delay else time
 
     def _keep(self, entry: Entry, batch: pa.RecordBatch, columns: Columns, facts: NDArray[np.bool_], guards: bool) -> bool:
-        wanted = facts & (columns.time >= self._start) & (columns.time <= self._stop)
-        if not wanted.any():
-            return False
         known = self._late.get(entry.seq)
         clock = self._clock if known is None else known.clock
         late = self._horizon.late(batch, columns.time, clock)
+        after = self._disordered(batch, columns, facts if late is None else facts & ~late) if guards and self._sampled else None
+        wanted = facts & (columns.time >= self._start) & (columns.time <= self._stop)
+        if not wanted.any():
+            return False
         part = rows(columns, wanted)
         too_late = late[wanted] if late is not None else np.zeros(len(part.seq), np.bool_)
-        news = too_late | (clock - part.time > self._delay) if guards else too_late
-        seen = np.where(news, clock, part.time) if guards else part.time
+        news, seen = too_late, part.time
+        if guards:
+            news = too_late | (of_kinds(batch, self._guards)[wanted] & (clock - part.time > self._delay))
+            seen = np.where(news, clock, part.time)
+        if after is not None:  # its turn was over when it came
+            news, seen = news | (after[wanted] > 0), np.where(after[wanted] > 0, np.maximum(after[wanted], clock), seen)
         self._learnt.update(zip(part.seq[news].tolist(), (clock - part.time[news]).tolist(), strict=True))
         self._parts.append((part, too_late, seen))
         standing = np.ones(len(part.seq), np.bool_) if guards else ~of_kinds(batch, self._matched)[wanted]
         self._standing.update(part.seq[standing].tolist())
         self.size += len(part.seq)
         return True
+
+    def _disordered(self, batch: pa.RecordBatch, columns: Columns, taken: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Of samples that came after a newer one of their source: when that was, 0 for all others."""
+        after = np.zeros(len(columns.seq), np.int64)
+        for row in np.flatnonzero(taken & of_kinds(batch, self._sampled)).tolist():
+            name = str(batch.column("kind")[row].as_py())
+            prefix = min(prefix for prefix in self._sampled if covers(prefix, name))
+            key, time = (int(columns.source[row]), prefix), int(columns.time[row])
+            newest = self._newest.get(key, time)
+            after[row] = newest if time < newest else 0
+            self._newest[key] = max(newest, time)
+        return after
 
     def facts(self) -> Facts:
         """What stands. Facts that were taken back are left out, but for guards and for those that only end or change alerts: they were in force for a while."""
