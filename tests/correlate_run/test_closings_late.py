@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from latekit import lived
-from runkit import T0, Journal, plan, rule, smoke, told
+from latekit import judged, lived, reconciler, rest
+from runkit import T0, Journal, Stream, correlator, plan, rule, smoke, told
 
 from tocsin.model.alerting import Resolve
 from tocsin.model.plan import Cluster, Match, Per, RulePlan
 from tocsin.model.predicate import Selector
+from tocsin.model.severity import Action
 from tocsin.model.time import MINUTE, SECOND
 
 DAY_S = 86_400
@@ -27,8 +28,8 @@ def closing(base: RulePlan, resolve: Resolve) -> RulePlan:
     return replace(base, alert=replace(base.alert, resolve=resolve))
 
 
-def clear(name: str, at: float, north: float = 0.0) -> dict[str, Any]:
-    return smoke(name, at, north) | {"kind": "ops.clear", "value": None, "unit": None}
+def clear(name: str, at: float, north: float = 0.0, **more: Any) -> dict[str, Any]:
+    return smoke(name, at, north) | {"kind": "ops.clear", "value": None, "unit": None} | more
 
 
 def kept(resolve: Resolve, per: Per | None = None) -> RulePlan:
@@ -67,6 +68,31 @@ async def test_a_match_learnt_late_keeps_an_alert_open_for_longer() -> None:
     journal = Journal().add(100, [smoke("a", 100)]).tick(5000).add(7200, [smoke("b", 600, 50)]).tick(DAY_S)
     stream, _, _ = await lived(rules, journal)
     assert [(alert.count, closed(alert)) for alert in stream.alerts] == [(1, None), (1, 700.0), (2, 1200.0)]
+
+
+async def test_an_all_clear_after_the_second_look_closes_it_too_unless_it_is_taken_back() -> None:
+    """The alert has no match of the engine: it was learnt late, and judged for good long before."""
+    rules = plan(kept(Resolve(until=CLEAR, within=300.0, same=("attrs.site",))))
+    site = {"site": "string"}
+    journal = Journal().tick(0).add(7200, [smoke("a", 100, attrs={"site": "A"})], site).tick(DAY_S)
+    stream, running, judge = Stream(), correlator(rules, journal, corrects=None), reconciler(rules, journal, corrects=None)
+    await running.run(journal.read(), stream.publish)
+    while await judged(running, judge, journal):
+        await running.run(rest(journal, running.seq), stream.publish)
+    assert not running.late.backlog.entries
+    journal.add(
+        2 * DAY_S, [clear("far", 2 * DAY_S, 900) | {"attrs": {"site": "A"}}, clear("other", 2 * DAY_S) | {"attrs": {"site": "B"}}], site
+    )
+    await running.run(rest(journal, running.seq), stream.publish)
+    assert closed(stream.alerts[-1]) is None
+    journal.add(2 * DAY_S + 60, [clear("c", 2 * DAY_S + 50) | {"attrs": {"site": "A"}}], site).tick(2 * DAY_S + 120)
+    await running.run(rest(journal, running.seq), stream.publish)
+    assert closed(stream.alerts[-1]) == 2 * DAY_S + 50
+    assert stream.alerts[-1].reasons[-1].endswith("ops.clear of c")
+    back = clear("c", 2 * DAY_S + 130, action=int(Action.CANCEL), refers_to=f"c@{2 * DAY_S + 50:g}") | {"attrs": {"site": "A"}}
+    journal.add(2 * DAY_S + 130, [back], site).tick(2 * DAY_S + 300)
+    await running.run(rest(journal, running.seq), stream.publish, finish=True)
+    assert (closed(stream.alerts[-1]), {alert.id for alert in stream.alerts}) == (None, {stream.alerts[0].id})
 
 
 @pytest.mark.parametrize(

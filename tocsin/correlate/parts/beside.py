@@ -19,7 +19,8 @@ from tocsin.correlate.series.runner import samples_of
 from tocsin.correlate.series.sample import LONG_AGO, Sample
 from tocsin.correlate.series.saving import load_samples, save_samples
 from tocsin.model.plan import Active, Context, Plan, RulePlan
-from tocsin.model.predicate import Expr
+from tocsin.model.predicate import Expr, Selector
+from tocsin.model.reading import alert_of
 from tocsin.model.time import DAY
 
 from .nearby import Nearby
@@ -42,14 +43,23 @@ class Case:
     fields: Mapping[str, Any]
 
 
-class Part:
-    """Events for one `active` or `context` of a rule, and the alerts they may be about."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What closes alerts (`resolve.until`), for those that nobody but people and this would close: raised by what was learnt late."""
 
-    def __init__(self, of: Active | Context, keep: int) -> None:
+    of: Selector
+    within: float
+    same: tuple[str, ...]
+
+
+class Part:
+    """Events for one `active`, `context` or `until` of a rule, and the alerts they may be about."""
+
+    def __init__(self, of: Active | Context | Ending, keep: int) -> None:
         self.of = of
         self.dropped = 0
         self.cases: Nearby[Case] = Nearby(of.within)
-        self.fields = ("@until", *of.same) if isinstance(of, Active) else ()
+        self.fields = () if isinstance(of, Context) else of.same if isinstance(of, Ending) else ("@until", *of.same)
         self._facts: Nearby[Sample] = Nearby(of.within)
         self._order: dict[int, Sample] = {}  # as they arrived; `more` of an active fact begins with its end, exclusive
         self._alerts: dict[str, Sample] = {}  # of other rules, by name
@@ -118,18 +128,31 @@ class Part:
                 newest[voice] = away, fact
         return [fact.seq for _, fact in sorted(newest.values(), key=lambda one: (one[0], -one[1].time, one[1].seq))[: self.of.most]]
 
+    def ends(self, case: Case) -> tuple[int, int] | None:
+        """(time, seq) of the first event that closes an alert: near it, agreeing with it, no earlier than its newest match."""
+        assert isinstance(self.of, Ending)
+        own = [case.fields.get(name) for name in self.of.same]
+        found = (
+            (fact.time, fact.seq)
+            for _, _, fact in self._facts.around(case)
+            if fact.time >= case.newest and fact.seq not in case.evidence and all(map(equal, own, fact.more))
+        )
+        return min(found, default=None)
+
     def prune(self, clock: int) -> None:
         """Forgets what no alert that may still come can be about."""
         horizon = clock - self._keep
         span = self.of.before if isinstance(self.of, Context) else 0
         for seq, fact in list(self._order.items()):
-            if (fact.time + span if isinstance(self.of, Context) else fact.more[0]) < horizon:
+            if (fact.more[0] if isinstance(self.of, Active) else fact.time + span) < horizon:
                 self._take(seq)
 
     def _about(self, sample: Sample) -> Iterator[str]:
         for _, name, case in self.cases.around(sample):
             if isinstance(self.of, Context):
                 near = case.opened - self.of.before <= sample.time <= case.opened + self.of.after
+            elif isinstance(self.of, Ending):
+                near = sample.time >= case.newest
             else:
                 near = sample.time <= case.newest and sample.more[0] > case.opened
             if near:
@@ -158,10 +181,11 @@ class Part:
 
 
 class Beside:
-    """All such parts of a plan. `news`: alerts that something new may be about."""
+    """All such parts of a plan. `news`: alerts that something new may be about. `ended`: events taken back since they were looked at."""
 
     def __init__(self, plan: Plan) -> None:
         self.news: dict[str, None] = {}
+        self.ended: set[int] = set()
         self.parts = {(index, name): Part(of, _keep(plan, rule)) for index, rule in enumerate(plan.rules) for name, of in parts_of(rule)}
         self._of: dict[int, list[tuple[str, Part]]] = {}
         for (index, name), part in self.parts.items():
@@ -173,7 +197,7 @@ class Beside:
         return bool(self.parts)
 
     def of(self, rule: int) -> Sequence[tuple[str, Part]]:
-        """Parts of a rule by name: `active <step>`, `context <number>`."""
+        """Parts of a rule by name: `active <step>`, `context <number>`, `until`."""
         return self._of.get(rule, ())
 
     def take(
@@ -201,6 +225,7 @@ class Beside:
 
     def withdraw(self, seqs: Sequence[int], at: int) -> None:
         """Facts are taken back by a correction of event time `at`."""
+        self.ended.update(seqs)
         for part in self.parts.values():
             self.news.update(dict.fromkeys(part.end(seqs, at)))
 
@@ -211,6 +236,7 @@ class Beside:
 
     def prune(self, clock: int) -> None:
         """At fixed journal times."""
+        self.ended.clear()
         for part in self.parts.values():
             part.prune(clock)
 
@@ -237,8 +263,11 @@ class Beside:
             part.load(state[f"{index} {name}"])
 
 
-def parts_of(rule: RulePlan) -> Iterator[tuple[str, Active | Context]]:
+def parts_of(rule: RulePlan) -> Iterator[tuple[str, Active | Context | Ending]]:
     """The parts of a rule that listen beside it, by name."""
+    resolve = rule.alert.resolve
+    if resolve is not None and resolve.until is not None and alert_of(resolve.until.kind) is None:
+        yield "until", Ending(resolve.until, resolve.within, resolve.same)
     steps = rule.alert.severity_rule.steps if rule.alert.severity_rule is not None else ()
     for number, step in enumerate(steps):
         if step.active is not None:

@@ -13,12 +13,13 @@ from tocsin.correlate import ledger as book
 from tocsin.correlate.series.outage import LABEL as AREA
 from tocsin.correlate.series.sample import Sample
 from tocsin.model.alert import Evidence
-from tocsin.model.plan import Active, Fold, Plan, RulePlan, Silence
+from tocsin.model.plan import Active, Context, Fold, Plan, RulePlan, Silence
 
 from . import beside
 from .about import SINCE, About, about_alerts
 from .budget import Purse
 from .folding import Folding, Standing
+from .groups import UNTIL
 
 #: Instead of an anchor that has to be looked up again.
 _AGAIN = -2
@@ -76,7 +77,7 @@ class CaseParts:
 
     def _named(self, index: int, rule: RulePlan) -> tuple[str, ...]:
         """Fields of its anchors that are asked for: by its own parts, and by those of others."""
-        named = [name for _, of in beside.parts_of(rule) if isinstance(of, Active) for name in of.same]
+        named = [name for _, of in beside.parts_of(rule) if not isinstance(of, Context) for name in of.same]
         return tuple(dict.fromkeys([*named, *self._about.fields.get(index, ())]))
 
     def __bool__(self) -> bool:
@@ -118,6 +119,7 @@ class CaseParts:
             case = self._cases().get(name)
             if case is not None and self._decide(case):
                 changed(case)
+        self.beside.ended.clear()
 
     def _look(self, case: book.Case, facts: Mapping[int, Evidence], links: Mapping[int, Mapping[str, Any]]) -> Iterable[str]:
         """Takes in how a case stands; the alerts that may be under it, now or before."""
@@ -186,7 +188,20 @@ class CaseParts:
         case.parent, case.folded = parent, folded
         case.steps, case.context = self._beside(case, known)
         case.since = self._about.newest(case.rule, SINCE, case.evidence)
-        return before != (case.parent, case.folded, case.steps, case.context, case.since)
+        return self._ended(case, known) or before != (case.parent, case.folded, case.steps, case.context, case.since)
+
+    def _ended(self, case: book.Case, known: Known) -> bool:
+        """Closes an alert that no match of the engine belongs to, because it was learnt late; whether that changed anything."""
+        part = self.beside.parts.get((case.rule, "until"))
+        if part is None or case.matches or case.status == "retracted":
+            return False
+        before = case.closed, case.way, case.closer
+        found = part.ends(_seen(known, frozenset(case.evidence)))
+        if found is not None and (case.closed < 0 or found[0] <= case.closed):
+            case.closed, case.way, case.closer = found[0], UNTIL, found[1]
+        elif found is None and case.way == UNTIL and case.closer in self.beside.ended:
+            case.closed, case.way, case.closer = -1, 0, -1  # what closed it was taken back
+        return before != (case.closed, case.way, case.closer)
 
     def _beside(self, case: book.Case, known: Known) -> tuple[int, list[int]]:
         """Steps of its severity that what is active near it, or what of alerts it rests on, allows; events to be shown with it."""
@@ -194,6 +209,8 @@ class CaseParts:
         seen = _seen(known, frozenset(case.evidence)) if self.beside.of(case.rule) else None
         for name, part in self.beside.of(case.rule):
             assert seen is not None
+            if isinstance(part.of, beside.Ending):
+                continue
             if not isinstance(part.of, Active):
                 context.update(dict.fromkeys(part.shown(seen)))
                 continue

@@ -24,7 +24,7 @@ from tocsin.kernel.fault import Skippable
 from tocsin.model.ids import split_seq
 from tocsin.model.plan import Plan
 from tocsin.model.predicate import covers
-from tocsin.model.time import MINUTE
+from tocsin.model.time import HOUR, MINUTE
 
 from .backlog import Backlog, LateEntry
 from .difference import Blame, Comparison, Outcome
@@ -35,6 +35,8 @@ from .window import Facts, Window, reach, touched
 
 log = logging.getLogger(__name__)
 
+#: How long before the stretch samples in a row are read: whether a state was on.
+_WARM: Final = HOUR
 _KEPT: Final = 32 << 20  # bytes of journal entries kept at hand for what alerts rest on
 
 
@@ -91,7 +93,8 @@ class Reconciler:
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
         awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
-        span = start - margin, clock if awaits else min(stop + margin, clock)  # what closes an alert may come any time
+        warm = max(_WARM, self._horizon.longest) if sampled_kinds(rules) else 0  # a state begins long before what it decides
+        span = start - margin - warm, clock if awaits else min(stop + margin, clock)  # what closes an alert may come any time
         closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
         learnt = Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0)
         ahead = max([self._plan.skew, *self._skews.values()])
