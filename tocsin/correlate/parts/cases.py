@@ -137,21 +137,23 @@ class CaseParts:
         now = replace(known.standing, opened=case.opened, stands=case.status != "retracted", closed=case.closed)
         before = self._known.get(case.id)
         known = self._known[case.id] = replace(known, standing=now, newest=case.newest)
+        if case.rule in self._outages and case.label == AREA:  # it may have grown
+            yield from (one.id for seq in case.evidence for one in self._ledger().resting_on(seq) if one.rule == case.rule)
         if before is None or before != known:
-            self._place(known)
+            children = self._place(known)
             if before is None or before.standing != now:
-                for folding in self._parent_in(now):
-                    yield from folding.parent_is(now)
+                yield from children
                 yield from self._told_of(known, before.standing.anchor if before is not None else now.anchor)
 
-    def _place(self, known: Known) -> None:
+    def _place(self, known: Known) -> list[str]:
+        """Where it is found. Returns whose parent it may be, now or before."""
         standing = known.standing
         for folding in self._child_in(standing):
             folding.child_is(standing)
-        for folding in self._parent_in(standing):
-            folding.parent_is(standing)
+        children = [name for folding in self._parent_in(standing) for name in folding.parent_is(standing)]
         for _, part in self.beside.of(standing.rule):
             part.cases.add(standing.id, _seen(known, frozenset()))
+        return children
 
     def _told_of(self, known: Known, before: int) -> Iterator[str]:
         """An alert that parts of other rules look at is new, or stands otherwise; `before`: its anchor before. Whom that may concern."""
@@ -180,6 +182,7 @@ class CaseParts:
         """What the parts say about a case; whether that is new."""
         known = self._known[case.id]
         parent = next((found for folding in self._child_in(known.standing) if (found := folding.parent(known.standing))), "")
+        parent = parent or self._outage_of(case)
         folded = FOLDED if parent else ""
         budget = self._rules[case.rule].alert.budget
         if not parent and known.parent and budget is not None and budget.above == "fold":
@@ -189,6 +192,17 @@ class CaseParts:
         case.steps, case.context = self._beside(case, known)
         case.since = self._about.newest(case.rule, SINCE, case.evidence)
         return self._ended(case, known) or before != (case.parent, case.folded, case.steps, case.context, case.since)
+
+    def _outage_of(self, case: book.Case) -> str:
+        """The outage that the silence of a single source is part of, however far that has grown."""
+        if case.rule not in self._outages or case.label == AREA:
+            return ""
+        whole = [
+            (one.opened, one.id)
+            for one in self._ledger().resting_on(case.anchor)
+            if one.rule == case.rule and one.label == AREA and one.status != "retracted" and not 0 <= one.closed <= case.opened
+        ]
+        return min(whole)[1] if whole else ""
 
     def _ended(self, case: book.Case, known: Known) -> bool:
         """Closes an alert that no match of the engine belongs to, because it was learnt late; whether that changed anything."""

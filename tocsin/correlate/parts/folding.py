@@ -36,11 +36,17 @@ class Folding:
         self._during = fold.during
         self._parents: Nearby[Standing] = Nearby(fold.within)
         self._children: Nearby[Standing] = Nearby(fold.within)
+        self._known: dict[str, Standing] = {}  # parents
 
     def parent_is(self, one: Standing) -> list[str]:
-        """A possible parent is new or has changed. Whose parent it may be, now or before."""
+        """A possible parent is new or has changed. Whose parent it may be, now, or was where and when it stood before."""
+        before, self._known[one.id] = self._known.get(one.id, one), one
         self._parents.add(one.id, one)
-        return [other.id for _, _, other in self._children.around(one) if abs(other.opened - one.opened) <= self._during]
+        found = (other for of in dict.fromkeys((before, one)) for _, _, other in self._children.around(of) if self._in_time(other, of))
+        return list(dict.fromkeys(other.id for other in found))
+
+    def _in_time(self, child: Standing, parent: Standing) -> bool:
+        return abs(child.opened - parent.opened) <= self._during
 
     def child_is(self, one: Standing) -> None:
         """A child is new or has changed."""
@@ -48,6 +54,7 @@ class Folding:
 
     def forget(self, name: str) -> None:
         """An alert is gone."""
+        self._known.pop(name, None)
         self._parents.remove(name)
         self._children.remove(name)
 
@@ -56,6 +63,6 @@ class Folding:
         best: tuple[float, int, str] | None = None
         for away, _, one in self._parents.around(child):
             apart = abs(one.opened - child.opened)
-            if one.stands and apart <= self._during and not 0 <= one.closed <= child.opened:
+            if one.stands and self._in_time(child, one) and not 0 <= one.closed <= child.opened:
                 best = min(best or (away, apart, one.id), (away, apart, one.id))
         return best[2] if best else ""

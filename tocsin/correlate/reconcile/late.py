@@ -110,7 +110,10 @@ class LateFacts:
             times = columns.time[wanted]
             kinds = present(batch, wanted)
             self._corrections.hold_rows(batch, np.flatnonzero(wanted).tolist(), seq, clock + self._assembler.keep)
-            self.backlog.add(LateEntry(seq, clock, int(times.min()), int(times.max()), len(times), kinds))
+            newest = int(times.max())
+            if (wanted & of_kinds(batch, self._sampled)).any():
+                newest = clock + self.horizon.longest  # a sample in a row changes what those after it show
+            self.backlog.add(LateEntry(seq, clock, int(times.min()), newest, len(times), kinds))
 
     def withdraw(self, seqs: Iterable[int], clock: int) -> None:
         """Facts were taken back."""
