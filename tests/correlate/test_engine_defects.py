@@ -195,3 +195,15 @@ def test_a_total_of_which_every_sample_was_cancelled_too_late_tells_nothing() ->
         if gone:
             engine.withdraw((0,), T0 + 60 * SECOND)
         assert raised(engine.tick(T0 + 200 * SECOND)) == ([] if gone else [(0, 120)])
+
+
+def test_a_span_of_which_every_sample_was_cancelled_too_late_tells_nothing() -> None:
+    """`match` for a time: there was nothing left to be the anchor, and the engine ended."""
+    when = Match(A, lasting=120 * SECOND, max_gap=300 * SECOND)
+    for gone in (False, True):
+        engine = Engine(plan(rule(when), lateness=10), TINY)
+        push(engine, 0, fact(0, 0))
+        engine.tick(T0 + 60 * SECOND)
+        if gone:
+            engine.withdraw((0,), T0 + 60 * SECOND)
+        assert raised(engine.tick(T0 + 200 * SECOND)) == ([] if gone else [(0, 120)])

@@ -61,7 +61,8 @@ class LastingMachine(Steady):
     def expire(self, saved: tuple[object, ...], at: int, samples: list[Sample], i: int, out: list[Found]) -> tuple[object, ...]:
         """The run has lasted long enough between two samples."""
         state = Lasting(*saved)  # type: ignore[arg-type]
-        out.append(at_deadline(samples[i - 1], at, (Sample(*state.start),)))  # type: ignore[arg-type]
+        if i:  # else all that it rests on was cancelled, too late to be judged again
+            out.append(at_deadline(samples[i - 1], at, (Sample(*state.start),)))  # type: ignore[arg-type]
         return tuple(state._replace(on=True))
 
     def ready(self, _found: Found, _samples: list[Sample]) -> bool:
