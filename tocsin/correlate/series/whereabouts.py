@@ -72,9 +72,8 @@ class DwellMachine(Steady):
         made = []
         for zone, start, has_fired in stays:
             fires = not has_fired and start[0] + self._when.lasting == at
-            if fires:
-                if i:  # else every position was cancelled, too late to be judged again
-                    out.append(at_deadline(samples[i - 1], at, (Sample(*start),), self._zones.names[zone]))
+            if fires and i:  # else every position was cancelled, too late to be judged again
+                out.append(at_deadline(samples[i - 1], at, (Sample(*start),), self._zones.names[zone]))
             made.append((zone, start, has_fired or fires))
         return last, tuple(made)
 
