@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .node_world import Node, ndjson, reading, replayed, running, write_city
+from .node_world import Node, last_json, ndjson, reading, replayed, running, tocsin, write_city
 
 pytestmark = pytest.mark.root
 ROWS = 300
+
+
+LEFT = 6 << 20  # enough for the journal, less than what history must leave free of a disk of 160 MB
 
 
 @pytest.fixture
@@ -22,6 +26,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tocsin-test", folder], check=True)
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def larger_disk(small_disk: Path) -> Path:
+    subprocess.run(["mount", "-o", "remount,size=160m", small_disk], check=True)
+    return small_disk
 
 
 def pair(number: int) -> bytes:
@@ -75,3 +85,29 @@ def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_p
             again = node.post(body).json()
             assert (again["accepted"], again["duplicates"]) == (0, ROWS + 2)
     assert replayed(city, data)["equal"]
+
+
+def test_history_gives_way_to_alerts(larger_disk: Path, tmp_path: Path) -> None:
+    """Long before the journal is refused anything, the archive stops writing; it says so everywhere, and catches up."""
+    city, data = write_city(tmp_path / "city"), larger_disk / "data"
+    with running(city, data) as node:
+        assert node.post(pair(0)).status_code == 202
+        node.eventually("kept", lambda: node.get("/api/v1/status")["archive"]["rows"] == ROWS + 2)
+        filler = larger_disk / "filler"
+        free = os.statvfs(larger_disk)
+        filler.write_bytes(b"x" * (free.f_bavail * free.f_frsize - LEFT))
+        for number in (1, 2):
+            assert node.post(pair(number)).status_code == 202, "the journal has room"
+            node.alert_near(2_000.0 * number)
+        told = node.eventually("said", lambda: (one := node.get("/api/v1/status")["archive"])["state"] == "delayed" and one)
+        assert told["words"].startswith("history is delayed: ") and "kept for the journal and the alerts" in told["words"]
+        node.eventually("behind is said", lambda: node.get("/api/v1/status")["archive"]["behind"] >= 2)
+        assert "\ntocsin_keep_delayed 1\n" in httpx.get(node.http + "/metrics", timeout=30).text
+        assert node.get("/api/v1/status")["archive"]["rows"] == ROWS + 2, "and not written"
+        filler.unlink()
+        node.eventually(
+            "history has caught up", lambda: (one := node.get("/api/v1/status")["archive"])["state"] == "kept" and one["rows"] == 3 * (ROWS + 2)
+        )
+        assert "\ntocsin_keep_delayed 0\n" in httpx.get(node.http + "/metrics", timeout=30).text
+    checked = tocsin("archive", "verify", city, "--data", data, "--json")
+    assert (checked.returncode, last_json(checked)["sound"]) == (0, True), checked.stdout

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from .catalog import Catalog, Filed, enter, next_number
 from .classes import row_classes
-from .disk import make_folder
+from .disk import make_folder, room
 from .filing import Shelf, file_day, streams_of
 from .locks import held
 from .parquet import sha256_of
@@ -86,6 +86,7 @@ class Importer:
         self._commit(taken, done=True)
 
     def _commit(self, taken: Taken, *, done: bool) -> None:
+        room(self._folder)
         whole = pa.concat_tables(self._waiting) if self._waiting else None
         count = 0 if whole is None else len(whole)
         with held(self._folder, "publish", shared=True, wait=True):

@@ -16,7 +16,7 @@ from tocsin.model.archive import CLASSES
 from . import hot
 from .catalog import Catalog, enter, set_state
 from .classes import row_classes
-from .disk import make_folder
+from .disk import make_folder, room
 from .filing import Shelf, file_day
 from .locks import held
 from .rows import encoded, journal_rows
@@ -59,6 +59,7 @@ class Keeper:
         table = journal_rows([(seq, batch) for seq, batch in entries if seq > known])
         if position <= known:
             return 0
+        room(self.folder)
         classes = row_classes(table, self.classes)
         step("append.begin")
         with self.catalog.change() as connection:
@@ -76,6 +77,7 @@ class Keeper:
         found = hot.batches(self.catalog.connection)
         if not found:
             return 0
+        room(self.folder)
         with held(self.folder, "publish", shared=True, wait=True):
             shelf = Shelf(self.folder)
             try:
