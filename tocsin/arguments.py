@@ -156,9 +156,8 @@ def backtest(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--order",
-        default="journal",
         metavar="ORDER",
-        help="journal: as it was learnt (the default); time: as if all had been known at once",
+        help="journal: as it was learnt; time: as it happened, imported events too (default: time where there are imported ones, else journal)",
     )
     parser.add_argument(
         "--sweep",

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tocsin.model.ids import FIRST_IMPORTED
+
 from .catalog import Catalog, Filed, enter, next_number
 from .classes import row_classes
 from .disk import make_folder, room
@@ -23,8 +25,6 @@ from .parquet import sha256_of
 from .rows import encoded
 from .steps import step
 
-#: `seq` of the first imported row of an archive. All of them fit a JavaScript number, and there is room for 4.5e15.
-FIRST: Final = -(1 << 52)
 CHUNK: Final = 3_000_000  # rows that become files together
 
 
@@ -109,7 +109,7 @@ class Importer:
     def _numbers(self, count: int) -> int:
         """Sequence numbers for so many rows; those of a chunk that never comes to be are left out."""
         with self.catalog.change() as connection:
-            return FIRST + next_number(connection, "imported", count) - count
+            return FIRST_IMPORTED + next_number(connection, "imported", count) - count
 
     def _file(self, shelf: Shelf, whole: pa.Table, first: int) -> None:
         table = encoded(whole.set_column(0, "seq", pa.array(first + np.arange(len(whole), dtype=np.int64))))

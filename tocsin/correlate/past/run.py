@@ -155,7 +155,7 @@ class Past:
             some = chosen[start : start + _WORDS]
             facts = self._facts.lookup(seq for told in some for seq in self._wording.needs(told.telling))
             for told in some:
-                yield told, self._wording.alert(told.telling, facts)
+                yield told, self._facts.settled(self._wording.alert(told.telling, facts))
 
     # ---- what must be taken entry by entry
     def _parts(self, given: Entries, known: _Known) -> Iterator[tuple[int, int, bool]]:
