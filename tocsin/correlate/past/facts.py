@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tocsin.correlate.extras import BatchExtras
 from tocsin.correlate.recent import GONE
 from tocsin.model.alert import Alert, Evidence
 
-from .rows import MOVED, whole
+from .numbers import Numbering
+from .rows import whole
 
 #: Reads rows again, by their numbers: a table with these columns of ROW (None: all) of those that are still there, in any order.
 FetchRows = Callable[[Sequence[int], Sequence[str] | None], pa.Table]
@@ -26,14 +26,14 @@ _NUMBERS: Final = frozenset({"lon", "lat", "value"})
 
 class PastFacts:
     """`attrs`: feed -> name -> type of attributes that alerts may be linked by. `by_time`: events count as learnt when they happened, and go by
-    numbers that are moved by `rows.MOVED`."""
+    `numbers`."""
 
     def __init__(self, fetch: FetchRows, attrs: Mapping[str, Mapping[str, str]], by_time: bool = False) -> None:
         self.missing = 0
         self._fetch = fetch
         self._attrs = attrs
         self._by_time = by_time
-        self._moved = MOVED if by_time else 0
+        self.numbers: Numbering | None = None
         self._facts: OrderedDict[int, Evidence] = OrderedDict()
 
     def lookup(self, seqs: Iterable[int]) -> dict[int, Evidence]:
@@ -64,17 +64,27 @@ class PastFacts:
 
     def settled(self, alert: Alert) -> Alert:
         """With the numbers that its events have in the archive."""
-        if not self._moved:
+        numbers = self.numbers
+        if numbers is None:
             return alert
-        evidence, context = (tuple(replace(one, seq=one.seq - self._moved) for one in some) for some in (alert.evidence, alert.context))
+        real = {one.seq: numbers.real(one.seq) for one in (*alert.evidence, *alert.context)}
+        settled = {number: number if found is None else found for number, found in real.items()}
+        evidence, context = (tuple(replace(one, seq=settled[one.seq]) for one in some) for some in (alert.evidence, alert.context))
         return replace(alert, evidence=evidence, context=context)
 
+    def pin(self, seqs: Iterable[int]) -> None:
+        """An alert rests on these events."""
+        if self.numbers is not None:
+            self.numbers.pin(seqs)
+
     def _rows(self, seqs: Sequence[int], columns: Sequence[str] | None) -> pa.Table:
-        table = self._fetch([seq - self._moved for seq in seqs], columns)
-        if not self._moved:
-            return table
+        if self.numbers is None:
+            return self._fetch(seqs, columns)
+        real = {found: seq for seq in seqs if (found := self.numbers.real(seq)) is not None}
+        table = self._fetch(list(real), columns)
         place = table.schema.get_field_index("seq")
-        return table.set_column(place, table.schema.field(place), pc.add(table.column(place), self._moved))
+        numbers = pa.array([real[seq] for seq in table.column(place).to_pylist()], pa.int64())
+        return table.set_column(place, table.schema.field(place), numbers)
 
     def _read(self, seqs: list[int]) -> dict[int, Evidence]:
         facts = {fact.seq: fact for fact in evidence(self._rows(seqs, _COLUMNS), self._by_time)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from tocsin.correlate.codebook import CodeBook
 from tocsin.correlate.columns import Columns
 from tocsin.model.archive import ROW
-from tocsin.model.ids import FIRST_IMPORTED, ROW_BITS
+from tocsin.model.ids import ROW_BITS
 
+from .numbers import Numbering
 from .typed import parsed
-
-
-#: In the order of time there are imported events too, whose numbers are negative; the kernels take a negative number for none.
-MOVED: Final = -FIRST_IMPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +48,23 @@ class Entries:
 
 
 def entries(
-    batch: pa.RecordBatch, since: int, ticks: NDArray[np.int64] | None, attrs: Mapping[str, Mapping[str, str]], by_time: bool
+    batch: pa.RecordBatch,
+    since: int,
+    ticks: NDArray[np.int64] | None,
+    attrs: Mapping[str, Mapping[str, str]],
+    numbers: Numbering | None = None,
 ) -> Entries:
     """Rows in order. `since`: the clock before them; `ticks`: the newest tick before each of them, None when none is ahead. `attrs`: feed -> name -> type
-    of the attributes that are looked at. `by_time`: every event is known when it happens; the numbers are then moved by `MOVED`."""
-    seq = _numbers(batch.column("seq")) + (MOVED if by_time else 0)
+    of the attributes that are looked at. `numbers`: in the order of time, where every event is known when it happens, those to use instead of the
+    archive's; None in journal order."""
+    seq, by_time = _numbers(batch.column("seq")), numbers is not None
     ingest = _numbers(batch.column("event_time" if by_time else "ingest_time"))
     known = ingest if ticks is None else np.maximum(ingest, ticks)
     clock = np.maximum(np.maximum.accumulate(known), since) if len(known) else known
     cuts = (np.diff(clock) != 0) if by_time else (np.diff(seq >> ROW_BITS) != 0) | (np.diff(ingest) != 0)
     starts = np.concatenate([[0], np.flatnonzero(cuts) + 1, [len(seq)]]).astype(np.intp)
+    if numbers is not None and len(seq):
+        seq = numbers.take(seq, int(clock[-1]))
     return Entries(whole(batch, attrs), seq, ingest, clock, starts)
 
 
