@@ -58,7 +58,15 @@ def _import(folder: Path) -> None:
         source = Path(aside) / "levels.parquet"
         times = pa.array([START - DAY + n * 3_600 * SECOND for n in range(30)], pa.timestamp("us", "UTC"))
         names = [f"g{n % 3}" for n in range(30)]
-        table = pa.table({"id": [f"l{n}" for n in range(30)], "kind": ["water.level"] * 30, "event_time": times, "source": names, "value": [n / 4 for n in range(30)]})
+        table = pa.table(
+            {
+                "id": [f"l{n}" for n in range(30)],
+                "kind": ["water.level"] * 30,
+                "event_time": times,
+                "source": names,
+                "value": [n / 4 for n in range(30)],
+            }
+        )
         pq.write_table(table, source)
         importer = Importer(folder, FEEDS)
         taken = importer.begin("gauges", source)

@@ -28,12 +28,21 @@ def folder(tmp_path: Path) -> Path:
     """Two days and two declarations; the second also with a unit, and one commit that has both."""
     kept = keeper(tmp_path / "var" / "archive")
     old = [event(n, time=START + n, attrs={"level": str(n), "crew": "A"}, lon=0.0, lat=0.0) for n in range(5)]
-    new = [event(n, time=START + DAY + n, value=1.0, unit="m", attrs={"level": n / 2, "open": n % 2 == 0}, lon=0.0, lat=0.0) for n in range(5, 10)]
+    new = [
+        event(n, time=START + DAY + n, value=1.0, unit="m", attrs={"level": n / 2, "open": n % 2 == 0}, lon=0.0, lat=0.0)
+        for n in range(5, 10)
+    ]
     kept.append([(1, batch(old, BEFORE))], 1)
     kept.flush()
     kept.append([(3, batch(new, AFTER))], 3)
     kept.flush()
-    kept.append([(5, batch([new[0] | {"id": "both1", "attrs": {"level": "7"}}], BEFORE)), (6, batch([new[0] | {"id": "both2", "attrs": {"level": 7.5}}], AFTER))], 6)
+    kept.append(
+        [
+            (5, batch([new[0] | {"id": "both1", "attrs": {"level": "7"}}], BEFORE)),
+            (6, batch([new[0] | {"id": "both2", "attrs": {"level": 7.5}}], AFTER)),
+        ],
+        6,
+    )
     kept.close()
     return tmp_path / "var"
 
@@ -53,7 +62,9 @@ def test_both_days_are_answered(folder: Path, join: bool, capsys: pytest.Capture
         assert len(kept.catalog.files("gone IS NULL AND tier = 'month'")) == 1
         kept.close()
     found = {row["id"]: json.loads(row["attrs"]) for row in plain(rows(folder / "archive"))}
-    assert found["air3"] == {"level": "3", "crew": "A"} and found["air7"] == {"level": 3.5, "open": False} and found["both1"] == {"level": "7"}
+    assert (
+        found["air3"] == {"level": "3", "crew": "A"} and found["air7"] == {"level": 3.5, "open": False} and found["both1"] == {"level": "7"}
+    )
     sql = "SELECT id, CAST(attrs->>'level' AS DOUBLE) AS level FROM events WHERE CAST(attrs->>'level' AS DOUBLE) >= 3.5 ORDER BY id"
     assert {row["id"]: row["level"] for row in asked(folder, capsys, sql)} == {
         "air4": 4.0, "air7": 3.5, "air8": 4.0, "air9": 4.5, "both1": 7.0, "both2": 7.5,

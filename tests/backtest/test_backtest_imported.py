@@ -54,7 +54,9 @@ def in_time(table: pa.Table) -> pa.Table:
 def fed_live(journal: Journal, order: pa.Table, old: dict[int, tuple[int, int]]) -> Journal:
     """The rows of a journal once more, each entry when its rows happened, with a tick every second. `old`: row's seq -> (entry, row in it)."""
     again, clock, waiting = Journal(), 0, list[tuple[int, int, int]]()
-    places = [(when, *old[seq]) for when, seq in zip(order.column(T).cast(pa.int64()).to_pylist(), order.column("seq").to_pylist(), strict=True)]
+    places = [
+        (when, *old[seq]) for when, seq in zip(order.column(T).cast(pa.int64()).to_pylist(), order.column("seq").to_pylist(), strict=True)
+    ]
 
     def flush() -> None:
         if waiting:
@@ -84,10 +86,12 @@ def _append(journal: Journal, at: int, batch: pa.RecordBatch | None) -> None:
 
 
 def unnumbered(alert: Alert) -> dict[str, Any]:
-    """All but places in a journal, and how often it was told."""
+    """All but places in a journal, how often it was told, and which of several that were missed at one tick is named first."""
     said = asdict(alert)
     for event in (*said["evidence"], *said["context"]):
         del event["seq"]
+    for name in ("evidence", "reasons"):
+        said[name] = sorted(said[name], key=str) if alert.rule == "outage" else said[name]
     del said["seq"], said["revision"]
     return said
 
@@ -163,7 +167,12 @@ async def in_order_of_time(city: Path, journal: Journal) -> Stream:
     stream, made_ = Stream(), fed_live(journal, order, dict(zip(table.column("seq").to_pylist(), old, strict=True)))
     made_.entries = [entry for entry in made_.entries if entry.batch is not None or entry.ingest % (60 * SECOND) == 0]
     rules_ = tuple(one for one in plan.rules if one.name == "smoke-twice")
-    run = Correlator(type(plan)(**{**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "rules": rules_}), made_.fetch, name_place=lambda _a, _b: PLACE, corrects=frozenset())
+    run = Correlator(
+        type(plan)(**{**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "rules": rules_}),
+        made_.fetch,
+        name_place=lambda _a, _b: PLACE,
+        corrects=frozenset(),
+    )
     await run.run(made_.read(), stream.publish, finish=True)
     return stream
 

@@ -190,19 +190,30 @@ def importing(arguments: argparse.Namespace) -> int:
         again = taken.done
         if not again:
             take(importer, taken, path, spec, reasons, progress)
-        told.append({"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "known": again})
+        told.append(
+            {"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "doubles": taken.doubles, "known": again}
+        )
     progress.end()
     compacted = 0 if arguments.no_compact else settle(importer.catalog, progress)
     importer.close()
-    new, refused = sum(one["new"] for one in told), sum(reasons.values())
+    new, refused, doubles = sum(one["new"] for one in told), sum(reasons.values()), sum(one["doubles"] for one in told)
     spent = time.process_time() - cpu
     rate = new / spent if new and spent else 0.0
     lines = [f"{one['file']}: " + ("in the archive already" if one["known"] else f"{one['new']:,} events") for one in told]
     lines += [f"REFUSED {number:,}: {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:20]]
+    lines += [f"{doubles:,} events were in the archive already (same feed, id and UTC day)"] if doubles else []
     lines.append(f"{new:,} new events in {time.monotonic() - began:.1f} s, {rate:,.0f} a second of processor time; {refused:,} refused")
     show(
         arguments,
-        {"files": told, "new": new, "refused": refused, "reasons": reasons, "compacted_rows": compacted, "rows_per_cpu_s": round(rate)},
+        {
+            "files": told,
+            "new": new,
+            "refused": refused,
+            "doubles": doubles,
+            "reasons": reasons,
+            "compacted_rows": compacted,
+            "rows_per_cpu_s": round(rate),
+        },
         "\n".join(lines),
     )
     return 1 if refused else 0

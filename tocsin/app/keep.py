@@ -62,6 +62,7 @@ class State:
     position: int = 0
     newest: int = 0
     rows: int = 0
+    doubles: int = 0
     joined: int = 0
     removed: dict[str, int] = field(default_factory=dict)
     delayed: str | None = None
@@ -125,6 +126,7 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
         last = entries[-1].seq
         if events or time.monotonic() - written > QUIET_SECONDS:
             state.rows += await patiently(state, partial(keeper.append, events, last)) or 0
+            state.doubles = keeper.doubles
             written = time.monotonic()
         state.position = last
         if await asyncio.to_thread(keeper.flush_due):
@@ -210,6 +212,7 @@ def metrics(state: State) -> str:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     told: list[tuple[str, str, str, float]] = [
         ("rows_total", "counter", "Events taken into the archive since this process started.", state.rows),
+        ("doubles_total", "counter", "Events left out because an import had brought them already.", state.doubles),
         ("joined_rows_total", "counter", "Events written again because files were joined.", state.joined),
         ("removed_rows_total", "counter", "Events removed because their retention was over.", sum(state.removed.values())),
         ("behind_entries", "gauge", "Journal entries that are not in the archive yet.", state.behind),

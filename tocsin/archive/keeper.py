@@ -17,6 +17,7 @@ from . import hot
 from .catalog import Catalog, enter, set_state
 from .classes import row_classes
 from .disk import make_folder, room
+from .doubles import Imported
 from .filing import Shelf, file_day
 from .locks import held
 from .rows import encoded, journal_rows
@@ -37,10 +38,12 @@ class Keeper:
         make_folder(folder)
         self.folder = folder
         self.classes = dict(classes or {})
+        self.doubles = 0
         with contextlib.ExitStack() as closing:
             closing.enter_context(held(folder, "keep"))
             self.catalog = Catalog(folder, write=True)
             closing.callback(self.catalog.close)
+            self._imported = Imported(self.catalog)
             sweep(self.catalog)
             self._closing = closing.pop_all()
 
@@ -53,19 +56,24 @@ class Keeper:
         return self.catalog.get(hot.POSITION)
 
     def append(self, entries: Sequence[tuple[int, pa.RecordBatch]], position: int) -> int:
-        """Journal entries with events, in order, and the entry everything was read up to. What the archive has already is left out. Durable when it
+        """Journal entries with events, in order, and the entry everything was read up to. What the archive has already is left out, by number, or
+        because an import has brought it (`doubles` counts those). Durable when it
         returns the number of rows. Raises OSError, sqlite3.Error when the disk does not take it; then nothing has happened."""
         known = self.position
         table = journal_rows([(seq, batch) for seq, batch in entries if seq > known])
         if position <= known:
             return 0
         room(self.folder)
-        classes = row_classes(table, self.classes)
         step("append.begin")
         with self.catalog.change() as connection:
+            double = self._imported.holds(connection, table)
+            if double.any():
+                table = table.filter(pa.array(~double))
+            classes = row_classes(table, self.classes)
             hot.append(connection, table, classes, position)
             step("append.written")
         step("append.done")
+        self.doubles += int(double.sum())
         return len(table)
 
     def flush_due(self) -> bool:

@@ -15,6 +15,7 @@ from tocsin.model.ids import split_seq
 from . import hot
 from .catalog import Catalog, Filed, enter, leave
 from .classes import row_classes
+from .doubles import Imported
 from .filing import Shelf, file_rollup, streams_of, write_day_rows
 from .locks import held
 from .merge import Slice, Source
@@ -107,6 +108,8 @@ class Repair:
         seq = whole.column("seq").to_numpy()
         here = np.isin(seq, self._present(int(seq.min()), int(seq.max()))) if len(seq) else np.zeros(0, bool)
         whole = whole.filter(pa.array(~here))
+        with self._catalog.change() as connection:  # what an import had brought before was never taken in
+            whole = whole.filter(pa.array(~Imported(self._catalog).holds(connection, whole)))
         return whole.filter(pa.array(~self._lapsed.lapsed(whole)))
 
     def _present(self, first: int, last: int) -> np.ndarray:

@@ -45,7 +45,13 @@ def typed(value: Any, kind: str) -> Any:
     if kind == TEXT:
         return value if isinstance(value, str) else orjson.dumps(value).decode()
     if kind == "boolean":
-        return value if isinstance(value, bool) else {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
+        return (
+            value
+            if isinstance(value, bool)
+            else {"true": True, "false": False}.get(value.strip().lower())
+            if isinstance(value, str)
+            else None
+        )
     if kind == "time":
         return _instant(value)
     number = _number(value)
