@@ -52,7 +52,7 @@ def twice(table: pa.Table, keys: Words) -> Mask:
     if not len(keys):
         return np.zeros(0, bool)
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    later = first[which] != np.arange(len(keys))
+    later: Mask = first[which] != np.arange(len(keys))
     rows = np.flatnonzero(later)
     if len(rows):
         ids = table.column("id").combine_chunks()
