@@ -37,7 +37,9 @@ def call(number: int, time: int, name: str | None = None) -> dict:
 def levels(path: Path, first: int, count: int, word: str) -> Path:
     times = pa.array([START + n * 3_600_000_000 for n in range(first, first + count)], pa.timestamp("us"))
     ids = [f"r{n}" for n in range(first, first + count)]
-    pq.write_table(pa.table({"id": ids, "kind": ["call.fire"] * count, "event_time": times, "text": [word] * count}), path, row_group_size=10)
+    pq.write_table(
+        pa.table({"id": ids, "kind": ["call.fire"] * count, "event_time": times, "text": [word] * count}), path, row_group_size=10
+    )
     return path
 
 

@@ -20,7 +20,7 @@ async def first_seq_at(journal: Journal, moment: int) -> tuple[int, bool]:
     first = low
     while low < high:
         middle = (low + high) // 2
-        found = await _next_readable(journal, middle, high)
+        found = await next_readable(journal, middle, high)
         if found is None or found.ingest >= moment:
             high = middle
         else:
@@ -28,7 +28,7 @@ async def first_seq_at(journal: Journal, moment: int) -> tuple[int, bool]:
     return low, first == 1 or low > first
 
 
-async def _next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
+async def next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
     """The entry `seq`, or the next one before `end` that is neither lost nor damaged and knows a time (a configuration does not)."""
     while seq < end:
         with contextlib.suppress(Skippable):  # counted by the reader
