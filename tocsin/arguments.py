@@ -221,7 +221,9 @@ def archive(parser: argparse.ArgumentParser) -> None:
     made["verify"].add_argument(
         "--repair", action="store_true", help="fetch damaged files again: from the journal, from imported files, from another copy"
     )
-    made["verify"].add_argument("--peer", type=Path, metavar="DIR", help="another copy of this archive, or of its data directory, for --repair")
+    made["verify"].add_argument(
+        "--peer", type=Path, metavar="DIR", help="another copy of this archive, or of its data directory, for --repair"
+    )
     _archived(made["import"])
     made["import"].add_argument("feed", metavar="FEED", help="name of a feed of the city")
     made["import"].add_argument(

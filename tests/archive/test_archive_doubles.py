@@ -124,7 +124,7 @@ def test_what_comes_live_while_a_file_is_written_is_noticed(tmp_path: Path) -> N
     assert (taken.rows, taken.doubles) == (5, 1)
     found = {one["id"]: one["text"] for one in plain(rows(tmp_path / "archive"))}
     assert found == {f"r{number}": "live" if number == 3 else "file" for number in range(6)}
-    assert not [path for path in (tmp_path / "archive" / "tmp").iterdir()], "what was written in vain is gone"
+    assert not list((tmp_path / "archive" / "tmp").iterdir()), "what was written in vain is gone"
     kept.close()
 
 

@@ -38,6 +38,9 @@ AHEAD: Final = HOUR
 #: Rows that may wait for their moment; beyond, the oldest do not wait any longer.
 WAITING_ROWS: Final = 300_000
 
+#: Said once, however many are missing.
+LAPSED: Final = "the journal holds some entries of this time no longer: their feeds' retention is over"
+
 Due = tuple[int, Entry]
 
 
@@ -83,7 +86,10 @@ class JournalPast:
 
     async def _from_journal(self, journal: Journal, first: int, last: int, by: str, notes: list[str]) -> AsyncGenerator[Due]:
         def damaged(found: DamagedEntry) -> None:
-            notes.append(f"journal entries {found.first} to {found.last} cannot be read: {found.reason}")
+            if found.kind != "expired":
+                notes.append(f"journal entries {found.first} to {found.last} cannot be read: {found.reason}")
+            elif LAPSED not in notes:
+                notes.append(LAPSED)
 
         async with aclosing(read(journal, first, until=last, on_damage=damaged, exercise=True)) as entries:  # type: ignore[type-var]
             ordered = as_it_happened(entries, notes) if by == "event" else as_it_was_known(entries)

@@ -48,7 +48,10 @@ def chunks(catalog: Catalog) -> list[Chunk]:
     """All that is known of imports; nothing in an archive of format 1."""
     if version_of(catalog.connection) < 2:
         return []
-    return [Chunk(*row[:6], Path(row[6]), row[7]) for row in catalog.connection.execute(_CHUNKS)]
+    return [
+        Chunk(first, last, part, parts, feed, digest, Path(path), learnt)
+        for first, last, part, parts, feed, digest, path, learnt in catalog.connection.execute(_CHUNKS)
+    ]
 
 
 def of_loss(catalog: Catalog, loss: Loss) -> list[Chunk]:
