@@ -14,8 +14,9 @@ help: ## this list
 demo: setup ## watch Seattle's fire and medical calls arrive, on this machine only
 	$(BIN)/tocsin demo
 
-test: setup test-tools ## everything that proves it works, with real servers and a real browser
-	$(BIN)/python -m pytest
+JOBS := 2
+test: setup test-tools ## everything that proves it works, with real servers and a real browser (JOBS=2 processes, a file of tests at a time)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 setup: $(STAMP)/core $(STAMP)/console $(STAMP)/kernels ## virtual environment in .venv and the console, nothing else
 

@@ -107,7 +107,7 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     assert status["events"]["total"] == before["events"]["total"] + 1
     assert sum(sum(row["counts"]) for row in node.get("/api/v1/timeline")["rows"]) == status["events"]["total"]
     assert {feed["name"] for feed in node.get("/api/v1/feeds")["items"]} == {"smoke"}
-    assert node.feed("smoke")["accepted"] == status["events"]["total"]
+    node.eventually("the feed's count", lambda: node.feed("smoke")["accepted"] == status["events"]["total"])
     # nothing leaves
     feeds, subjects = asyncio.run(outside(town))
     assert set(feeds) == {"smoke"}

@@ -84,7 +84,7 @@ def test_a_denial_stops_every_route(tmp_path):
         for route in world.app.routes:
             if route.path in OPEN:
                 continue
-            path = route.path.format(
+            path = route.path.replace(":path}", "}").format(
                 seq=1,
                 alert="a",
                 record="q1",

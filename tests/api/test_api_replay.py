@@ -1,6 +1,7 @@
 """Replays: the live routes over a moment of the past, which change nothing that is live."""
 
 import time
+from datetime import datetime
 
 import httpx
 import pytest
@@ -132,7 +133,7 @@ def test_it_plays_the_frames_of_the_live_stream(client, begin, past):
     settled(client, url, lambda found: found["ended"])
     reader.wait(lambda: any(event["id"] == "m59" for _, data in reader.of("events") for event in data["items"]), "the last event")
     reader.wait(lambda: any(data["replay"]["ended"] for _, data in reader.of("clock")), "the end")
-    times = [data["now"] for _, data in reader.of("clock")]
+    times = [datetime.fromisoformat(data["now"]) for _, data in reader.of("clock")]
     assert times == sorted(times)
     assert reader.of("feeds")
     reader.close()

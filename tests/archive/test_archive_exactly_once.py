@@ -10,6 +10,7 @@ from archive_world import DAY, FEEDS, START, Book, Crash, batch, calm, crash_at,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tocsin.archive import keeper as keeper_module
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.compact import compact
 from tocsin.archive.importing import FIRST, Importer
@@ -127,9 +128,10 @@ class Machine:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(actions, min_size=1, max_size=14))
-def test_every_acknowledged_row_is_there_once(plan):
+@given(st.lists(actions, min_size=1, max_size=14), st.sampled_from([1, 5, 50_000]))
+def test_every_acknowledged_row_is_there_once(plan, direct):
     root = Path(tempfile.mkdtemp())
+    usual, keeper_module.DIRECT_ROWS = keeper_module.DIRECT_ROWS, direct
     try:
         machine = Machine(root / "archive")
         for what, value in plan:
@@ -150,4 +152,5 @@ def test_every_acknowledged_row_is_there_once(plan):
         catalog.close()
     finally:
         calm()
+        keeper_module.DIRECT_ROWS = usual
         shutil.rmtree(root)

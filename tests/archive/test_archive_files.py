@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import sqlite3
 
@@ -222,6 +223,18 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
     for opening in (lambda: keeper(tmp_path / "archive"), lambda: Catalog(tmp_path / "archive", write=False)):
         with pytest.raises(Fatal, match="has format 99, this version of Tocsin reads formats 1 to 1"):
             opening()
+
+
+def test_an_archive_that_is_just_being_made_is_empty(tmp_path):
+    (tmp_path / "catalog.db").touch()  # its keeper has begun, and has no tables yet
+    archive = Archive(tmp_path)
+    with archive.look(Want()) as look:
+        assert (look.files, len(look.tail), look.reaches) == ([], 0, 0)
+    with contextlib.closing(keeper(tmp_path)) as kept:
+        kept.append([(1, batch([event(1)]))], 1)
+        with archive.look(Want()) as look:
+            assert len(look.tail) == 1
+    archive.close()
 
 
 def test_two_keepers_cannot_keep_one_archive(tmp_path):

@@ -89,7 +89,7 @@ async def test_acknowledged_events_survive_power_cuts(disk):
         disk.on()
         found = await stored(disk)
         assert acked.items() <= found.items()
-    assert len(acked) > 100
+    assert len(acked) > 20  # some hundred on an idle machine
 
 
 async def test_the_harness_sees_a_server_that_does_not_sync(disk):
@@ -98,5 +98,5 @@ async def test_the_harness_sees_a_server_that_does_not_sync(disk):
     disk.off()
     disk.on()
     found = await stored(disk)
-    assert len(acked) > 100
+    assert len(acked) > 20  # some hundred on an idle machine
     assert len(acked.keys() - found.keys()) > len(acked) // 2

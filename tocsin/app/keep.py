@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pyarrow as pa
+
 from tocsin.archive.classes import classes_of
 from tocsin.archive.compact import clock_of, compact
 from tocsin.archive.keeper import Keeper
@@ -46,11 +48,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GATHER_SECONDS: Final = 0.5  # what comes within it is one commit
-MOST_ENTRIES: Final = 5_000  # ... or so many entries
+BUSY_ROWS: Final = 10_000  # more than these within it, and a commit takes longer, because large ones cost less for each row
+BUSY_SECONDS: Final = 3.0
+MOST_ROWS: Final = 400_000  # of one commit, a few entries more or less: what one may hold in memory
+WAITING: Final = 10_000  # entries read and not yet looked at
 QUIET_SECONDS: Final = 30.0  # the position moves on at least so often when nothing happens
 LOOK_SECONDS: Final = 5.0  # between two looks at what is stored, for the figures
 UPKEEP_SECONDS: Final = 60.0  # between two looks at what is to be joined or removed
-NICE: Final = 5  # what alerts depend on comes first
 TROUBLE: Final = (OSError, sqlite3.Error)
 
 
@@ -76,13 +80,14 @@ class State:
 
 
 async def run(node: NodeFile) -> None:
-    os.nice(NICE)
+    _give_way()
+    pa.set_cpu_count(1)  # the other processor is for alerts
     marks = HighWater(Path(node.data) / "marks", "keep")
     async with await connect(endpoint_of(node), name="keep", high_water=marks) as journal:
         found = await inforce.current(journal, Path(node.city), node.layout)
         keeper = await asyncio.to_thread(Keeper, node.layout.archive, classes_of(found.city.feeds))
         state = State(found.entry, found.city, keeper.position, await last_seq(journal))
-        queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=2 * MOST_ENTRIES)
+        queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=WAITING)
         stopping = threading.Event()
         shorten()
         try:
@@ -95,6 +100,14 @@ async def run(node: NodeFile) -> None:
         finally:
             stopping.set()
             await asyncio.shield(asyncio.to_thread(keeper.close))
+
+
+def _give_way() -> None:
+    """What alerts depend on comes first: this runs when a processor has nothing else to do, or nearly so. The three thousandths of a busy one that
+    the system leaves it are some hundred rows a second; beyond that history waits, and says so."""
+    os.nice(10)
+    with contextlib.suppress(AttributeError, OSError):  # no Linux, or not allowed
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | DamagedEntry]) -> None:
@@ -111,10 +124,7 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
     """Commits what comes, several entries together. What the disk does not take is tried again until it does."""
     written = time.monotonic()
     while True:
-        found = [await queue.get()]
-        await asyncio.sleep(GATHER_SECONDS)
-        while len(found) < MOST_ENTRIES and not queue.empty():
-            found.append(queue.get_nowait())
+        found = await gathered(queue)
         entries = [one for one in found if isinstance(one, Entry)]
         for one in found:
             if isinstance(one, DamagedEntry) and one.kind != "expired":
@@ -133,6 +143,23 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
         state.position = last
         if await asyncio.to_thread(keeper.flush_due):
             await patiently(state, keeper.flush)
+
+
+async def gathered(queue: asyncio.Queue[Entry | DamagedEntry]) -> list[Entry | DamagedEntry]:
+    """What is taken in together: what half a second brings, or up to three when that is much."""
+    found = [await queue.get()]
+    rows, until = rows_of(found[0]), time.monotonic() + BUSY_SECONDS
+    while True:
+        await asyncio.sleep(GATHER_SECONDS)
+        while rows < MOST_ROWS and not queue.empty():
+            found.append(queue.get_nowait())
+            rows += rows_of(found[-1])
+        if not BUSY_ROWS <= rows < MOST_ROWS or time.monotonic() >= until:
+            return found
+
+
+def rows_of(entry: Entry | DamagedEntry) -> int:
+    return len(entry.batch) if isinstance(entry, Entry) and entry.batch is not None else 0
 
 
 def adopt(keeper: Keeper, state: State, found: inforce.InForce) -> None:

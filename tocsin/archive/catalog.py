@@ -43,7 +43,7 @@ class Catalog:
     """One for each process; connections belong to threads."""
 
     def __init__(self, folder: Path, *, write: bool) -> None:
-        """Raises Fatal for an archive of another version, OSError when there is none and `write` is false."""
+        """Raises Fatal for an archive of another version, OSError when there is none (yet) and `write` is false."""
         self.folder = folder
         self.path = folder / "catalog.db"
         self._write = write
@@ -54,7 +54,11 @@ class Catalog:
         elif not self.path.exists():
             raise FileNotFoundError(f"there is no archive in {folder}")
         else:
-            check_version(version_of(self.connection), str(folder))
+            found = version_of(self.connection)
+            check_version(found, str(folder))
+            if not found:
+                self.close()
+                raise FileNotFoundError(f"the archive in {folder} is just being made")
 
     @property
     def connection(self) -> sqlite3.Connection:

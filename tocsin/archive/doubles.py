@@ -153,9 +153,8 @@ class Imported:
     def holds(self, connection: sqlite3.Connection, table: pa.Table) -> Mask:
         """Rows that an import has brought already. Within a transaction, so that no import ends meanwhile. Raises OSError, pa.ArrowException."""
         mask = np.zeros(len(table), bool)
-        newest = connection.execute("SELECT coalesce(max(first), 0) FROM chunk").fetchone()[0]
-        if newest != self._at:
-            self._at = newest
+        if self.newer(connection):
+            self._at = _newest(connection)
             self._days.clear()
         if not len(table) or connection.execute("SELECT NOT EXISTS (SELECT 1 FROM imported)").fetchone()[0]:
             return mask
@@ -168,6 +167,10 @@ class Imported:
                     mask[rows] = np.isin(keys[rows], self._known(str(feed), number))
         return mask
 
+    def newer(self, connection: sqlite3.Connection) -> bool:
+        """Whether an import has brought anything since `holds` was asked."""
+        return _newest(connection) != self._at
+
     def _known(self, feed: str, day: int) -> Words:
         known = self._days.get((feed, day))
         if known is None:
@@ -179,3 +182,7 @@ class Imported:
                 self._days.popitem(last=False)
         self._days.move_to_end((feed, day))
         return known
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(first), 0) FROM chunk").fetchone()[0])

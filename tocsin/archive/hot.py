@@ -58,8 +58,13 @@ def append(connection: sqlite3.Connection, table: pa.Table, classes: np.ndarray,
         if len(some):
             _insert(connection, stream, 0, some, time.time_ns() // 1000)
             _fold(connection, stream)
-    if len(table):
-        set_state(connection, "clock", int(instants(table.column("ingest_time")).max()))
+    reached(connection, [table], position)
+
+
+def reached(connection: sqlite3.Connection, tables: Iterable[pa.Table], position: int) -> None:
+    """How far the archive is with these rows, which come after all others. Within a transaction of the caller."""
+    if latest := [int(instants(table.column("ingest_time")).max()) for table in tables if len(table)]:
+        set_state(connection, "clock", max(latest))
     set_state(connection, POSITION, position)
 
 
