@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tocsin.archive import keeper as keeper_module
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.compact import compact
-from tocsin.archive.importing import FIRST, Importer
+from tocsin.archive.importing import Importer
 from tocsin.archive.rows import journal_rows
 from tocsin.archive.sweep import parquet_files
 from tocsin.archive.verify import verify
+from tocsin.model.ids import FIRST_IMPORTED
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
 attrs = st.none() | st.fixed_dictionaries(
@@ -145,7 +146,7 @@ def test_every_acknowledged_row_is_there_once(plan, direct):
         old = [{**row, "seq": 0} for row in found if row["seq"] < 0]
         expected = [{**row, "seq": 0} for table in machine.imported for row in plain(table)]
         assert old == expected
-        assert all(row["seq"] >= FIRST for row in found)
+        assert all(row["seq"] >= FIRST_IMPORTED for row in found)
         catalog = Catalog(root / "archive", write=True)
         assert verify(catalog).sound
         assert {one.file.path for one in catalog.files()} == set(parquet_files(root / "archive"))

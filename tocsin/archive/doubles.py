@@ -61,8 +61,7 @@ def twice(table: pa.Table, keys: Words) -> Mask:
 
 
 def there(catalog: Catalog, table: pa.Table, keys: Words, files: Callable[[Filed], bool] = lambda _file: True, after: int = 0) -> Mask:
-    """Rows that the archive holds already: in files for which `files` is true, or in batches of the hot tail with an id above `after`. Damaged files
-    hold nothing. Raises OSError, pa.ArrowException."""
+    """Rows that the archive holds already: in files for which `files` is true, or in the hot tail with a number above `after`. Damaged files hold nothing. Raises OSError, pa.ArrowException."""
     if not len(keys):
         return np.zeros(0, bool)
     time = instants(table.column("event_time"))
@@ -90,8 +89,8 @@ def _held(catalog: Catalog, want: Want, files: Callable[[Filed], bool], after: i
         if one.damaged is None and files(one):
             yield from _groups(one, want)
     for batch in hot.batches(catalog.connection, want):
-        if batch.id > after:
-            yield batch.table()
+        table = batch.table()
+        yield table.filter(pc.greater(table.column("seq"), after)) if after else table
 
 
 def _groups(one: Filed, want: Want) -> Iterator[pa.Table]:
@@ -154,7 +153,7 @@ class Imported:
         """Rows that an import has brought already. Within a transaction, so that no import ends meanwhile. Raises OSError, pa.ArrowException."""
         mask = np.zeros(len(table), bool)
         if self.newer(connection):
-            self._at = _newest(connection)
+            self._at = imports(connection)
             self._days.clear()
         if not len(table) or connection.execute("SELECT NOT EXISTS (SELECT 1 FROM imported)").fetchone()[0]:
             return mask
@@ -169,13 +168,13 @@ class Imported:
 
     def newer(self, connection: sqlite3.Connection) -> bool:
         """Whether an import has brought anything since `holds` was asked."""
-        return _newest(connection) != self._at
+        return imports(connection) != self._at
 
     def _known(self, feed: str, day: int) -> Words:
         known = self._days.get((feed, day))
         if known is None:
             want = Want(start=day * DAY, stop=(day + 1) * DAY, feeds=(feed,), last=-1)
-            held = _held(self._catalog, want, lambda _file: True, 1 << 62)
+            held = _held(self._catalog, want, lambda _file: True, 0)  # nothing imported is ever in the hot tail
             parts = [keys_of(table.filter(pc.less(table.column("seq"), 0))) for table in held]
             known = self._days[feed, day] = np.unique(np.concatenate([np.zeros(0, np.uint64), *parts]))
             while len(self._days) > 1 and sum(map(len, self._days.values())) > DAYS_KEPT:
@@ -184,5 +183,6 @@ class Imported:
         return known
 
 
-def _newest(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(first), 0) FROM chunk").fetchone()[0])
+def imports(connection: sqlite3.Connection) -> int:
+    """How many chunks were ever imported."""
+    return int(connection.execute("SELECT count(*) FROM chunk").fetchone()[0])

@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from tocsin.kernel.texthash import Words
 from tocsin.model.archive import ROW
-from tocsin.model.ids import FIRST_IMPORTED
+from tocsin.model.ids import FIRST_IMPORTED, event_seq
 
 from .catalog import Catalog, Filed, enter, next_number
 from .classes import row_classes
 from .disk import make_folder, room
-from .doubles import DAY, Own, keys_of, there, twice
+from .doubles import DAY, Own, imports, keys_of, there, twice
 from .filing import Shelf, file_day, streams_of
+from .hot import POSITION
 from .locks import held
 from .parquet import sha256_of
 from .rows import encoded, instants
@@ -49,17 +50,25 @@ class Taken:
     doubles: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A moment of the archive: its files, how many chunks were imported, and the journal entry that it reached to."""
+
+    files: frozenset[str]
+    imports: int
+    position: int
+
+
 @dataclass(slots=True)
 class _Chunk:
-    """Rows that become files together: numbered, and without those that are there already. `files`, `batches`: the newest of the catalogue when that was looked up."""
+    """Rows that become files together: numbered, and without those that are there already. `seen`: what of the archive that was looked up in."""
 
     table: pa.Table
     keys: Words
     first: int
     last: int
     doubles: int
-    files: int
-    batches: int
+    seen: _Seen
 
 
 class Importer:
@@ -131,12 +140,12 @@ class Importer:
         """Without what is there already."""
         seq, keys, own = numbered.column("seq").to_numpy(), keys_of(numbered), self._own.files()
         first, last = (int(seq[0]), int(seq[-1])) if len(seq) else (0, 0)
-        files, batches = newest(self.catalog.connection)
+        seen = self._seen()
         double = twice(numbered, keys) | self._own.holds(numbered, keys)
         double |= there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in own)
         if not double.any():
-            return _Chunk(numbered, keys, first, last, 0, files, batches)
-        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), files, batches)
+            return _Chunk(numbered, keys, first, last, 0, seen)
+        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), seen)
 
     def _file(self, taken: Taken, numbered: pa.Table, done: bool) -> _Chunk | None:
         """None: it has not happened, and is to be tried again."""
@@ -161,10 +170,15 @@ class Importer:
 
     def _brought(self, chunk: _Chunk) -> bool:
         """Whether anybody has brought any of it since that was looked up. Within a transaction."""
-        files, batches = newest(self.catalog.connection)
-        if (files, batches) == (chunk.files, chunk.batches):
+        now, seen = self._seen(), chunk.seen
+        if (now.imports, now.position) == (seen.imports, seen.position):
             return False
-        return bool(there(self.catalog, chunk.table, chunk.keys, lambda one: one.id > chunk.files, chunk.batches).any())
+        after = event_seq(seen.position + 1, 0) - 1
+        return bool(there(self.catalog, chunk.table, chunk.keys, lambda one: str(one.file.path) not in seen.files, after).any())
+
+    def _seen(self) -> _Seen:
+        files = frozenset(str(one.file.path) for one in self.catalog.files())
+        return _Seen(files, imports(self.catalog.connection), self.catalog.get(POSITION))
 
     def _enter(self, connection: sqlite3.Connection, taken: Taken, chunk: _Chunk, files: list[Filed], done: bool) -> None:
         enter(connection, self._folder, files)
@@ -186,11 +200,3 @@ class Importer:
             "INSERT OR IGNORE INTO imported VALUES (?, ?)", list(zip(*(column.to_pylist() for column in pairs.columns), strict=True))
         )
         step("import.entered")
-
-
-def newest(connection: sqlite3.Connection) -> tuple[int, int]:
-    """The newest file and the newest batch of the hot tail, by their ids."""
-    files, batches = connection.execute(
-        "SELECT (SELECT coalesce(max(id), 0) FROM file), (SELECT coalesce(max(id), 0) FROM batch)"
-    ).fetchone()
-    return int(files), int(batches)
