@@ -164,9 +164,8 @@ def backtest(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--order",
-        default="journal",
         metavar="ORDER",
-        help="journal: as it was learnt (the default); time: as if all had been known at once",
+        help="journal: as it was learnt; time: as it happened, imported events too (default: time where there are imported ones, else journal)",
     )
     parser.add_argument(
         "--sweep",
@@ -227,7 +226,12 @@ def archive(parser: argparse.ArgumentParser) -> None:
     made = {name: actions.add_parser(name, help=words, description=words, formatter_class=Formatter) for name, words in abouts.items()}
     for name in ("status", "compact", "verify", "retention"):
         _archived(made[name])
-    made["verify"].add_argument("--repair", action="store_true", help="fetch damaged files again from the journal, as far as it holds them")
+    made["verify"].add_argument(
+        "--repair", action="store_true", help="fetch damaged files again: from the journal, from imported files, from another copy"
+    )
+    made["verify"].add_argument(
+        "--peer", type=Path, metavar="DIR", help="another copy of this archive, or of its data directory, for --repair"
+    )
     _archived(made["import"])
     made["import"].add_argument("feed", metavar="FEED", help="name of a feed of the city")
     made["import"].add_argument(

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from .node_world import Node, ndjson, reading, replayed, running, write_city
+from .node_world import Node, last_json, ndjson, reading, replayed, running, tocsin, write_city
 
 pytestmark = pytest.mark.root
 ROWS = 300
+
+
+LEFT = 6 << 20  # enough for the journal, less than what history must leave free of a disk of 160 MB
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tocsin-test", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tocsin-test", folder], check=True)
     yield folder
     subprocess.run(["umount", folder], check=True)
 
@@ -48,6 +53,31 @@ def refused(node: Node, number: int, taken: list[bytes]) -> httpx.Response:
     raise AssertionError("the disk never filled")
 
 
+def history_gives_way(node: Node, filler: Path) -> list[bytes]:
+    """Long before the journal is refused anything, the archive stops writing; it says so everywhere, and catches up. What was acknowledged meanwhile."""
+
+    def told() -> dict[str, Any]:
+        return node.get("/api/v1/status")["archive"]  # type: ignore[no-any-return]
+
+    node.eventually("kept", lambda: told()["rows"] == 3 * (ROWS + 2))
+    free = os.statvfs(filler.parent)
+    filler.write_bytes(b"x" * (free.f_bavail * free.f_frsize - LEFT))
+    bodies = [pair(3), pair(4)]
+    for body in bodies:
+        assert node.post(body).status_code == 202, "the journal has room"
+    for number in (3, 4):
+        node.alert_near(2_000.0 * number)
+    node.eventually("it is said", lambda: told()["state"] == "delayed" and told()["behind"] >= 2)
+    words = told()["words"]
+    assert words.startswith("history is delayed: ") and "kept for the journal and the alerts" in words
+    assert "\ntocsin_keep_delayed 1\n" in httpx.get(node.http + "/metrics", timeout=30).text
+    assert told()["rows"] == 3 * (ROWS + 2), "and not written"
+    filler.unlink()
+    node.eventually("caught up", lambda: told()["state"] == "kept" and told()["rows"] == 5 * (ROWS + 2))
+    assert "\ntocsin_keep_delayed 0\n" in httpx.get(node.http + "/metrics", timeout=30).text
+    return bodies
+
+
 def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_path: Path) -> None:
     city, data = write_city(tmp_path / "city"), small_disk / "data"
     with running(city, data) as node:
@@ -56,6 +86,7 @@ def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_p
             assert node.post(body).status_code == 202
         for number in range(3):
             node.alert_near(2_000.0 * number)
+        taken += history_gives_way(node, small_disk / "most of it")
         filler = small_disk / "filler"
         with pytest.raises(OSError, match="No space"):
             take_all(filler)
@@ -65,13 +96,15 @@ def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_p
         assert answer.json()["title"] == "Service unavailable"
         assert answer.json()["detail"]
         filler.unlink()
-        for number in range(3, 6):
+        for number in range(5, 8):
             taken.append(pair(number))
             assert node.post_until_taken(taken[-1]).status_code == 202
-        for number in range(6):
+        for number in range(8):
             node.alert_near(2_000.0 * number, patience=120)
         node.eventually("ready again", lambda: httpx.get(node.http + "/readyz", timeout=10).status_code == 200)
         for body in taken:  # known still, so they are still there
             again = node.post(body).json()
             assert (again["accepted"], again["duplicates"]) == (0, ROWS + 2)
     assert replayed(city, data)["equal"]
+    checked = tocsin("archive", "verify", city, "--data", data, "--json")
+    assert (checked.returncode, last_json(checked)["sound"]) == (0, True), checked.stdout

@@ -35,7 +35,7 @@ def data(tmp_path):
 def test_a_file_is_taken_in_once_however_often_it_is_given(told, data):
     first = told("import", SEATTLE, "sfd.calls", CALLS, "--data", data)
     lines = len(CALLS.read_text().splitlines()) - 1
-    assert first["new"] + first["refused"] == lines
+    assert first["new"] + first["refused"] + first["doubles"] == lines and first["doubles"] == 1, "the city's own file has one call twice"
     again = told("import", SEATTLE, "sfd.calls", CALLS, "--data", data)
     assert (again["new"], again["files"][0]["known"]) == (0, True)
     status = told("status", SEATTLE, "--data", data)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tocsin.archive import keeper as keeper_module
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.compact import compact
-from tocsin.archive.importing import FIRST, Importer
+from tocsin.archive.importing import Importer
 from tocsin.archive.rows import journal_rows
 from tocsin.archive.sweep import parquet_files
 from tocsin.archive.verify import verify
+from tocsin.model.ids import FIRST_IMPORTED
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
 attrs = st.none() | st.fixed_dictionaries(
@@ -67,6 +68,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder, self.book, self.imported = folder, Book(), []
         self.seq, self.files = 0, 0
+        self.known: set[tuple] = set()
         self.open = keeper(folder)
 
     def act(self, what, value) -> None:
@@ -84,7 +86,15 @@ class Machine:
             if what == "import":
                 self.take(self.pending)
 
+    def unknown(self, made) -> list:
+        """Without events that were there before: those are left out, which is held against `test_archive_doubles.py`."""
+        fresh = {(one["feed"], one["id"], one["event_time"] // DAY): one for one in made}
+        fresh = {key: one for key, one in fresh.items() if key not in self.known}
+        self.known |= fresh.keys()
+        return list(fresh.values())
+
     def append(self, groups) -> None:
+        groups = [fresh for group in groups if (fresh := self.unknown(group))]
         self.pending = [(self.seq + place, batch(group)) for place, group in enumerate(groups, 1)]
         self.seq += len(groups)
         self.book.entries += self.pending
@@ -107,6 +117,9 @@ class Machine:
         raise AttributeError(name)
 
     def import_new(self, made) -> None:
+        made = self.unknown(made)
+        if not made:
+            return
         self.files += 1
         path = self.folder.parent / f"{self.files}.ndjson"
         path.write_text(str(self.files))
@@ -145,7 +158,7 @@ def test_every_acknowledged_row_is_there_once(plan, direct):
         old = [{**row, "seq": 0} for row in found if row["seq"] < 0]
         expected = [{**row, "seq": 0} for table in machine.imported for row in plain(table)]
         assert old == expected
-        assert all(row["seq"] >= FIRST for row in found)
+        assert all(row["seq"] >= FIRST_IMPORTED for row in found)
         catalog = Catalog(root / "archive", write=True)
         assert verify(catalog).sound
         assert {one.file.path for one in catalog.files()} == set(parquet_files(root / "archive"))

@@ -10,6 +10,7 @@ import pytest
 from archive_world import Book, batch, keeper, plain, rows, spread
 
 from tocsin.app import keep
+from tocsin.archive import disk
 from tocsin.archive.verify import verify
 
 
@@ -32,7 +33,9 @@ def fill(path):
 
 
 @pytest.mark.root
-async def test_a_full_disk_delays_history_and_loses_nothing(small_disk):
+@pytest.mark.parametrize("reserve", [0, disk.RESERVE], ids=["to the last byte", "but for the reserve"])
+async def test_a_full_disk_delays_history_and_loses_nothing(small_disk, reserve, monkeypatch):
+    monkeypatch.setattr(disk, "RESERVE", reserve)
     kept, book, state = keeper(small_disk / "archive"), Book(), keep.State()
     for number in range(1, 4):
         book.entries.append((number, batch(spread(50, number))))

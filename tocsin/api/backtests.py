@@ -41,7 +41,7 @@ class BacktestIn(Shape):
     text: str | None = Field(default=None, max_length=65_536, description="the rule itself, as YAML, instead of the city's")
     against: str | None = Field(default=None, max_length=200, description="another rule of the city")
     against_text: str | None = Field(default=None, max_length=65_536, description="another version of the rule, as YAML")
-    order: Literal["journal", "time"] = "journal"
+    order: Literal["journal", "time"] | None = Field(default=None, description="null: time where events were imported, else journal")
     sweep: str | None = Field(default=None, max_length=400, examples=["cluster.sources=2..6"])
     incidents: str | None = Field(default=None, max_length=200, examples=["incident.fire"])
     within: str = Field(default="500 m", max_length=40)

@@ -8,35 +8,30 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from tocsin.archive import holds
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.classes import classes_of
-from tocsin.archive.columns import is_columns, rows, tables
 from tocsin.archive.compact import clock_of, compact
 from tocsin.archive.importing import Importer, Taken
 from tocsin.archive.keeper import Keeper
 from tocsin.archive.retention import Retention, declare, declared
-from tocsin.archive.rows import journal_rows
 from tocsin.archive.stock import stock, tiers
 from tocsin.archive.sweep import sweep
 from tocsin.archive.tombstones import Signer, entries
 from tocsin.archive.verify import verify
 from tocsin.config.load import load_city
-from tocsin.feeds import formats
-from tocsin.feeds.recording import bodies
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, Skippable, nearest
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
 from tocsin.model.archive import Box
 from tocsin.model.city import City
 from tocsin.model.feed import FeedSpec
 from tocsin.model.time import format_span, from_iso, to_iso
 
+from .importing import parts_of
 from .layout import Layout
 from .mending import repair
 
@@ -112,7 +107,7 @@ def status(arguments: argparse.Namespace) -> int:
         span = f"{one['from'][:10]} to {one['to'][:10]}"
         lines.append(f"  {one['class']:<10} {one['tier']:<7} {one['files']:>6} files {one['rows']:>14,} rows {per_row}  {span}")
     if found["damaged_files"]:
-        lines.append(f"{found['damaged_files']} DAMAGED files: 'tocsin archive verify --repair' fetches what the journal still holds")
+        lines.append(f"{found['damaged_files']} DAMAGED files: 'tocsin archive verify --repair' fetches again what can be had")
     if found["holes"]:
         lines.append(f"{found['holes']:,} journal entries could not be read when they were due")
     lines += [f"hold {one['id']}: {one['reason']} (by {one['by']}, {one['placed']})" for one in told["holds"]]
@@ -148,7 +143,7 @@ def verifying(arguments: argparse.Namespace) -> int:
     progress.end()
     mended: list[dict[str, Any]] = []
     if arguments.repair and report.damaged:
-        mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog))
+        mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog, arguments.peer))
         report = verify(catalog, progress)
         progress.end()
     lines = [f"{report.files} files, {report.rows:,} events, {report.bytes / 1e6:,.1f} MB, {report.entries} entries in the signed record"]
@@ -156,13 +151,11 @@ def verifying(arguments: argparse.Namespace) -> int:
     lines += [f"NOT IN THE CATALOGUE {name} (removed when the node starts)" for name in report.strange]
     lines += [f"REMOVED BUT STILL THERE {name}" for name in report.undead]
     lines += [f"RECORD {why}" for why in report.record]
-    lines += [
-        f"repaired {one['stream']}: {one['fetched']:,} of {one['rows']:,} rows fetched from the journal{one['words']}" for one in mended
-    ]
+    lines += [f"repaired {one['stream']}: {one['fetched']:,} of {one['rows']:,} rows fetched again{one['words']}" for one in mended]
     if report.sound:
         lines.append("sound")
     elif report.damaged and not arguments.repair:
-        lines.append("all other files answer; --repair fetches from the journal what it still holds")
+        lines.append("all other files answer; --repair fetches again what the journal, imported files or another copy still hold")
     show(arguments, {**asdict(report), "sound": report.sound, "repaired": mended}, "\n".join(lines))
     return 0 if report.sound else 1
 
@@ -190,19 +183,30 @@ def importing(arguments: argparse.Namespace) -> int:
         again = taken.done
         if not again:
             take(importer, taken, path, spec, reasons, progress)
-        told.append({"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "known": again})
+        told.append(
+            {"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "doubles": taken.doubles, "known": again}
+        )
     progress.end()
     compacted = 0 if arguments.no_compact else settle(importer.catalog, progress)
     importer.close()
-    new, refused = sum(one["new"] for one in told), sum(reasons.values())
+    new, refused, doubles = sum(one["new"] for one in told), sum(reasons.values()), sum(one["doubles"] for one in told)
     spent = time.process_time() - cpu
     rate = new / spent if new and spent else 0.0
     lines = [f"{one['file']}: " + ("in the archive already" if one["known"] else f"{one['new']:,} events") for one in told]
     lines += [f"REFUSED {number:,}: {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:20]]
+    lines += [f"{doubles:,} events were in the archive already (same feed, id and UTC day)"] if doubles else []
     lines.append(f"{new:,} new events in {time.monotonic() - began:.1f} s, {rate:,.0f} a second of processor time; {refused:,} refused")
     show(
         arguments,
-        {"files": told, "new": new, "refused": refused, "reasons": reasons, "compacted_rows": compacted, "rows_per_cpu_s": round(rate)},
+        {
+            "files": told,
+            "new": new,
+            "refused": refused,
+            "doubles": doubles,
+            "reasons": reasons,
+            "compacted_rows": compacted,
+            "rows_per_cpu_s": round(rate),
+        },
         "\n".join(lines),
     )
     return 1 if refused else 0
@@ -212,51 +216,12 @@ def take(importer: Importer, taken: Taken, path: Path, spec: FeedSpec, reasons: 
     """One file, from where it was left. Raises Fatal, Misconfigured, OSError."""
     if taken.parts:
         progress(f"{path.name}: goes on after {taken.rows:,} rows", 0.0)
-    parts = column_parts if is_columns(path) and spec.format.name != "arrow" else format_parts
-    for table, refused, share in parts(path, spec, taken):
+    for table, refused, share in parts_of(path, spec, taken.parts, taken.began):
         for reason, number in refused.items():
             reasons[reason] = reasons.get(reason, 0) + number
         importer.add(taken, table, sum(refused.values()))
         progress(f"{path.name}: {taken.rows:,} rows are files", share)
     importer.finish(taken)
-
-
-Part = tuple[pa.Table, dict[str, int], float]
-
-
-def column_parts(path: Path, spec: FeedSpec, taken: Taken) -> Iterator[Part]:
-    """Parquet or Arrow in columns like those of an event."""
-    personal = [name.rpartition(".")[2] for name in spec.personal]
-    done = 0
-    for table in tables(path, taken.parts):
-        done += table.nbytes
-        try:
-            good, refused = rows(table, spec.name, taken.began, personal)
-        except Skippable as fault:
-            raise Fatal(f"{path}: {fault}") from None
-        yield good, refused, min(0.99, done / max(1, 6 * path.stat().st_size))
-
-
-def format_parts(path: Path, spec: FeedSpec, taken: Taken) -> Iterator[Part]:
-    """The feed's own format, through its mapping."""
-    decoder, size, done = formats.make_format(spec), max(1, path.stat().st_size), 0
-    learnt = pa.scalar(taken.began, pa.timestamp("us", "UTC"))
-    for number, (body, origin) in enumerate(bodies(path, spec)):
-        done += len(body)
-        if number < taken.parts:
-            continue
-        refused: dict[str, int] = {}
-        try:
-            decoded = decoder.decode(body, spec)
-        except Skippable as fault:
-            yield journal_rows([]), {f"{origin}: {fault}": 1}, done / size
-            continue
-        for one in decoded.rejects:
-            refused[one.reason] = refused.get(one.reason, 0) + 1
-        table = journal_rows([(0, decoded.events)])
-        place = table.schema.get_field_index("ingest_time")
-        column = pa.chunked_array([pa.array([learnt.as_py()], learnt.type).take(pa.array([0] * len(table), pa.int64()))])
-        yield table.set_column(place, table.schema.field(place), column), refused, done / size
 
 
 def settle(catalog: Catalog, progress: Progress) -> int:

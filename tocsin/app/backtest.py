@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from tocsin.query.backtest.tally import by_day, by_place, by_source, by_week, su
 from tocsin.query.backtest.words import as_text
 
 from . import backtest_rules as versions
+from .backtest_order import JOURNAL, TIME, order_of
 from .backtest_run import Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
 from .then import instant
 
@@ -67,7 +68,7 @@ def question(arguments: argparse.Namespace) -> Question:
     start, stop = _instant(arguments.start, "--from", rules), _instant(arguments.end, "--to", rules)
     if stop <= start:
         raise Misconfigured([Problem("--to", 0, f"{to_iso(stop)} is not after {to_iso(start)}")])
-    if arguments.order not in {"journal", "time"}:
+    if arguments.order not in {None, JOURNAL, TIME}:
         raise Misconfigured([Problem("--order", 0, f"found {arguments.order!r}; valid: journal, time")])
     other = None if arguments.against is None else versions.other(rules, arguments.against)
     sweep = None if arguments.sweep is None else sweeps.parse(arguments.sweep)
@@ -78,7 +79,7 @@ def question(arguments: argparse.Namespace) -> Question:
     warm = warm_up(plans, lateness) if arguments.warm_up is None else _span(arguments.warm_up, "--warm-up")
     return Question(
         rules,
-        Span(start, stop, arguments.order, warm),
+        Span(start, stop, arguments.order or "", warm),
         other,
         sweep,
         arguments.incidents,
@@ -97,6 +98,8 @@ def answer(asked: Question, holdings: Holdings, told: Callable[[Progress], None]
     plans = [rules.plan(rules.rule), *([rules.plan(asked.against)] if asked.against is not None else [])]
     more = [rule for _, rule in tried] + [one.rule for one in near]
     plans += [rules.plan(rule) for rule in more]
+    if not asked.span.order:
+        asked = replace(asked, span=replace(asked.span, order=order_of(holdings, plans[:1], asked.span.start, asked.span.stop)))
     found = Runner(rules.city, plans, asked.span, asked.incidents).run(holdings, told)
     if not found.events:
         found.notes.append("nothing that the rule looks at is stored in this span")
@@ -183,6 +186,7 @@ def _read(found: Pass, span: Span) -> Json:
     return {
         "rows": found.rows,
         "events": found.events,
+        "imported": found.imported,
         "files": found.files,
         "late": found.late,
         "withdrawn": found.withdrawn,

@@ -32,6 +32,8 @@ from tocsin.model.predicate import covers
 from tocsin.model.time import DAY, HOUR, to_iso
 from tocsin.query.backtest.nouns import Incident, Ring
 
+from .backtest_order import has_imported
+
 #: How far back at most is read before the span begins, so that what was waiting then is known.
 WARM_MAX: Final = 31 * DAY
 #: A rule that raises more alerts than this is no rule; the pass ends there.
@@ -41,7 +43,8 @@ _DEPTH: Final = ("feed", "id", "kind", "action", "event_time", "ingest_time", "l
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """[start, stop) of the journal clock, µs; `order`: `journal` or `time`; `warm`: how long before `start` events are taken in already."""
+    """[start, stop) of the journal clock, µs; `order`: `journal` or `time`, empty while nobody has chosen (`backtest_order.py`); `warm`: how long before
+    `start` events are taken in already."""
 
     start: int
     stop: int
@@ -65,6 +68,7 @@ class Pass:
     files: int = 0
     late: int = 0
     withdrawn: int = 0
+    imported: int = 0
     ended: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -120,7 +124,8 @@ class Runner:
         horizon = Horizon(self._plans[0], self._settings[0].lateness)
         first = span.start - span.warm
         kinds = (*self._sieve.kinds, *self._corrected_kinds())
-        with holdings.look(Want(start=first - (0 if span.by_time else horizon.longest), kinds=tuple(dict.fromkeys(kinds)))) as look:
+        want = Want(start=first - horizon.longest, first=0) if not span.by_time else Want(start=first, stop=span.stop)
+        with holdings.look(replace(want, kinds=tuple(dict.fromkeys(kinds)))) as look:
             scan = Scan(look, self._sieve, span.order, first, span.stop - 1)
             runs = [self._past(setting, scan) for setting in self._settings]
             found = Pass([], [])
@@ -135,8 +140,8 @@ class Runner:
                     run.move(end - 1)
                 run.finish()
             found.trials = [list(run.alerts(lambda one: span.start <= one.raised < span.stop)) for run in runs]
-            found.notes += self._notes(look, runs)
-            found.rows, found.files = scan.course.rows, scan.course.opened
+            found.notes += self._notes(holdings, look, runs, scan.course.imported)
+            found.rows, found.files, found.imported = scan.course.rows, scan.course.opened, scan.course.imported
         if self._kind is not None:
             found.incidents = self._incidents(holdings)
         found.seconds = time.monotonic() - began
@@ -175,13 +180,17 @@ class Runner:
         with holdings.look(Want(stop=first)) as look:
             return look.rows > 0
 
-    def _notes(self, look: Look, runs: Sequence[Past]) -> Iterator[str]:
+    def _notes(self, holdings: Holdings, look: Look, runs: Sequence[Past], imported: int) -> Iterator[str]:
         span = self._span
         oldest = bounds(look)[0]
         if oldest > span.start + DAY:
             yield f"of what the rule looks at nothing before {to_iso(oldest)} is stored: from {to_iso(span.start)} to there nothing could ring"
         for file in getattr(look, "damaged", ()):
             yield f"{file.path.name} is damaged and was left out ({file.rows} events from {to_iso(file.start)} to {to_iso(file.stop)}); 'tocsin archive verify' mends it"
+        if not span.by_time and has_imported(holdings, span.start, span.stop, self._sieve.kinds):
+            yield "events that were imported are left out: they were not learnt when they happened; '--order time' takes them in"
+        if span.by_time and 0 < imported < runs[0].course.events:
+            yield f"{imported:,} of the events were imported; each of both kinds counts as known when it happened"
         if runs[0].course.late:
             yield f"{runs[0].course.late} events came later than their feed's lateness; live, they are reconciled afterwards, here they are left out"
         if any(run.counters.get("overwritten", 0) for run in runs):

@@ -40,6 +40,7 @@ from tocsin.model.city import City
 
 from . import inforce
 from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .lapsing import Lapsing
 from .layout import NodeFile
 from .pauses import shorten
 
@@ -66,8 +67,10 @@ class State:
     position: int = 0
     newest: int = 0
     rows: int = 0
+    doubles: int = 0
     joined: int = 0
     removed: dict[str, int] = field(default_factory=dict)
+    lapsed: int = 0
     delayed: str | None = None
     stored: dict[str, Any] = field(default_factory=dict)
 
@@ -93,7 +96,7 @@ async def run(node: NodeFile) -> None:
                 group.create_task(take_in(node, keeper, queue, state), name="take in")
                 group.create_task(report(journal, state), name="health")
                 group.create_task(look(keeper, journal, state), name="figures")
-                group.create_task(upkeep(keeper, state, stopping.is_set), name="upkeep")
+                group.create_task(upkeep(keeper, journal, state, stopping.is_set), name="upkeep")
         finally:
             stopping.set()
             await asyncio.shield(asyncio.to_thread(keeper.close))
@@ -135,6 +138,7 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
         last = entries[-1].seq
         if events or time.monotonic() - written > QUIET_SECONDS:
             state.rows += await patiently(state, partial(keeper.append, events, last)) or 0
+            state.doubles = keeper.doubles
             written = time.monotonic()
         state.position = last
         if await asyncio.to_thread(keeper.flush_due):
@@ -181,13 +185,17 @@ async def patiently(state: State, work: Callable[[], T]) -> T:
             return done
 
 
-async def upkeep(keeper: Keeper, state: State, stop: Callable[[], bool]) -> None:
+async def upkeep(keeper: Keeper, journal: Journal, state: State, stop: Callable[[], bool]) -> None:
     """Joins files and removes what has lapsed, in the background. What somebody else is at, or the disk does not take, waits for the next time."""
+    lapsing = Lapsing(journal)
     while True:
         if state.city is not None:
+            restricted = {feed.name for feed in state.city.feeds if feed.sensitivity == "restricted"}
             spans = {feed.name: feed.retention for feed in state.city.feeds}
             try:
                 state.joined += await asyncio.to_thread(tend, keeper, spans, stop, state.removed)
+                gone = await lapsing.run(keeper.catalog, keeper.position, clock_of(keeper.catalog), restricted)
+                state.lapsed += sum(gone.values())
             except (Retriable, *TROUBLE) as fault:
                 log.warning("joining files and retention wait: %s", fault)
         await asyncio.sleep(UPKEEP_SECONDS)
@@ -237,8 +245,10 @@ def metrics(state: State) -> str:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     told: list[tuple[str, str, str, float]] = [
         ("rows_total", "counter", "Events taken into the archive since this process started.", state.rows),
+        ("doubles_total", "counter", "Events left out because an import had brought them already.", state.doubles),
         ("joined_rows_total", "counter", "Events written again because files were joined.", state.joined),
         ("removed_rows_total", "counter", "Events removed because their retention was over.", sum(state.removed.values())),
+        ("lapsed_entries_total", "counter", "Journal entries removed because their feed's retention was over.", state.lapsed),
         ("behind_entries", "gauge", "Journal entries that are not in the archive yet.", state.behind),
         ("delayed", "gauge", "1 while the archive cannot write what it should.", float(state.delayed is not None)),
         ("cpu_seconds_total", "counter", "Processor time of this process.", usage.ru_utime + usage.ru_stime),

@@ -68,6 +68,7 @@ async def replay(city_path: Path, data: Path, shards: int = 1, cuts: tuple[float
         await correlator.run(entries if together is None else together.entries(entries), publish)
         seconds = time.process_time() - began
         live = alerts_hash(await final_alerts(journal))
+        lapsed = (await journal.state()).lapsed
     lock.close()
     again_hash = alerts_hash(told.values())
     return {
@@ -79,6 +80,7 @@ async def replay(city_path: Path, data: Path, shards: int = 1, cuts: tuple[float
         "alerts_hash": again_hash,
         "live_alerts_hash": live,
         "missing": journal.counters.missing + journal.counters.damaged,
+        "lapsed": lapsed,
         "equal": again_hash == live,
         "cpu_s": round(seconds, 2),
     }
@@ -95,6 +97,8 @@ def main(arguments: argparse.Namespace) -> int:
         verdict = "the same as live" if told["equal"] else f"NOT the same as live ({told['live_alerts_hash']})"
         if told["missing"]:
             verdict += "; the journal has lost entries, so what rested on them cannot be found again"
+        if told["lapsed"] and not told["equal"]:
+            verdict += f"; retention has removed entries before number {told['lapsed']}, so what rested on them cannot be found again"
         print(
             f"{told['events']} events of {told['entries']} entries, {told['alerts']} alerts, hash {told['alerts_hash']}: {verdict}",
             file=sys.stderr,

@@ -65,7 +65,7 @@ async def run(node: NodeFile) -> None:
         store = await asyncio.to_thread(opened, node, found.city.name)
         view = AlertsView(store, {})
         services = services_for(node, found.city, journal, view, store)
-        services.past = JournalPast(node, store, view)
+        services.past = JournalPast(node, store, view, lambda: services.city)
         services.exercises = ExerciseDesk(journal, Path(node.city), view)
         await running(services)
         show(services, view, found)

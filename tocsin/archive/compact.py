@@ -21,6 +21,7 @@ import pyarrow as pa
 from tocsin.kernel.fault import Fatal
 
 from .catalog import Catalog, Filed, enter, leave
+from .disk import room
 from .filing import Shelf, file_rollup
 from .locks import held
 from .merge import Damaged, Source, feed_rows, merged
@@ -145,6 +146,7 @@ def compact(catalog: Catalog, now: int, say: Say | None = None, stop: Callable[[
 
 def do(catalog: Catalog, job: Job) -> int:
     """One job. Rows written; 0 when a file turned out to be damaged: it is marked, and the next plan is without it."""
+    room(catalog.folder)
     with held(catalog.folder, "publish", shared=True, wait=True):
         shelf = Shelf(catalog.folder)
         try:

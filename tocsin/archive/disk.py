@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from .steps import step
+
+#: What history leaves free for the journal and the alerts, which come first: so many bytes, or this share of a smaller disk.
+RESERVE = 512 << 20
+SHARE = 0.05
+
+
+def room(folder: Path) -> None:
+    """Raises OSError when all that is left of the disk is kept for the journal and the alerts."""
+    found = os.statvfs(folder)
+    free, kept = found.f_bavail * found.f_frsize, min(RESERVE, int(SHARE * found.f_blocks * found.f_frsize))
+    if free < kept:
+        words = f"{free / 1e6:.1f} MB of space are left on the disk, and {kept / 1e6:.1f} MB are kept for the journal and the alerts"
+        raise OSError(errno.ENOSPC, words, str(folder))
 
 
 def sync_file(path: Path) -> None:

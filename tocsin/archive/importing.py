@@ -1,10 +1,12 @@
 """Bulk import: history from files straight into day files, past the hot tail. A file is taken in once, and goes on where it was stopped.
 
-What is imported has negative sequence numbers, in the order of import: it was learnt before the journal began to speak of it, or beside it.
+What is imported has negative sequence numbers, in the order of import: it was learnt before the journal began to speak of it, or beside it. An event
+that is in the archive already (`doubles.py`) is left out.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,23 +16,28 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tocsin.kernel.texthash import Words
+from tocsin.model.archive import ROW
+from tocsin.model.ids import FIRST_IMPORTED, event_seq
+
 from .catalog import Catalog, Filed, enter, next_number
 from .classes import row_classes
-from .disk import make_folder
+from .disk import make_folder, room
+from .doubles import DAY, Own, imports, keys_of, there, twice
 from .filing import Shelf, file_day, streams_of
+from .hot import POSITION
 from .locks import held
 from .parquet import sha256_of
-from .rows import encoded
+from .rows import encoded, instants
 from .steps import step
 
-#: `seq` of the first imported row of an archive. All of them fit a JavaScript number, and there is room for 4.5e15.
-FIRST: Final = -(1 << 52)
 CHUNK: Final = 3_000_000  # rows that become files together
 
 
 @dataclass(slots=True)
 class Taken:
-    """How far a file has been taken in. `parts`: of it; `new`: rows this time. `done`: it is in the archive whole."""
+    """How far a file has been taken in. `parts`: of it; `new`: rows this time; `doubles`: events of it that were in the archive already. `done`: it is in
+    the archive whole."""
 
     id: int
     feed: str
@@ -40,6 +47,28 @@ class Taken:
     began: int
     done: bool
     new: int = 0
+    doubles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A moment of the archive: its files, how many chunks were imported, and the journal entry that it reached to."""
+
+    files: frozenset[str]
+    imports: int
+    position: int
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Rows that become files together: numbered, and without those that are there already. `seen`: what of the archive that was looked up in."""
+
+    table: pa.Table
+    keys: Words
+    first: int
+    last: int
+    doubles: int
+    seen: _Seen
 
 
 class Importer:
@@ -52,6 +81,7 @@ class Importer:
         self._folder, self._classes = folder, dict(classes)
         self._waiting: list[pa.Table] = []
         self._parts = self._refused = 0
+        self._own = Own()
 
     def close(self) -> None:
         self.catalog.close()
@@ -63,14 +93,14 @@ class Importer:
             connection.execute(
                 "INSERT INTO import (feed, sha256, name, began, parts, rows, refused, done) VALUES (?, ?, ?, ?, 0, 0, 0, 0)"
                 " ON CONFLICT (feed, sha256) DO NOTHING",
-                (feed, digest, path.name, time.time_ns() // 1000),
+                (feed, digest, str(path.absolute()), time.time_ns() // 1000),
             )
             row = connection.execute(
-                "SELECT id, feed, parts, rows, refused, began, done FROM import WHERE feed = ? AND sha256 = ?", (feed, digest)
+                "SELECT id, feed, parts, rows, refused, began, done, doubles FROM import WHERE feed = ? AND sha256 = ?", (feed, digest)
             ).fetchone()
-        self._waiting, self._parts, self._refused = [], 0, 0
-        number, name, parts, rows, refused, began, done = row
-        return Taken(number, name, parts, rows, refused, began, bool(done))
+        self._waiting, self._parts, self._refused, self._own = [], 0, 0, Own()
+        number, name, parts, rows, refused, began, done, doubles = row
+        return Taken(number, name, parts, rows, refused, began, bool(done), doubles=doubles)
 
     def add(self, taken: Taken, table: pa.Table, refused: int = 0) -> None:
         """The next part of the file: rows of schema PLAIN or ROW, of one of them always. Raises OSError, sqlite3.Error; the file then goes on from its last whole chunk."""
@@ -86,40 +116,87 @@ class Importer:
         self._commit(taken, done=True)
 
     def _commit(self, taken: Taken, *, done: bool) -> None:
-        whole = pa.concat_tables(self._waiting) if self._waiting else None
-        count = 0 if whole is None else len(whole)
+        room(self._folder)
+        numbered = self._numbered()
         with held(self._folder, "publish", shared=True, wait=True):
-            shelf = Shelf(self._folder)
-            try:
-                first = self._numbers(count)
-                if whole is not None:
-                    self._file(shelf, whole, first)
-                files = shelf.publish()
-                step("import.published")
-                self._enter(taken, files, count, done)
-            except Exception:
-                shelf.abandon()
-                raise
+            while (chunk := self._file(taken, numbered, done)) is None:
+                pass  # somebody has brought some of these events meanwhile
         step("import.done")
+        count = len(chunk.table)
         taken.parts, taken.rows, taken.refused = taken.parts + self._parts, taken.rows + count, taken.refused + self._refused
-        taken.new, taken.done = taken.new + count, done
+        taken.new, taken.doubles, taken.done = taken.new + count, taken.doubles + chunk.doubles, done
         self._waiting, self._parts, self._refused = [], 0, 0
 
-    def _numbers(self, count: int) -> int:
-        """Sequence numbers for so many rows; those of a chunk that never comes to be are left out."""
+    def _numbered(self) -> pa.Table:
+        """All that waits, as schema ROW. Numbers of a chunk that never comes to be are left out."""
+        if not self._waiting:
+            return ROW.empty_table()
+        whole = pa.concat_tables(self._waiting)
         with self.catalog.change() as connection:
-            return FIRST + next_number(connection, "imported", count) - count
+            first = FIRST_IMPORTED + next_number(connection, "imported", len(whole)) - len(whole)
+        return encoded(whole.set_column(0, "seq", pa.array(first + np.arange(len(whole), dtype=np.int64))))
 
-    def _file(self, shelf: Shelf, whole: pa.Table, first: int) -> None:
-        table = encoded(whole.set_column(0, "seq", pa.array(first + np.arange(len(whole), dtype=np.int64))))
-        for stream, some in streams_of(table, row_classes(table, self._classes)):
-            file_day(shelf, some, stream)
+    def _new(self, numbered: pa.Table) -> _Chunk:
+        """Without what is there already."""
+        seq, keys, own = numbered.column("seq").to_numpy(), keys_of(numbered), self._own.files()
+        first, last = (int(seq[0]), int(seq[-1])) if len(seq) else (0, 0)
+        seen = self._seen()
+        double = twice(numbered, keys) | self._own.holds(numbered, keys)
+        double |= there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in own)
+        if not double.any():
+            return _Chunk(numbered, keys, first, last, 0, seen)
+        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), seen)
 
-    def _enter(self, taken: Taken, files: list[Filed], count: int, done: bool) -> None:
-        with self.catalog.change() as connection:
-            enter(connection, self._folder, files)
-            connection.execute(
-                "UPDATE import SET parts = parts + ?, rows = rows + ?, refused = refused + ?, done = ? WHERE id = ?",
-                (self._parts, count, self._refused, int(done), taken.id),
-            )
-            step("import.entered")
+    def _file(self, taken: Taken, numbered: pa.Table, done: bool) -> _Chunk | None:
+        """None: it has not happened, and is to be tried again."""
+        shelf, chunk = Shelf(self._folder), self._new(numbered)
+        try:
+            for stream, some in streams_of(chunk.table, row_classes(chunk.table, self._classes)):
+                file_day(shelf, some, stream)
+            files = shelf.publish()
+            step("import.published")
+            with self.catalog.change() as connection:
+                again = self._brought(chunk)
+                if not again:
+                    self._enter(connection, taken, chunk, files, done)
+        except Exception:
+            shelf.abandon()
+            raise
+        if again:
+            shelf.abandon()
+            return None
+        self._own.add(chunk.table, chunk.keys, files)
+        return chunk
+
+    def _brought(self, chunk: _Chunk) -> bool:
+        """Whether anybody has brought any of it since that was looked up. Within a transaction."""
+        now, seen = self._seen(), chunk.seen
+        if (now.imports, now.position) == (seen.imports, seen.position):
+            return False
+        after = event_seq(seen.position + 1, 0) - 1
+        return bool(there(self.catalog, chunk.table, chunk.keys, lambda one: str(one.file.path) not in seen.files, after).any())
+
+    def _seen(self) -> _Seen:
+        files = frozenset(str(one.file.path) for one in self.catalog.files())
+        return _Seen(files, imports(self.catalog.connection), self.catalog.get(POSITION))
+
+    def _enter(self, connection: sqlite3.Connection, taken: Taken, chunk: _Chunk, files: list[Filed], done: bool) -> None:
+        enter(connection, self._folder, files)
+        count = len(chunk.table)
+        connection.execute(
+            "UPDATE import SET parts = parts + ?, rows = rows + ?, refused = refused + ?, done = ?, doubles = doubles + ? WHERE id = ?",
+            (self._parts, count, self._refused, int(done), chunk.doubles, taken.id),
+        )
+        if chunk.first:
+            values = (chunk.first, chunk.last, taken.id, taken.parts, self._parts)
+            connection.execute("INSERT INTO chunk (first, last, import, part, parts) VALUES (?, ?, ?, ?, ?)", values)
+        feeds = chunk.table.column("feed").cast(pa.string())
+        pairs = (
+            pa.table([feeds, pa.array(instants(chunk.table.column("event_time")) // DAY)], ["feed", "day"])
+            .group_by(["feed", "day"])
+            .aggregate([])
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO imported VALUES (?, ?)", list(zip(*(column.to_pylist() for column in pairs.columns), strict=True))
+        )
+        step("import.entered")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from tocsin.model.archive import CLASSES
 from . import hot
 from .catalog import Catalog, enter, set_state
 from .classes import row_classes
-from .disk import make_folder
+from .disk import make_folder, room
+from .doubles import Imported
 from .filing import Shelf, file_day, streams_of
 from .locks import held
 from .rows import encoded, journal_rows
@@ -31,6 +33,10 @@ FLUSH_SECONDS: Final = 3_600.0
 DIRECT_ROWS: Final = 50_000
 
 
+class _ImportedMeanwhile(Exception):
+    """An import ended since live events were held against what was imported."""
+
+
 class Keeper:
     """One for each archive at a time. `classes`: feed -> index into CLASSES, as declared."""
 
@@ -39,10 +45,12 @@ class Keeper:
         make_folder(folder)
         self.folder = folder
         self.classes = dict(classes or {})
+        self.doubles = 0
         with contextlib.ExitStack() as closing:
             closing.enter_context(held(folder, "keep"))
             self.catalog = Catalog(folder, write=True)
             closing.callback(self.catalog.close)
+            self._imported = Imported(self.catalog)
             sweep(self.catalog)
             self._closing = closing.pop_all()
 
@@ -55,22 +63,41 @@ class Keeper:
         return self.catalog.get(hot.POSITION)
 
     def append(self, entries: Sequence[tuple[int, pa.RecordBatch]], position: int) -> int:
-        """Journal entries with events, in order, and the entry everything was read up to. What the archive has already is left out. Durable when it
-        returns the number of rows. Raises OSError, sqlite3.Error when the disk does not take it; then nothing has happened."""
+        """Journal entries with events, in order, and the entry everything was read up to. What the archive has already is left out, by number, or
+        because an import has brought it (`doubles` counts those). Durable when it returns the number of rows. Raises OSError, sqlite3.Error when the disk does not take it; then nothing has happened."""
         known = self.position
         table = journal_rows([(seq, batch) for seq, batch in entries if seq > known])
         if position <= known:
             return 0
-        classes = row_classes(table, self.classes)
+        room(self.folder)
         step("append.begin")
+        while (kept := self._take(table, position)) is None:
+            pass  # an import ended while files were written
+        step("append.done")
+        self.doubles += len(table) - kept
+        return kept
+
+    def _take(self, table: pa.Table, position: int) -> int | None:
+        """Rows of PLAIN that no import has brought. Returns how many there were; None: it has not happened, and is to be tried again."""
+        rest = table
         if len(table) >= DIRECT_ROWS:
-            self._file(dict(streams_of(table, classes)), position)
+            with self.catalog.change() as connection:
+                rest = self._new(connection, table)
+        if len(rest) >= DIRECT_ROWS:
+            try:
+                self._file(dict(streams_of(rest, row_classes(rest, self.classes))), position)
+            except _ImportedMeanwhile:
+                return None
         else:
             with self.catalog.change() as connection:
-                hot.append(connection, table, classes, position)
+                rest = self._new(connection, rest)
+                hot.append(connection, rest, row_classes(rest, self.classes), position)
                 step("append.written")
-        step("append.done")
-        return len(table)
+        return len(rest)
+
+    def _new(self, connection: sqlite3.Connection, table: pa.Table) -> pa.Table:
+        double = self._imported.holds(connection, table)
+        return table.filter(pa.array(~double)) if double.any() else table
 
     def flush_due(self) -> bool:
         rows, born = hot.size(self.catalog.connection)
@@ -87,6 +114,7 @@ class Keeper:
         found = hot.batches(self.catalog.connection)
         if not found and not fresh:
             return 0
+        room(self.folder)
         with held(self.folder, "publish", shared=True, wait=True):
             shelf = Shelf(self.folder)
             try:
@@ -98,6 +126,8 @@ class Keeper:
                 files = shelf.publish()
                 step("flush.published")
                 with self.catalog.change() as connection:
+                    if fresh and self._imported.newer(connection):
+                        raise _ImportedMeanwhile
                     enter(connection, self.folder, files)
                     hot.drop(connection, found)
                     if position is not None:

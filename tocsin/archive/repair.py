@@ -1,4 +1,4 @@
-"""Damaged files made again from the journal, as far as it still holds their entries."""
+"""Damaged files made again from what has their rows still: the journal, files they were imported from (`refetch.py`), another copy of the archive."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tocsin.model.ids import split_seq
 from . import hot
 from .catalog import Catalog, Filed, enter, leave
 from .classes import row_classes
+from .doubles import Imported, keys_of, there, twice
 from .filing import Shelf, file_rollup, streams_of, write_day_rows
 from .locks import held
 from .merge import Slice, Source
@@ -65,7 +66,12 @@ class Repair:
 
     def take(self, entries: Sequence[tuple[int, pa.RecordBatch]]) -> None:
         """Journal entries within the loss's bounds, in order."""
-        table = encoded(journal_rows(entries))
+        self.take_rows(encoded(journal_rows(entries)))
+
+    def take_rows(self, table: pa.Table) -> None:
+        """Rows of schema ROW, in any order; those that are not lost are left alone."""
+        if not len(table):
+            return
         for stream, some in streams_of(table, row_classes(table, self._classes)):
             if stream == self._loss.stream:
                 self._found.append(some.filter(pa.array(self._within(some))))
@@ -107,7 +113,19 @@ class Repair:
         seq = whole.column("seq").to_numpy()
         here = np.isin(seq, self._present(int(seq.min()), int(seq.max()))) if len(seq) else np.zeros(0, bool)
         whole = whole.filter(pa.array(~here))
+        with self._catalog.change() as connection:  # what an import had brought before was never taken in
+            whole = whole.filter(pa.array((whole.column("seq").to_numpy() < 0) | ~Imported(self._catalog).holds(connection, whole)))
+        whole = self._once(whole)
         return whole.filter(pa.array(~self._lapsed.lapsed(whole)))
+
+    def _once(self, whole: pa.Table) -> pa.Table:
+        """Each event once: a file that was imported also has those that were left out then."""
+        whole = whole.take(pc.sort_indices(whole.column("seq"))).unify_dictionaries().combine_chunks()
+        seq = whole.column("seq").to_numpy()
+        keys = keys_of(whole)
+        mask = twice(whole, keys) | there(self._catalog, whole, keys)
+        mask[1:] |= seq[1:] == seq[:-1]
+        return whole.filter(pa.array(~mask))
 
     def _present(self, first: int, last: int) -> np.ndarray:
         """Sequence numbers that sound files and the hot tail hold."""

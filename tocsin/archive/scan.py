@@ -55,12 +55,14 @@ class Course:
     kept: int = 0
     files: int = 0
     opened: int = 0
+    imported: int = 0  # of those handed on
     missing: list[str] = field(default_factory=list)  # files that cannot be read, in words
 
 
 class Scan:
     """Of an open look. `order`: `journal` (`seq`) or `time` (event time, then `seq`). `first`, `last`: only events learnt (`order` time: that happened)
-    at these instants, µs, inclusive. Everything in it is read again on every `batches`."""
+    at these instants, µs, inclusive. In journal order what was imported is left out: it was not learnt when it happened. Everything in it is read again
+    on every `batches`."""
 
     def __init__(self, look: Look, wanted: Wanted, order: str = "journal", first: int | None = None, last: int | None = None) -> None:
         if order not in {"journal", "time"}:
@@ -246,8 +248,11 @@ class Scan:
             mask = mask & (moment >= first)
         if last is not None:
             mask = mask & (moment <= last)
+        numbers = _numbers(batch.column("seq"))
+        mask = mask & (numbers >= 0) if self._key == "seq" else mask
         if not mask.any():
             return None
+        self.course.imported += int((numbers[mask] < 0).sum())
         chosen = list(dict.fromkeys(names))
         batch = batch.select(chosen) if mask.all() else batch.select(chosen).take(pa.array(np.flatnonzero(mask)))
         return pa.Table.from_arrays(batch.columns, schema=pa.schema([_FIELDS[name] for name in chosen]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from tocsin.kernel.fault import Fatal
 
 #: Version of the whole archive: tables, names of files, columns in them.
-VERSION: Final = 1
+VERSION: Final = 2
 
 TABLES: Final = """
 CREATE TABLE file (
@@ -48,13 +49,21 @@ CREATE TABLE import (
   id INTEGER PRIMARY KEY,
   feed TEXT NOT NULL,
   sha256 TEXT NOT NULL,
-  name TEXT NOT NULL,
+  name TEXT NOT NULL,            -- where the file lay
   began INTEGER NOT NULL,
   parts INTEGER NOT NULL,        -- parts of the file that are in the archive
   rows INTEGER NOT NULL,
   refused INTEGER NOT NULL,
   done INTEGER NOT NULL,         -- 1 when the whole file is
+  doubles INTEGER NOT NULL DEFAULT 0,  -- events of it that were in the archive already
   UNIQUE (feed, sha256)
+);
+CREATE TABLE chunk (             -- which numbers were given to which part of an imported file; those of doubles are not used
+  first INTEGER PRIMARY KEY, last INTEGER NOT NULL,
+  import INTEGER NOT NULL, part INTEGER NOT NULL, parts INTEGER NOT NULL
+);
+CREATE TABLE imported (          -- UTC days (since 1970) on which a feed has imported events
+  feed TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (feed, day)
 );
 CREATE TABLE hold (
   id INTEGER PRIMARY KEY,
@@ -67,8 +76,30 @@ CREATE TABLE hold (
 CREATE TABLE tombstone (id INTEGER PRIMARY KEY, text TEXT NOT NULL, hash TEXT NOT NULL, signature TEXT NOT NULL);
 """
 
-#: How an archive of an older version becomes one of the next: version -> what turns it into version + 1.
-UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {}
+IDENTITY: Final = "identity"  # in table `state`: a number that an archive has in common with its copies alone
+_DAY: Final = 86_400_000_000
+
+
+def _to_2(connection: sqlite3.Connection) -> None:
+    """Doubles are told apart, and imported rows can be fetched again: what is needed for that of imports from now on, and the days of those before."""
+    connection.execute("ALTER TABLE import ADD COLUMN doubles INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        "CREATE TABLE chunk (first INTEGER PRIMARY KEY, last INTEGER NOT NULL,"
+        " import INTEGER NOT NULL, part INTEGER NOT NULL, parts INTEGER NOT NULL)"
+    )
+    connection.execute("CREATE TABLE imported (feed TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (feed, day))")
+    connection.execute(
+        "WITH RECURSIVE span(feeds, day, until) AS ("
+        " SELECT feeds, start / ?1 - (start % ?1 < 0), stop / ?1 - (stop % ?1 < 0) FROM file WHERE first < 0 AND tier IN ('day', 'month')"
+        " UNION SELECT feeds, day + 1, until FROM span WHERE day < until)"
+        " INSERT OR IGNORE INTO imported SELECT value, day FROM span, json_each(span.feeds)",
+        (_DAY,),
+    )
+    connection.execute("INSERT INTO state VALUES (?, ?)", (IDENTITY, secrets.randbits(62)))
+
+
+#: How an archive of an older version becomes one of the next: version -> what turns it into version + 1. A step is never changed again.
+UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _to_2}
 
 
 def prepare(connection: sqlite3.Connection, folder: str) -> None:
@@ -83,7 +114,8 @@ def prepare(connection: sqlite3.Connection, folder: str) -> None:
         if found == 0:
             for statement in TABLES.split(";\n"):
                 connection.execute(statement)
-        for step in range(max(found, 1), VERSION):
+            connection.execute("INSERT INTO state VALUES (?, ?)", (IDENTITY, secrets.randbits(62)))
+        for step in range(found or VERSION, VERSION):
             UPGRADES[step](connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

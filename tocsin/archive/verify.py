@@ -20,6 +20,7 @@ from .locks import held
 from .parquet import STORED, Summary, sha256_of
 from .retention import paths
 from .rollup import STEPS
+from .schema import VERSION
 from .sweep import parquet_files
 from .tombstones import check as check_chain
 from .tombstones import entries
@@ -107,7 +108,7 @@ def _contents(path: Path, one: Filed) -> str | None:
         names = found.schema_arrow.names
         expected = ROLLUP.names if rollup else STORED.names
         if names != list(expected):
-            return f"has columns {', '.join(names)}; format 1 has {', '.join(expected)}"
+            return f"has columns {', '.join(names)}; format {VERSION} has {', '.join(expected)}"
         if found.metadata.num_rows != one.file.rows:
             return f"has {found.metadata.num_rows:,} rows, the catalogue says {one.file.rows:,}"
         if rollup:

@@ -1,7 +1,7 @@
 """What makes two records the same: a key from the id, and a hash of everything the record says.
 
 Both are computed for a whole batch at once, from its Arrow columns, without making Python objects of them. Texts are hashed with
-secrets of this process (`texthash.py`), so nobody can craft two ids that collide; the numbers mean nothing outside it and are never
+secrets of this process (`kernel/texthash.py`), so nobody can craft two ids that collide; the numbers mean nothing outside it and are never
 written down.
 """
 
@@ -15,8 +15,9 @@ from typing import Final, cast
 import numpy as np
 import pyarrow as pa
 
+from tocsin.kernel.texthash import Words, mixed, text_words
+
 from .idtable import Keys, Values
-from .texthash import Words, mixed, text_words
 
 #: Not part of what a record says: the id is compared on its own, the feed is the same, the ingest time is ours.
 APART: Final = ("id", "feed", "ingest_time")

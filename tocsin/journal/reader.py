@@ -109,8 +109,9 @@ async def verified(journal: Journal, stream: str, start: int, until: int | None,
 
 
 async def _explain(journal: Journal, stream: str, gap: Gap) -> DamagedEntry:
-    """Before the first entry kept: removed on purpose. Between entries: the server has lost them."""
-    expired = gap.last < (await journal.state(stream)).first
+    """Before the first entry kept, or where retention has removed some: on purpose. Between others: the server has lost them."""
+    state = await journal.state(stream)
+    expired = gap.last < max(state.first, state.lapsed)
     words = "are no longer kept" if expired else "are missing on the server: its files are damaged"
     return DamagedEntry(
         stream, gap.first, gap.last, "expired" if expired else "missing", f"entries {gap.first} to {gap.last} of {stream} {words}"
@@ -129,7 +130,7 @@ def _report(journal: Journal, damage: DamagedEntry, on_damage: Report | None) ->
         journal.counters.damaged += 1
     elif damage.kind != "expired":
         journal.counters.missing += damage.last - damage.first + 1
-    log.log(logging.INFO if damage.kind == "expired" else logging.ERROR, "journal: %s", damage.reason)
+    log.log(logging.DEBUG if damage.kind == "expired" else logging.ERROR, "journal: %s", damage.reason)
     if on_damage is not None:
         on_damage(damage)
 

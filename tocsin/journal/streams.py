@@ -22,6 +22,7 @@ SUBJECTS = {
     MATCHES: ("match.*", "fence.match.*"),
 }
 EPOCH_KEY = "tocsin-epoch"
+LAPSED_KEY = "tocsin-lapsed"
 NO_STREAM = 10059
 
 
@@ -45,6 +46,11 @@ class StreamState:
     epoch: int
     config: dict[str, Any] = field(default_factory=dict)
     created: str = ""
+
+    @property
+    def lapsed(self) -> int:
+        """Entries with lower numbers may be missing on purpose: their feed's retention was over (`lapse.py`)."""
+        return int((self.config.get("metadata") or {}).get(LAPSED_KEY, "0"))
 
 
 async def api(link: Link, call: str, body: Any = None, within: float = 10.0) -> dict[str, Any]:

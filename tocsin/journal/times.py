@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from tocsin.kernel.fault import Skippable
 
 from .connection import Journal
 from .encode import Entry
-from .reader import fetch
+from .reader import next_of
 from .streams import EVENTS
 
 
@@ -20,20 +18,26 @@ async def first_seq_at(journal: Journal, moment: int) -> tuple[int, bool]:
     first = low
     while low < high:
         middle = (low + high) // 2
-        found = await _next_readable(journal, middle, high)
+        found = await next_readable(journal, middle, high)
         if found is None or found.ingest >= moment:
             high = middle
         else:
             low = found.seq + 1
-    return low, first == 1 or low > first
+    whole = first == 1 and not state.lapsed
+    return low, whole or low > max(first, state.lapsed)
 
 
-async def _next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
+async def next_readable(journal: Journal, seq: int, end: int) -> Entry | None:
     """The entry `seq`, or the next one before `end` that is neither lost nor damaged and knows a time (a configuration does not)."""
     while seq < end:
-        with contextlib.suppress(Skippable):  # counted by the reader
-            entry = await fetch(journal, seq)
-            if entry.ingest > 0:
-                return entry
-        seq += 1
+        try:
+            entry = await next_of(journal, ">", seq)
+        except Skippable:  # counted by the reader
+            seq += 1
+            continue
+        if entry is None or entry.seq >= end:
+            return None
+        if entry.ingest > 0:
+            return entry
+        seq = entry.seq + 1
     return None

@@ -10,6 +10,8 @@ import hashlib
 
 ROW_BITS = 20
 MAX_ROWS = 1 << ROW_BITS
+#: `seq` of the first imported event of an archive: those are numbered upwards from here, below the journal's. There is room for 4.5e15.
+FIRST_IMPORTED = -(1 << 52)
 
 
 def event_seq(message_seq: int, row: int) -> int:

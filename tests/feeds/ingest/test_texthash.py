@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.feeds.texthash import LONGEST, text_words
+from tocsin.kernel.texthash import LONGEST, text_words
 
 TEXTS = st.text(alphabet="ab\x00é", max_size=LONGEST + 6) | st.sampled_from(
     ["", "\x00", "\x00" * 8, "a" * 7, "a" * 8, "a" * 9, "a" * LONGEST, "a" * (LONGEST + 1)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import pyarrow as pa
 
 from tocsin.correlate.extras import BatchExtras
 from tocsin.correlate.recent import GONE
-from tocsin.model.alert import Evidence
+from tocsin.model.alert import Alert, Evidence
 
+from .numbers import Numbering
 from .rows import whole
 
 #: Reads rows again, by their numbers: a table with these columns of ROW (None: all) of those that are still there, in any order.
@@ -23,13 +25,15 @@ _NUMBERS: Final = frozenset({"lon", "lat", "value"})
 
 
 class PastFacts:
-    """`attrs`: feed -> name -> type of attributes that alerts may be linked by. `known`: (number, event time, learnt) -> when it counts as learnt."""
+    """`attrs`: feed -> name -> type of attributes that alerts may be linked by. `by_time`: events count as learnt when they happened, and go by
+    `numbers`."""
 
     def __init__(self, fetch: FetchRows, attrs: Mapping[str, Mapping[str, str]], by_time: bool = False) -> None:
         self.missing = 0
         self._fetch = fetch
         self._attrs = attrs
         self._by_time = by_time
+        self.numbers: Numbering | None = None
         self._facts: OrderedDict[int, Evidence] = OrderedDict()
 
     def lookup(self, seqs: Iterable[int]) -> dict[int, Evidence]:
@@ -52,14 +56,38 @@ class PastFacts:
         asked = [seq for seq, names in fields.items() if names]
         if not asked:
             return {}
-        table = self._fetch(asked, None)
+        table = self._rows(asked, None)
         batch = whole(_one(table), self._attrs)
         extras = BatchExtras(batch)
         rows = {seq: row for row, seq in enumerate(table.column("seq").to_pylist())}
         return {seq: {name: extras.links(name, [rows[seq]])[0] for name in fields[seq]} for seq in asked if seq in rows}
 
+    def settled(self, alert: Alert) -> Alert:
+        """With the numbers that its events have in the archive."""
+        numbers = self.numbers
+        if numbers is None:
+            return alert
+        real = {one.seq: numbers.real(one.seq) for one in (*alert.evidence, *alert.context)}
+        settled = {number: number if found is None else found for number, found in real.items()}
+        evidence, context = (tuple(replace(one, seq=settled[one.seq]) for one in some) for some in (alert.evidence, alert.context))
+        return replace(alert, evidence=evidence, context=context)
+
+    def pin(self, seqs: Iterable[int]) -> None:
+        """An alert rests on these events."""
+        if self.numbers is not None:
+            self.numbers.pin(seqs)
+
+    def _rows(self, seqs: Sequence[int], columns: Sequence[str] | None) -> pa.Table:
+        if self.numbers is None:
+            return self._fetch(seqs, columns)
+        real = {found: seq for seq in seqs if (found := self.numbers.real(seq)) is not None}
+        table = self._fetch(list(real), columns)
+        place = table.schema.get_field_index("seq")
+        numbers = pa.array([real[seq] for seq in table.column(place).to_pylist()], pa.int64())
+        return table.set_column(place, table.schema.field(place), numbers)
+
     def _read(self, seqs: list[int]) -> dict[int, Evidence]:
-        facts = {fact.seq: fact for fact in evidence(self._fetch(seqs, _COLUMNS), self._by_time)}
+        facts = {fact.seq: fact for fact in evidence(self._rows(seqs, _COLUMNS), self._by_time)}
         for seq in set(seqs) - set(facts):
             self.missing += 1
             facts[seq] = Evidence(seq, "", str(seq), "", None, 0, 0, None, None, None, None, "no longer in the archive", GONE)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from tocsin.correlate.codebook import CodeBook
 from tocsin.correlate.columns import Columns
 from tocsin.model.archive import ROW
-from tocsin.model.event import ATTR_TYPES
 from tocsin.model.ids import ROW_BITS
-from tocsin.model.time import from_iso
 
-#: Column of several types at once cannot be: attributes that feeds declare differently are read as text.
-_TEXT: Final = "string"
+from .numbers import Numbering
+from .typed import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +48,23 @@ class Entries:
 
 
 def entries(
-    batch: pa.RecordBatch, since: int, ticks: NDArray[np.int64] | None, attrs: Mapping[str, Mapping[str, str]], by_time: bool
+    batch: pa.RecordBatch,
+    since: int,
+    ticks: NDArray[np.int64] | None,
+    attrs: Mapping[str, Mapping[str, str]],
+    numbers: Numbering | None = None,
 ) -> Entries:
     """Rows in order. `since`: the clock before them; `ticks`: the newest tick before each of them, None when none is ahead. `attrs`: feed -> name -> type
-    of the attributes that are looked at. `by_time`: every event is known when it happens."""
-    seq = _numbers(batch.column("seq"))
+    of the attributes that are looked at. `numbers`: in the order of time, where every event is known when it happens, those to use instead of the
+    archive's; None in journal order."""
+    seq, by_time = _numbers(batch.column("seq")), numbers is not None
     ingest = _numbers(batch.column("event_time" if by_time else "ingest_time"))
     known = ingest if ticks is None else np.maximum(ingest, ticks)
     clock = np.maximum(np.maximum.accumulate(known), since) if len(known) else known
     cuts = (np.diff(clock) != 0) if by_time else (np.diff(seq >> ROW_BITS) != 0) | (np.diff(ingest) != 0)
     starts = np.concatenate([[0], np.flatnonzero(cuts) + 1, [len(seq)]]).astype(np.intp)
+    if numbers is not None and len(seq):
+        seq = numbers.take(seq, int(clock[-1]))
     return Entries(whole(batch, attrs), seq, ingest, clock, starts)
 
 
@@ -77,39 +81,6 @@ def whole(batch: pa.RecordBatch, attrs: Mapping[str, Mapping[str, str]]) -> pa.R
         names.append(field.name)
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, names)
-
-
-def parsed(texts: pa.Array, attrs: Mapping[str, Mapping[str, str]]) -> pa.StructArray:
-    """Attributes from their JSON. Each is of the type its feed declares; where feeds differ, it is text."""
-    names = list(dict.fromkeys(name for own in attrs.values() for name in own))
-    kinds = {name: {own[name] for own in attrs.values() if name in own} for name in names}
-    types = {name: next(iter(found)) if len(found) == 1 else _TEXT for name, found in kinds.items()}
-    known: dict[str | None, dict[str, Any]] = {None: {}}
-    rows = []
-    for text in texts.to_pylist():
-        row = known.get(text)
-        if row is None:
-            row = known[text] = orjson.loads(text)
-            if len(known) > 65_536:
-                known = {None: {}}
-        rows.append(row)
-    columns = [pa.array([_typed(row.get(name), types[name]) for row in rows], ATTR_TYPES[types[name]]) for name in names]
-    return pa.StructArray.from_arrays(columns, names)
-
-
-def _typed(value: Any, kind: str) -> Any:
-    """A value as its type has it; None where it is not of that type (then no condition holds for it)."""
-    if value is None:
-        return None
-    if kind == "time":
-        return from_iso(value) if isinstance(value, str) else value
-    if kind == "boolean":
-        return value if isinstance(value, bool) else None
-    if kind == _TEXT:
-        return value if isinstance(value, str) else orjson.dumps(value).decode()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if kind == "number" else int(value)
 
 
 def attribute_types(names: Sequence[str], feeds: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

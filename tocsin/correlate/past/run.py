@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tocsin.correlate.assemble import Assembler, Context
 from tocsin.correlate.codebook import CodeBook
 from tocsin.correlate.columns import Columns
-from tocsin.correlate.corrections import Corrections, Run
+from tocsin.correlate.corrections import Corrections, Run, reach
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.firing import Firings
 from tocsin.correlate.horizon import Horizon, rows
@@ -35,8 +35,10 @@ from tocsin.correlate.worker import PRUNE_EVERY, cut
 from tocsin.model.alert import Alert
 from tocsin.model.ids import split_seq
 from tocsin.model.plan import Absence, Silence
+from tocsin.model.time import DAY
 
 from .facts import PastFacts
+from .numbers import Numbering
 from .rows import Entries, entries
 from .ticks import NEVER, EverySecond, Ticks
 
@@ -107,6 +109,7 @@ class Past:
         context = Context(self._corrections.root, self._engine.source_name, self._engine.source_code, self._codebook.skew)
         self._assembler = Assembler(plan, context)
         self._late = LateFacts(plan, horizon, self._assembler, self._corrections)
+        self._numbers = facts.numbers = Numbering(max(self._assembler.keep, reach(plan)) + DAY) if by_time else None
         self._wording = Wording(setting.name_place, self._codebook.skew, exercise, plan.timezone)
         self._together = self._engine.by_events and not self._assembler.parts.beside
         spans = [rule.when.during for rule in plan.rules if isinstance(rule.when, Absence | Silence)]
@@ -125,7 +128,7 @@ class Past:
         if not batch.num_rows:
             return
         seq = np.asarray(batch.column("seq").to_numpy(zero_copy_only=False), np.int64)
-        given = entries(batch, self.clock, None if self._by_time else self._ticks.before(seq), self._attrs, self._by_time)
+        given = entries(batch, self.clock, None if self._by_time else self._ticks.before(seq), self._attrs, self._numbers)
         columns = given.columns(self._codebook)
         self._clocks = given.clock
         self.course.events += batch.num_rows
@@ -156,7 +159,7 @@ class Past:
             some = chosen[start : start + _WORDS]
             facts = self._facts.lookup(seq for told in some for seq in self._wording.needs(told.telling))
             for told in some:
-                yield told, self._wording.alert(told.telling, facts)
+                yield told, self._facts.settled(self._wording.alert(told.telling, facts))
 
     # ---- what must be taken entry by entry
     def _parts(self, given: Entries, known: _Known) -> Iterator[tuple[int, int, bool]]:
@@ -272,11 +275,7 @@ class Past:
     def _spread(self, firings: Firings, given: Entries, start: int, end: int) -> None:
         """What several entries caused, one after the other, each at its own clock. What deadlines caused comes first, at the first clock. (A row that
         stands for all further matches of an alert in one push speaks of the last of them.)"""
-        at = (
-            np.searchsorted(given.seq[start:end], firings.anchor)
-            if self._sorted(given, start, end)
-            else _places(given.seq[start:end], firings.anchor)
-        )
+        at = np.searchsorted(given.seq[start:end], firings.anchor)
         at = np.where((at < end - start) & (given.seq[start:end][np.minimum(at, end - start - 1)] == firings.anchor), at, 0) + start
         order = np.argsort(at, kind="stable")
         at = at[order]
@@ -287,9 +286,6 @@ class Past:
             self._apply(_some(firings, order[rows_], ends), int(given.clock[row]), split_seq(int(given.seq[at[rows_[0]]]))[0])
             self._tell()
             self._prune()
-
-    def _sorted(self, given: Entries, start: int, end: int) -> bool:
-        return not self._by_time or bool((np.diff(given.seq[start:end]) > 0).all())
 
     # ---- the clock
     def _until(self, clock: int) -> None:
@@ -366,19 +362,13 @@ class Past:
         if known is None:
             known = self.told[telling.id] = Told(telling, telling.known_at)
         known.telling = telling
+        self._facts.pin(self._wording.needs(telling))
         known.revisions += 1
         known.retracted = self.clock if telling.status == "retracted" else None
 
 
 def _engine(plan: Any, corrects: frozenset[str] | None) -> Engine:
     return Engine(plan, corrects=corrects)
-
-
-def _places(seq: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Where numbers are in an array in any order; past its end where they are not."""
-    order = np.argsort(seq)
-    at = np.searchsorted(seq, wanted, sorter=order)
-    return np.where(at < len(seq), order[np.minimum(at, len(seq) - 1)], len(seq))
 
 
 def _some(firings: Firings, rows_: NDArray[np.intp], ends: NDArray[np.int64]) -> Firings:

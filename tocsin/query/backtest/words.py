@@ -20,8 +20,9 @@ def _lines(result: Json) -> Iterator[str]:
     rule, span, numbers, read = result["rule"], result["span"], result["summary"], result["read"]
     yield f"{rule['title']} ({rule['name']}, version {rule['version']})"
     yield rule["words"]
+    imported = f" ({read['imported']:,} of them imported)" if read.get("imported") else ""
     order = "in the order it was learnt" if span["order"] == "journal" else "in the order it happened"
-    yield f"{span['from']} to {span['to']} ({span['timezone']}), {order}; {read['events']:,} of {read['rows']:,} events in {read['seconds']:.1f} s"
+    yield f"{span['from']} to {span['to']} ({span['timezone']}), {order}; {read['events']:,} of {read['rows']:,} events{imported} in {read['seconds']:.1f} s"
     yield ""
     retracted = f", {numbers['retracted']} more were taken back" if numbers["retracted"] else ""
     yield f"{numbers['alerts']} alerts{retracted}: {numbers['per_day']:g} a day, {numbers['per_week']:g} a week, at most {numbers['most_in_a_day']} in a day, {numbers['quiet_days']} of {numbers['days']} days without"
