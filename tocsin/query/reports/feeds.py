@@ -8,10 +8,9 @@ from itertools import pairwise
 import pyarrow as pa
 
 from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.reporting import Report
 from tocsin.model.time import MINUTE, SECOND, to_iso
 from tocsin.query.ask import Questions
-
-from .report import Report
 
 
 def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | None], patience: Patience) -> Report:
@@ -47,9 +46,12 @@ def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | Non
         f"by event time from {to_iso(wanted.start)} to {to_iso(wanted.stop)}",
     )
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    return Report("feeds", "Uptime and delay of feeds", made, (first.sql, second.sql), notes)
+    return Report("feeds", "Uptime and delay of feeds", made, (first.sql, second.sql), notes, units=_UNITS)
 
 
+_UNITS = {
+    "events": "events", "uptime": "share of the span, 0 to 1", "longest_gap_s": "s", "delay_p50_s": "s", "delay_p95_s": "s", "delay_max_s": "s", "early": "events",
+}  # fmt: skip
 _SCHEMA = pa.schema(
     [("feed", pa.string()), ("events", pa.int64()), ("uptime", pa.float64()), ("longest_gap_s", pa.float64())]
     + [(name, pa.float64()) for name in ("delay_p50_s", "delay_p95_s", "delay_max_s")]

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.reporting import Report
 from tocsin.model.time import HOUR
 from tocsin.query.ask import Questions
 from tocsin.query.localtime import zone_of
 
-from .report import Report
-from .volume import hour_of_week, hourly_counts
+from .volume import heard, hour_of_week, hourly_counts
 
 WEEK: Final = 168
 #: Weight of a week against the one after it, and weeks that are looked back at.
@@ -29,6 +29,16 @@ WEEKS: Final = 12
 OUTSIDE: Final = 0.1
 #: Shares of the level that the last week may move the mean by.
 _LEVEL: Final = (0.5, 2.0)
+
+#: Forecasts whose errors are counted, at most.
+ORIGINS: Final = 14
+_UNITS: Final = {
+    "start": "begin of the hour, UTC",
+    "actual": "events an hour",
+    "expected": "events an hour",
+    "low": "events an hour",
+    "high": "events an hour",
+}
 
 Method = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -70,27 +80,34 @@ def rolling_errors(counts: np.ndarray, hours: np.ndarray, method: Method, horizo
 
 
 def forecast(questions: Questions, wanted: Filter, zone_name: str, patience: Patience, days: int = 3) -> Report:
-    """Columns `start` (µs), `expected`, `low`, `high` (eight of ten), for `days` after the span of `wanted`. Raises Refused for too little history."""
+    """Columns `start`, `actual`, `expected`, `low`, `high` (eight of ten), events an hour. The rows with `actual` are the last week (or less) with what
+    had been forecast for it from before; those without are the `days` after the span of `wanted`. Raises Refused for too little history."""
     if not 1 <= days <= 14:
         raise Refused(f"days: found {days}; valid is 1 to 14")
     instants, counts, sql = hourly_counts(questions, wanted, patience)
+    known, gaps = heard(instants, counts)
+    begin = 0 if known.all() else int(np.flatnonzero(~known)[-1]) + 1
+    instants, counts = instants[begin:], counts[begin:]
     horizon = days * 24
-    origins = min(14, (len(counts) - 2 * WEEK) // horizon)
+    origins = min(ORIGINS, (len(counts) - 2 * WEEK) // horizon)
     if origins < 2:
-        raise Refused(
-            f"span: found {len(counts) / 24:.1f} days; valid is at least {14 + 2 * days}, because the error of the method is measured on them"
-        )
+        least = 14 + 2 * days
+        found = f"{len(counts) / 24:.1f} days" + (", counted from the last day on which nothing at all was heard" if begin else "")
+        raise Refused(f"span: found {found}; valid is at least {least} days, because the error of the method is measured on them")
     zone = zone_of(zone_name)
     hours = hour_of_week(instants, zone)
     errors = {name: rolling_errors(counts, hours, method, horizon, origins) for name, method in METHODS.items()}
     error = {name: float(np.abs(one).mean()) for name, one in errors.items()}
     best = min(error, key=lambda name: error[name])
+    past = counts[len(counts) - origins * horizon :] - errors[best].ravel()
+    low, high = np.quantile(errors[best].ravel() / np.sqrt(np.maximum(1.0, past)), [OUTSIDE, 1 - OUTSIDE])
     ahead = int(instants[-1]) + HOUR * np.arange(1, horizon + 1)
-    expected = METHODS[best](counts, hours, hour_of_week(ahead, zone))
-    low, high = np.quantile(errors[best] / np.sqrt(np.maximum(1.0, _past(best, counts, hours, horizon, origins))), [OUTSIDE, 1 - OUTSIDE])
+    shown = min(WEEK, origins * horizon)
+    expected = np.concatenate((past[-shown:], METHODS[best](counts, hours, hour_of_week(ahead, zone))))
     spread = np.sqrt(np.maximum(1.0, expected))
     columns = {
-        "start": ahead,
+        "start": pa.array(np.concatenate((instants[-shown:], ahead))).cast(pa.timestamp("us", "UTC")),
+        "actual": pa.array([*counts[-shown:].tolist(), *[None] * horizon], pa.int64()),
         "expected": expected,
         "low": np.maximum(0.0, expected + low * spread),
         "high": np.maximum(0.0, expected + high * spread),
@@ -99,15 +116,11 @@ def forecast(questions: Questions, wanted: Filter, zone_name: str, patience: Pat
     facts = (
         ("method", best), ("mean_absolute_error", round(error[best], 3)), ("seasonal_naive_error", round(naive, 3)),
         ("better_than_naive", round(1 - error[best] / naive, 3) if naive else 0.0), ("origins", origins), ("horizon_hours", horizon),
+        ("errors", ", ".join(f"{name} {one:.3f}" for name, one in error.items())), ("days_of_history", round(len(counts) / 24, 1)),
     )  # fmt: skip
     notes = (
-        f"errors are of {origins} forecasts of {days} days made from what was known before each",
+        f"errors, in events an hour, are of {origins} forecasts of {days} days made from what was known before each",
         "a forecast of load on services, not of incidents at a place",
+        *gaps,
     )
-    return Report("forecast", f"Expected events of the next {days} days", pa.table(columns), (sql,), notes, facts)
-
-
-def _past(name: str, counts: np.ndarray, hours: np.ndarray, horizon: int, origins: int) -> np.ndarray:
-    """What the method had expected at each origin."""
-    actual = np.array([counts[len(counts) - back * horizon :][:horizon] for back in range(origins, 0, -1)])
-    return np.asarray(actual - rolling_errors(counts, hours, METHODS[name], horizon, origins))
+    return Report("forecast", f"Expected events of the next {days} days", pa.table(columns), (sql,), notes, facts, _UNITS)
