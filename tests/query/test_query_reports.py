@@ -18,7 +18,7 @@ from tocsin.query.reports.false_alarms import false_alarms
 from tocsin.query.reports.feeds import feeds
 from tocsin.query.reports.forecast import METHODS, forecast, rolling_errors
 from tocsin.query.reports.responses import responses
-from tocsin.query.reports.volume import volume
+from tocsin.query.reports.volume import heard, volume
 
 PATIENCE = Patience()
 WEEKS = 6
@@ -76,8 +76,24 @@ def test_a_forecast_says_what_its_method_would_have_erred_before(weeks):
     assert facts["mean_absolute_error"] <= facts["seasonal_naive_error"] and facts["method"] != "seasonal naive"
     assert facts["better_than_naive"] > 0.1
     table = found.table.to_pylist()
-    assert [line["start"] for line in table] == [MONDAY + WEEKS * 7 * DAY + n * HOUR for n in range(48)]
+    starts = found.table["start"].cast("int64").to_pylist()
+    assert starts == [MONDAY + WEEKS * 7 * DAY + n * HOUR for n in range(-168, 48)], "the last week, then what is to come"
+    assert [line["actual"] for line in table] == [*counts[-168:], *[None] * 48]
     assert all(0 <= line["low"] <= line["expected"] <= line["high"] for line in table)
+    off = [abs(line["actual"] - line["expected"]) for line in table[:168]]
+    assert statistics.fmean(off) < 1.5 * facts["mean_absolute_error"], "of the last week stands what had been forecast before it"
+
+
+def test_a_day_without_a_word_is_a_feed_that_was_away(weeks):
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(4, 5 * 168)
+    counts[3 * 168 : 3 * 168 + 30] = 0
+    instants = MONDAY + HOUR * np.arange(len(counts))
+    known, words = heard(instants, counts)
+    assert [int(n) for n in np.flatnonzero(~known)] == list(
+        range(3 * 168, 3 * 168 + 30)
+    ) and "2026-01-26T00:00:00Z to 2026-01-27T06:00:00Z" in words[0]
+    assert heard(instants, rng.poisson(0.05, 5 * 168))[0].all(), "silence is usual where events are rare"
 
 
 def test_no_method_sees_what_it_is_to_forecast():
@@ -105,10 +121,16 @@ def test_feeds_uptime_and_delay(tmp_path, engine):
     ]
     archive.add([*live, row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old")])
     questions = Questions(archive, Places(), engine=engine)
-    found = feeds(questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE)
+    found = feeds(
+        questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE, MONDAY + DAY
+    )
     air, calls = sorted(found.table.to_pylist(), key=lambda one: one["feed"])
     assert calls["events"] == 120 and calls["longest_gap_s"] == 61 * 60 and calls["uptime"] == pytest.approx(1 - 55 / 180)
     assert (calls["delay_p50_s"], calls["delay_max_s"], calls["early"]) == (2.0, 4.0, 0)
+    longer = feeds(
+        questions, Filter(MONDAY - 9 * DAY, MONDAY + 9 * HOUR), {"calls": 5 * MINUTE}, PATIENCE, MONDAY + 3 * HOUR
+    ).table.to_pylist()
+    assert longer[0]["uptime"] == calls["uptime"], "neither the time before the node was there counts, nor what is to come"
     assert air["uptime"] == 0.0 and air["events"] == 0, "a feed that never spoke is told"
 
 

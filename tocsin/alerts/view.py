@@ -85,7 +85,7 @@ class AlertsView:
                 named = [row.id for row in rows[first : first + _IDS]]
                 for step in db.execute(sa.select(HISTORY).where(HISTORY.c.alert.in_(named)).order_by(HISTORY.c.seq)):
                     steps.setdefault(step.alert, []).append({"to": step.to_state, "note": step.note, "by": step.by})
-        return [{**orjson.loads(row.body), "state": row.state, "history": steps.get(row.id, [])} for row in rows if run_of(row.id) is None]
+        return [{**orjson.loads(row.body), "state": row.state, "history": steps.get(row.id, [])} for row in rows if not run_of(row.id)]
 
     def ids(self, accepts: Callable[[str], bool]) -> list[str]:
         """The ids of alerts that `accepts` takes."""

@@ -24,12 +24,13 @@ from tocsin.query.reports.volume import volume
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """`questions`, `layers`, `city`: those in force, made when they are needed. `alerts`: those of a span, single views."""
+    """`questions`, `layers`, `city`: those in force, made when they are needed. `alerts`: those of a span, single views. `now`: city time, µs."""
 
     city: Callable[[], City]
     questions: Callable[[], Questions]
     layers: Callable[[], Mapping[str, LoadedLayer]]
     alerts: Callable[[Filter], Iterable[Mapping[str, Any]]]
+    now: Callable[[], int]
 
     def make(self, asked: ReportQuestion, patience: Patience) -> Report:
         """Raises Refused, TooMuch, TooSlow, Stopped."""
@@ -39,7 +40,7 @@ class Reports:
         if asked.name == "forecast":
             return forecast(self.questions(), wanted, city.timezone, patience, asked.days)
         if asked.name == "feeds":
-            return feeds(self.questions(), wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience)
+            return feeds(self.questions(), wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience, self.now())
         if asked.name == "responses":
             return responses(self.questions(), wanted, asked.begins, asked.ends, asked.by, city.timezone, patience)
         if asked.name == "coverage":

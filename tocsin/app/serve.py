@@ -197,7 +197,12 @@ def reporting(services: Sequence[Services], archive: Callable[[], ArchiveView], 
 
     def make(asked: ReportQuestion, patience: Patience) -> Report:
         module = import_module("tocsin.app.reports")
-        return cast(Report, module.Reports(lambda: services[0].city, archive, lambda: services[0].layers, alerts).make(asked, patience))
+        return cast(
+            Report,
+            module.Reports(lambda: services[0].city, archive, lambda: services[0].layers, alerts, services[0].clock.now).make(
+                asked, patience
+            ),
+        )
 
     def alerts(wanted: Filter) -> list[dict[str, Any]]:
         start, stop = EARLIEST if wanted.start is None else wanted.start, LATEST if wanted.stop is None else wanted.stop
