@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import Query, Request, Response
 
 from tocsin.model.asking import Answer, Filter, Patience, Plan
-from tocsin.model.reporting import REPORTS, MakeReport, Report, ReportQuestion
+from tocsin.model.reporting import REPORTS, MakeReport, Report, ReportQuestion, command_of
 from tocsin.model.time import to_iso
 
 from .archive_models import ReportOut, ReportsOut
@@ -130,15 +129,3 @@ def _answer(made: Report) -> Answer:
 
 def _iso(instant: int | None) -> str | None:
     return None if instant is None else to_iso(instant)
-
-
-def command_of(asked: ReportQuestion) -> str:
-    """The command that makes the same report; CITY stands for the city directory."""
-    usual, wanted = ReportQuestion(asked.name), asked.filter
-    words = ["tocsin", "report", "CITY", asked.name]
-    words += [word for name, at in (("--from", wanted.start), ("--to", wanted.stop)) if at is not None for word in (name, to_iso(at))]
-    words += [word for name, values in (("--kind", wanted.kinds), ("--feed", wanted.feeds)) for value in values for word in (name, value)]
-    for name in ("days", "begins", "ends", "by", "people", "stations"):
-        if getattr(asked, name) != getattr(usual, name):
-            words += [f"--{name}", str(getattr(asked, name))]
-    return shlex.join(words)

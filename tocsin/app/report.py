@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 from tocsin.config.load import load_city
 from tocsin.geo.layers import load_layers
@@ -15,30 +17,37 @@ from tocsin.journal.alerts import read_alerts
 from tocsin.kernel.fault import Misconfigured, Problem, nearest
 from tocsin.model.asking import Answer, Filter, Patience, Plan, Refused, TooMuch, TooSlow
 from tocsin.model.city import City
-from tocsin.model.reporting import REPORTS, Report, ReportQuestion
+from tocsin.model.reporting import REPORTS, Report, ReportQuestion, command_of
 from tocsin.model.time import EARLIEST, LATEST
 from tocsin.query.export.formats import format_of
 from tocsin.query.export.objects import objects
+from tocsin.query.reports.page import page
 
 from .explain import opened as journal_of
 from .layout import Layout
 from .library import Library
+from .printing import chromium, to_pdf
 from .query import as_text, asked_format, opened
 from .reports import Reports
 from .then import instant
 
-#: Reports that need an archive.
-ARCHIVED = ("volume", "forecast", "feeds", "responses")
+#: Every report, on paper.
+ALL = "all"
+FAULTS = (Refused, TooMuch, TooSlow)
 SECONDS = 600.0
 
 
 def main(arguments: argparse.Namespace) -> int:
-    if arguments.report not in REPORTS:
-        raise Misconfigured([Problem("REPORT", 0, f"found {arguments.report!r}; {nearest(arguments.report, REPORTS)}")])
+    paper = arguments.pdf is not None or arguments.html is not None
+    valid = (*REPORTS, ALL) if paper else tuple(REPORTS)
+    if arguments.report not in valid:
+        raise Misconfigured([Problem("REPORT", 0, f"found {arguments.report!r}; {nearest(arguments.report, valid)}")])
+    if paper:
+        return _printed(arguments)
     form = asked_format(arguments)
     try:
-        found = _made(arguments)
-    except (Refused, TooMuch, TooSlow) as fault:
+        found = _maker(arguments)[1](arguments.report)
+    except FAULTS as fault:
         print(f"tocsin report: {fault}", file=sys.stderr)
         return 1
     body = None if form is None else format_of(form).encode(found.table)
@@ -55,20 +64,50 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _made(arguments: argparse.Namespace) -> Report:
+def _printed(arguments: argparse.Namespace) -> int:
+    """A page of one report, or of all that can be made. Raises Fatal."""
+    browser = None if arguments.pdf is None else chromium(os.environ)  # asked for before the work
+    city, make = _maker(arguments)
+    made, refused = [], {}
+    for name in REPORTS if arguments.report == ALL else (arguments.report,):
+        try:
+            made.append(make(name))
+        except FAULTS as fault:
+            refused[name] = str(fault)
+            print(f"tocsin report: {name}: {fault}", file=sys.stderr)
+    if not made:
+        return 1
+    span = " to ".join(one for one in (arguments.start, arguments.end) if one) or "all there is"
+    commands = {one.name: command_of(_question(arguments, city, one.name)) for one in made}
+    html = page(city.title or city.name, city.timezone, time.time_ns() // 1000, span, made, refused, commands)
+    if arguments.html is not None:
+        arguments.html.write_text(html, encoding="utf-8")
+    if browser is not None:
+        to_pdf(html, arguments.pdf, browser)
+    if arguments.json:
+        print(json.dumps({"reports": [one.name for one in made], "refused": refused}))
+    return 0
+
+
+def _maker(arguments: argparse.Namespace) -> tuple[City, Callable[[str], Report]]:
+    """The city, and what makes a report by its name."""
     layout = Layout((arguments.data or arguments.city / "var").resolve())
-    if arguments.report in ARCHIVED:
-        city, library = opened(arguments)
-    else:
-        city, library = load_city(arguments.city), None
+    city = load_city(arguments.city)
+    library: list[Library] = []
+
+    def questions() -> Library:
+        if not library:
+            library.append(opened(arguments)[1])
+        return library[0]
+
     reports = Reports(
         lambda: city,
-        lambda: cast(Library, library),
+        questions,
         lambda: load_layers(layer for layer in city.layers if layer.kind == "points"),
         lambda wanted: asyncio.run(_alerts(layout, wanted)),
         lambda: _now(city),
     )
-    return reports.make(_question(arguments, city), Patience(SECONDS))
+    return city, lambda name: reports.make(_question(arguments, city, name), Patience(SECONDS))
 
 
 def _now(city: City) -> int:
@@ -76,9 +115,9 @@ def _now(city: City) -> int:
     return LATEST if city.exercise is not None else time.time_ns() // 1000
 
 
-def _question(arguments: argparse.Namespace, city: City) -> ReportQuestion:
+def _question(arguments: argparse.Namespace, city: City, name: str) -> ReportQuestion:
     return ReportQuestion(
-        arguments.report, _filter(arguments, city), arguments.days, arguments.begins, arguments.ends, arguments.by, arguments.people, arguments.stations
+        name, _filter(arguments, city), arguments.days, arguments.begins, arguments.ends, arguments.by, arguments.people, arguments.stations
     )  # fmt: skip
 
 

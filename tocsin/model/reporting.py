@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from .asking import Filter, Patience
+from .time import to_iso
 
 #: What each report says, by its name.
 REPORTS: Final[Mapping[str, str]] = {
@@ -52,3 +54,15 @@ class Report:
 
 #: Makes a report, in any thread. Raises Refused, TooMuch, TooSlow, Stopped, Retriable.
 MakeReport = Callable[[ReportQuestion, Patience], Report]
+
+
+def command_of(asked: ReportQuestion) -> str:
+    """The command that makes the same report; CITY stands for the city directory."""
+    usual, wanted = ReportQuestion(asked.name), asked.filter
+    words = ["tocsin", "report", "CITY", asked.name]
+    words += [word for name, at in (("--from", wanted.start), ("--to", wanted.stop)) if at is not None for word in (name, to_iso(at))]
+    words += [word for name, values in (("--kind", wanted.kinds), ("--feed", wanted.feeds)) for value in values for word in (name, value)]
+    for name in ("days", "begins", "ends", "by", "people", "stations"):
+        if getattr(asked, name) != getattr(usual, name):
+            words += [f"--{name}", str(getattr(asked, name))]
+    return shlex.join(words)
