@@ -56,6 +56,14 @@ def test_volume_holds_the_last_week_against_those_before(weeks):
     assert dict(found.facts)["events"] == len(archive.rows) and "FROM" in found.queries[0]
 
 
+def test_without_a_span_it_is_all_there_is(weeks):
+    everything, hours = (
+        volume(weeks[1], span, "UTC", PATIENCE)
+        for span in (Filter(kinds=("call",)), Filter(MONDAY - 900 * DAY, SPAN.stop, kinds=("call",)))
+    )
+    assert dict(everything.facts)["events"] == len(weeks[0].rows) and hours.table.equals(volume(weeks[1], SPAN, "UTC", PATIENCE).table)
+
+
 def test_hours_of_the_week_are_the_citys(weeks):
     _, questions = weeks
     utc, kathmandu = (volume(questions, SPAN, zone, PATIENCE).table for zone in ("UTC", "America/Los_Angeles"))
@@ -107,7 +115,7 @@ def test_no_method_sees_what_it_is_to_forecast():
         assert np.allclose(rolling_errors(changed, hours, method, 24, 3)[2], before[2] + 1000)
 
 
-@pytest.mark.parametrize("span", [Filter(), Filter(MONDAY, MONDAY + HOUR), Filter(MONDAY, MONDAY + 7 * DAY)])
+@pytest.mark.parametrize("span", [Filter(MONDAY, MONDAY + HOUR), Filter(MONDAY, MONDAY + 7 * DAY), Filter(MONDAY - 9 * DAY, MONDAY - DAY)])
 def test_too_little_history_is_refused_in_words(weeks, span):
     for ask in (lambda: volume(weeks[1], span, "UTC", PATIENCE), lambda: forecast(weeks[1], span, "UTC", PATIENCE)):
         with pytest.raises(Refused, match="span: found"):

@@ -65,20 +65,22 @@ def add(doors: Doors) -> None:
 
 def _add_counts(doors: Doors, counter: Counter) -> None:
     @doors.get("/api/v1/archive/reports/volume", "archive", ReportOut, problems=PROBLEMS)
-    async def volume(*, request: Request, start: From, end: To, kind: Kinds = [], feed: Names = [], format: Format = "json") -> Response:  # noqa: A002, B006
+    async def volume(
+        *, request: Request, start: From = None, end: To = None, kind: Kinds = [], feed: Names = [], format: Format = "json"
+    ) -> Response:  # noqa: A002, B006
         """Events by hour of the week: the last seven days of the span against the weeks before."""
         return await counter.told(request, ReportQuestion("volume", _events(start, end, kind, feed)), format)
 
     @doors.get("/api/v1/archive/reports/forecast", "archive", ReportOut, problems=PROBLEMS)
     async def forecast(
-        *, request: Request, start: From, end: To, kind: Kinds = [], feed: Names = [], days: Annotated[int, Query(ge=1, le=14)] = 3,  # noqa: B006
+        *, request: Request, start: From = None, end: To = None, kind: Kinds = [], feed: Names = [], days: Annotated[int, Query(ge=1, le=14)] = 3,  # noqa: B006
         format: Format = "json",  # noqa: A002
     ) -> Response:  # fmt: skip
         """Events expected in the days after the span, with the method's error over rolling origins beside that of the seasonal naive."""
         return await counter.told(request, ReportQuestion("forecast", _events(start, end, kind, feed), days=days), format)
 
     @doors.get("/api/v1/archive/reports/feeds", "archive", ReportOut, problems=PROBLEMS)
-    async def feeds(*, request: Request, start: From, end: To, feed: Names = [], format: Format = "json") -> Response:  # noqa: A002, B006
+    async def feeds(*, request: Request, start: From = None, end: To = None, feed: Names = [], format: Format = "json") -> Response:  # noqa: A002, B006
         """Uptime of feeds against what they declare, and how late what they said arrived."""
         return await counter.told(request, ReportQuestion("feeds", _events(start, end, [], feed)), format)
 
@@ -86,7 +88,7 @@ def _add_counts(doors: Doors, counter: Counter) -> None:
 def _add_others(doors: Doors, counter: Counter) -> None:
     @doors.get("/api/v1/archive/reports/responses", "archive", ReportOut, problems=PROBLEMS)
     async def responses(
-        *, request: Request, start: From, end: To, kind: Kinds = [], feed: Names = [], begins: Begins = "event_time", ends: Ends = "arrived", by: By = "",  # noqa: B006
+        *, request: Request, start: From = None, end: To = None, kind: Kinds = [], feed: Names = [], begins: Begins = "event_time", ends: Ends = "arrived", by: By = "",  # noqa: B006
         format: Format = "json",  # noqa: A002
     ) -> Response:  # fmt: skip
         """Percentiles from one instant of a call to another, by station and hour of the day."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from tocsin.kernel.fault import nearest
 from tocsin.model.asking import Filter, Patience, Refused
 from tocsin.model.city import City
 from tocsin.model.reporting import REPORTS, Report, ReportQuestion
+from tocsin.model.time import LATEST
 from tocsin.query.ask import Questions
 from tocsin.query.reports.coverage import coverage
 from tocsin.query.reports.false_alarms import false_alarms
@@ -34,13 +35,15 @@ class Reports:
 
     def make(self, asked: ReportQuestion, patience: Patience) -> Report:
         """Raises Refused, TooMuch, TooSlow, Stopped."""
-        city, wanted = self.city(), asked.filter
+        city, wanted, now = self.city(), asked.filter, self.now()
+        until = now if wanted.stop is None else min(wanted.stop, now)
+        counted = replace(wanted, stop=None if until == LATEST else until)
         if asked.name == "volume":
-            return volume(self.questions(), wanted, city.timezone, patience)
+            return volume(self.questions(), counted, city.timezone, patience)
         if asked.name == "forecast":
-            return forecast(self.questions(), wanted, city.timezone, patience, asked.days)
+            return forecast(self.questions(), counted, city.timezone, patience, asked.days)
         if asked.name == "feeds":
-            return feeds(self.questions(), wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience, self.now())
+            return feeds(self.questions(), wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience, now)
         if asked.name == "responses":
             return responses(self.questions(), wanted, asked.begins, asked.ends, asked.by, city.timezone, patience)
         if asked.name == "coverage":
@@ -55,7 +58,7 @@ def coverage_of(layers: Mapping[str, LoadedLayer], people: str, stations: str) -
     points = {name: layer for name, layer in layers.items() if layer.kind == "points"}
     for parameter, name in (("people", people), ("stations", stations)):
         if name not in points:
-            there = nearest(name, points) if points else "a layer of points in layers.yaml; this city has none"
+            there = nearest(name, points) if points else "valid is a layer of points in layers.yaml, and this city has none"
             raise Refused(f"{parameter}: found {name!r}; {there}")
     features = orjson.loads(points[people].body)["features"]
     blocks = [(*one["geometry"]["coordinates"][:2], float(one["properties"].get("population") or 0)) for one in features]

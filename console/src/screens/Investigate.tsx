@@ -282,8 +282,8 @@ function ArchiveMap() {
       <div ref={box} class="box" />
       {found.value !== null && !broken && (
         <p class="map-key">
-          <i class="swatch sw-found" aria-hidden="true" /> {t('inv.key.list')} {around.value === null && <>
-            <i class="swatch sw-all" aria-hidden="true" /> {t('inv.key.all')}
+          <i class="sw sw-found" aria-hidden="true" /> {t('inv.key.list')} {around.value === null && <>
+            <i class="sw sw-all" aria-hidden="true" /> {t('inv.key.all')}
           </>}
         </p>
       )}

@@ -170,7 +170,7 @@ function Responses({ query }: { query: Query }) {
 const Key = ({ children }: { children: ComponentChildren }) => <p class="key">{children}</p>;
 const Mark = ({ kind, children }: { kind: string; children: ComponentChildren }) => (
   <span class="nowrap">
-    <i class={`swatch sw-${kind}`} aria-hidden="true" /> {children}
+    <i class={`sw sw-${kind}`} aria-hidden="true" /> {children}
   </span>
 );
 const ForecastKey = () => (

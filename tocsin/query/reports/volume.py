@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tocsin.model.asking import Filter, Patience, Refused, Series
 from tocsin.model.reporting import Report
-from tocsin.model.time import DAY, HOUR, to_iso
+from tocsin.model.time import DAY, EARLIEST, HOUR, LATEST, to_iso
 from tocsin.query.ask import Questions
 from tocsin.query.localtime import folded, zone_of
 
@@ -27,15 +27,21 @@ _UNITS = {
 
 
 def hourly_counts(questions: Questions, wanted: Filter, patience: Patience) -> tuple[np.ndarray, np.ndarray, str]:
-    """Instants of all whole hours of the span (µs), how many events each had, and the query. Raises Refused without a span."""
-    if wanted.start is None or wanted.stop is None or wanted.stop - wanted.start < 2 * HOUR:
-        raise Refused("span: found no span of time, or one under two hours; valid is a start and an end, some weeks apart")
-    first, last = -(-wanted.start // HOUR), wanted.stop // HOUR
+    """Instants of all whole hours of the span (µs), how many events each had, and the query. Nothing is known of the hours before the first event;
+    a span without an end has it after the last. Raises Refused where there is nothing to count."""
+    start, stop = EARLIEST if wanted.start is None else wanted.start, LATEST if wanted.stop is None else wanted.stop
+    if stop - start < 2 * HOUR:
+        raise Refused(f"span: found {max(0, stop - start) / HOUR:.1f} hours; valid is a start and an end some weeks apart")
+    first, last = -(-start // HOUR), stop // HOUR
     whole = replace(wanted, start=first * HOUR, stop=last * HOUR)
     answer = questions.series(Series(whole, "hour", zone="UTC", confirmed=True), patience)
     counts = np.zeros(last - first, np.int64)
     counts[answer.table["start"].to_numpy() // HOUR - first] = answer.table["rows"].to_numpy()
-    return np.arange(first, last, dtype=np.int64) * HOUR, counts, answer.sql
+    there = np.flatnonzero(counts)
+    if not len(there):
+        raise Refused("span: found no event of it in the archive; valid is a span with some, see 'tocsin archive status'")
+    some = slice(int(there[0]), None if wanted.stop is not None else int(there[-1]) + 1)
+    return (np.arange(first, last, dtype=np.int64) * HOUR)[some], counts[some], answer.sql
 
 
 def heard(instants: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
