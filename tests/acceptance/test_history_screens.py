@@ -178,7 +178,7 @@ def test_reports_are_made_drawn_and_taken_along(page: Page, node: Node) -> None:
 
 def test_a_rule_with_a_window_is_tried_on_the_archive(page: Page) -> None:
     at_once(page, "rules")
-    card = page.locator(".card").filter(has_text="Smoke confirmed by a second sensor")
+    card = page.get_by_role("article", name="Smoke confirmed by a second sensor")
     card.get_by_text("Try it on history").click()
     card.get_by_role("button", name="Try", exact=True).click()
     expect(card.get_by_test_id("backtest")).to_contain_text("1 alert")

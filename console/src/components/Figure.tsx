@@ -11,6 +11,10 @@ export function Figure({ make, label }: { make: (width: number) => PlotOptions; 
     const draw = (): void => {
       const chart = plot({ className: 'plot', marginLeft: 44, marginRight: 12, ...make(Math.max(280, Math.min(760, where.clientWidth))) });
       for (const sheet of chart.querySelectorAll('style')) sheet.remove(); // its rules are in layout.css: the page allows no inline styles
+      for (const part of chart.querySelectorAll('[aria-label]')) {
+        part.setAttribute('data-part', part.getAttribute('aria-label') ?? ''); // one picture with one name, not dozens of nameless groups
+        part.removeAttribute('aria-label');
+      }
       chart.setAttribute('role', 'img');
       chart.setAttribute('aria-label', label);
       where.replaceChildren(chart);
