@@ -66,8 +66,9 @@ def add(doors: Doors) -> None:
 def _add_counts(doors: Doors, counter: Counter) -> None:
     @doors.get("/api/v1/archive/reports/volume", "archive", ReportOut, problems=PROBLEMS)
     async def volume(
-        *, request: Request, start: From = None, end: To = None, kind: Kinds = [], feed: Names = [], format: Format = "json"
-    ) -> Response:  # noqa: A002, B006
+        *, request: Request, start: From = None, end: To = None, kind: Kinds = [], feed: Names = [],  # noqa: B006
+        format: Format = "json",  # noqa: A002
+    ) -> Response:  # fmt: skip
         """Events by hour of the week: the last seven days of the span against the weeks before."""
         return await counter.told(request, ReportQuestion("volume", _events(start, end, kind, feed)), format)
 
