@@ -46,7 +46,7 @@ def probe(operation, mode, examples):
 
 
 def test_no_request_breaks_the_server(operations):
-    assert len(operations) == 50
+    assert len(operations) == 57
     seen = {}
     for name, operation in operations.items():
         seen[name] = probe(operation, GenerationMode.POSITIVE, 10)
@@ -68,6 +68,7 @@ def test_the_document_is_complete(client):
             "exercises", "exercises/stop", "exercises/{exercise}/start", "exercises/runs/{run}/score",
             *(f"replays/{{replay}}/{view}" for view in ("status", "events", "events/{seq}", "timeline", "feeds", "alerts", "alerts/{alert}", "stream")),
             *(f"archive/{part}" for part in ("search", "around", "series", "cells", "points", "events/{seq}", "sources/{feed}/{source}", "tiles/{z}/{x}/{y}.mvt")),
+                "archive/reports", *(f"archive/reports/{name}" for name in ("volume", "forecast", "feeds", "responses", "coverage", "false-alarms")),
             "query", "backtests", "backtests/{job}", "backtests/{job}/result", "backtests/{job}/cancel",
         )
     }  # fmt: skip
