@@ -328,7 +328,9 @@ def search(parser: argparse.ArgumentParser) -> None:
 
 def report(parser: argparse.ArgumentParser) -> None:
     _city(parser)
-    parser.add_argument("report", metavar="REPORT", help="volume, forecast, feeds, responses, coverage, false-alarms")
+    parser.add_argument(
+        "report", metavar="REPORT", help="volume, forecast, feeds, responses, coverage, false-alarms; with --pdf or --html also all"
+    )
     parser.add_argument("--from", dest="start", default=None, metavar="TIME", help="not before; ISO 8601, or the city's own time")
     parser.add_argument("--to", dest="end", default=None, metavar="TIME", help="only before this time")
     for name, words in (("kind", "dotted prefix of the kind"), ("feed", "feed")):
@@ -343,5 +345,9 @@ def report(parser: argparse.ArgumentParser) -> None:
         "--people", default="census-blocks", metavar="LAYER", help="coverage: layer of points with people (default census-blocks)"
     )
     parser.add_argument("--stations", default="fire-stations", metavar="LAYER", help="coverage: layer of points (default fire-stations)")
+    parser.add_argument(
+        "--pdf", type=Path, default=None, metavar="FILE", help="print it here, by the Chromium of this machine (CHROMIUM names another)"
+    )
+    parser.add_argument("--html", type=Path, default=None, metavar="FILE", help="write the page here, for any browser to print")
     _asks(parser)
     _json(parser)

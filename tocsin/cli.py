@@ -115,7 +115,8 @@ COMMANDS: dict[str, Command] = {
     "report": Command(
         "Reports over the archive: volume by hour of the week, forecast, feeds, response times, coverage, false alarms.",
         "tocsin report examples/seattle coverage\n"
-        "tocsin report CITY volume --kind call --from '2026-01-05 00:00' --to '2026-03-02 00:00' --out volume.csv",
+        "tocsin report CITY volume --kind call --from '2026-01-05 00:00' --to '2026-03-02 00:00' --out volume.csv\n"
+        "tocsin report CITY all --kind call --from '2026-01-05 00:00' --to '2026-03-02 00:00' --pdf march.pdf",
         arguments.report,
         "report:main",
     ),

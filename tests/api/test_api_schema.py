@@ -2,19 +2,30 @@
 
 import pytest
 import schemathesis
-from api_world import World, alert
+from api_world import NOON, World, alert
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from tocsin.app.library import Library
+from tocsin.app.reports import Reports
+from tocsin.model.time import EARLIEST, LATEST
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     library = Library(tmp_path_factory.mktemp("archive"), None, dict)  # an archive with nothing in it yet
-    with World(tmp_path_factory.mktemp("schema"), archive=lambda: library).serving() as world:
+    world = World(tmp_path_factory.mktemp("schema"), archive=lambda: library)
+    reports = Reports(
+        lambda: world.city,
+        lambda: library,
+        dict,
+        lambda span: world.alerts.view.whole(span.start or EARLIEST, span.stop or LATEST, 9),
+        lambda: NOON,
+    )
+    world.services.reports = reports.make
+    with world.serving():
         world.feed([{"id": str(i), "value": 1.0} for i in range(5)])
         world.raise_alert(alert(1), alert(2))
         world.quarantine.put("q1")
@@ -46,7 +57,7 @@ def probe(operation, mode, examples):
 
 
 def test_no_request_breaks_the_server(operations):
-    assert len(operations) == 50
+    assert len(operations) == 57
     seen = {}
     for name, operation in operations.items():
         seen[name] = probe(operation, GenerationMode.POSITIVE, 10)
@@ -68,6 +79,7 @@ def test_the_document_is_complete(client):
             "exercises", "exercises/stop", "exercises/{exercise}/start", "exercises/runs/{run}/score",
             *(f"replays/{{replay}}/{view}" for view in ("status", "events", "events/{seq}", "timeline", "feeds", "alerts", "alerts/{alert}", "stream")),
             *(f"archive/{part}" for part in ("search", "around", "series", "cells", "points", "events/{seq}", "sources/{feed}/{source}", "tiles/{z}/{x}/{y}.mvt")),
+                "archive/reports", *(f"archive/reports/{name}" for name in ("volume", "forecast", "feeds", "responses", "coverage", "false-alarms")),
             "query", "backtests", "backtests/{job}", "backtests/{job}/result", "backtests/{job}/cancel",
         )
     }  # fmt: skip

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 HOUR = 3_600_000_000
-MADE = {"sql": "SELECT * FROM read_parquet(?) WHERE event_time >= ?", "values": ["events", 1]}
+MADE = "SELECT * FROM events WHERE event_time >= make_timestamptz(1)"
 
 
 BACKTESTED = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -77,52 +76,12 @@ def test_around_an_incident_and_its_replay(console: Callable[..., Page], node: A
     expect(page.get_by_test_id("mode")).to_have_text("Live")
 
 
-def test_charts_say_their_question_and_can_be_taken_along(console: Callable[..., Page]) -> None:
-    page = console("#analytics")
-    sheets = page.locator(".sheets .sheet")
-    expect(sheets).to_have_count(5)
-    for i in range(5):
-        sheets.nth(i).get_by_text("The question behind it").click()
-        expect(sheets.nth(i).locator("pre")).to_contain_text("SELECT")
-        expect(sheets.nth(i).get_by_role("link", name="CSV")).to_have_attribute("href", re.compile("format=csv"))
-    sheets.first.get_by_text("As numbers").click()
-    expect(sheets.first.locator(".numbers tbody tr").first).to_be_visible()
-    expect(page.locator(".heat").get_by_role("row", name="Tue")).to_be_visible()
-
-
-def test_sql_is_asked_and_refused(console: Callable[..., Page], node: Any) -> None:
-    page = console("#analytics")
-    expect(page.locator(".sheets .sheet")).to_have_count(5)
-    asking = page.get_by_role("region", name="Ask in SQL")
-    asking.get_by_role("button", name="Ask").click()
-    expect(asking.get_by_role("row", name="call.medical 30")).to_be_visible()
-    asking.get_by_role("textbox").fill("DROP TABLE events")
-    asking.get_by_role("button", name="Ask").click()
-    expect(asking.get_by_role("alert")).to_contain_text("a statement that reads")
-    assert node.questions[-1]["confirm"] is False
-    page.complaints[:] = [one for one in page.complaints if "422" not in one]  # type: ignore[attr-defined]
-
-
 def test_without_an_archive_it_says_so(console: Callable[..., Page], node: Any) -> None:
     node.no_archive = True
     page = console("#investigate")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator(".standing")).to_contain_text("There is no archive to ask")
     page.complaints[:] = [one for one in page.complaints if "503" not in one]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("theme", ["dark", "light", "night"])
-def test_axe_finds_nothing(console: Callable[..., Page], theme: str) -> None:
-    page = console("#investigate", theme=theme)
-    page.get_by_role("button", name="Ask").click()
-    expect(page.locator(".findings .found tbody tr").first).to_be_visible()
-    page.locator(".findings .link").first.click()
-    assert violations(page) == []
-    page.goto(page.url.partition("#")[0] + "#analytics")
-    expect(page.locator(".sheets .sheet")).to_have_count(5)
-    page.get_by_role("region", name="Ask in SQL").get_by_role("button", name="Ask").click()
-    expect(page.get_by_role("row", name="call.medical 30")).to_be_visible()
-    assert violations(page) == []
 
 
 def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:

@@ -18,7 +18,7 @@ from tocsin.query.reports.false_alarms import false_alarms
 from tocsin.query.reports.feeds import feeds
 from tocsin.query.reports.forecast import METHODS, forecast, rolling_errors
 from tocsin.query.reports.responses import responses
-from tocsin.query.reports.volume import volume
+from tocsin.query.reports.volume import heard, volume
 
 PATIENCE = Patience()
 WEEKS = 6
@@ -56,6 +56,14 @@ def test_volume_holds_the_last_week_against_those_before(weeks):
     assert dict(found.facts)["events"] == len(archive.rows) and "FROM" in found.queries[0]
 
 
+def test_without_a_span_it_is_all_there_is(weeks):
+    everything, hours = (
+        volume(weeks[1], span, "UTC", PATIENCE)
+        for span in (Filter(kinds=("call",)), Filter(MONDAY - 900 * DAY, SPAN.stop, kinds=("call",)))
+    )
+    assert dict(everything.facts)["events"] == len(weeks[0].rows) and hours.table.equals(volume(weeks[1], SPAN, "UTC", PATIENCE).table)
+
+
 def test_hours_of_the_week_are_the_citys(weeks):
     _, questions = weeks
     utc, kathmandu = (volume(questions, SPAN, zone, PATIENCE).table for zone in ("UTC", "America/Los_Angeles"))
@@ -76,8 +84,24 @@ def test_a_forecast_says_what_its_method_would_have_erred_before(weeks):
     assert facts["mean_absolute_error"] <= facts["seasonal_naive_error"] and facts["method"] != "seasonal naive"
     assert facts["better_than_naive"] > 0.1
     table = found.table.to_pylist()
-    assert [line["start"] for line in table] == [MONDAY + WEEKS * 7 * DAY + n * HOUR for n in range(48)]
+    starts = found.table["start"].cast("int64").to_pylist()
+    assert starts == [MONDAY + WEEKS * 7 * DAY + n * HOUR for n in range(-168, 48)], "the last week, then what is to come"
+    assert [line["actual"] for line in table] == [*counts[-168:], *[None] * 48]
     assert all(0 <= line["low"] <= line["expected"] <= line["high"] for line in table)
+    off = [abs(line["actual"] - line["expected"]) for line in table[:168]]
+    assert statistics.fmean(off) < 1.5 * facts["mean_absolute_error"], "of the last week stands what had been forecast before it"
+
+
+def test_a_day_without_a_word_is_a_feed_that_was_away(weeks):
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(4, 5 * 168)
+    counts[3 * 168 : 3 * 168 + 30] = 0
+    instants = MONDAY + HOUR * np.arange(len(counts))
+    known, words = heard(instants, counts)
+    assert [int(n) for n in np.flatnonzero(~known)] == list(
+        range(3 * 168, 3 * 168 + 30)
+    ) and "2026-01-26T00:00:00Z to 2026-01-27T06:00:00Z" in words[0]
+    assert heard(instants, rng.poisson(0.05, 5 * 168))[0].all(), "silence is usual where events are rare"
 
 
 def test_no_method_sees_what_it_is_to_forecast():
@@ -91,7 +115,7 @@ def test_no_method_sees_what_it_is_to_forecast():
         assert np.allclose(rolling_errors(changed, hours, method, 24, 3)[2], before[2] + 1000)
 
 
-@pytest.mark.parametrize("span", [Filter(), Filter(MONDAY, MONDAY + HOUR), Filter(MONDAY, MONDAY + 7 * DAY)])
+@pytest.mark.parametrize("span", [Filter(MONDAY, MONDAY + HOUR), Filter(MONDAY, MONDAY + 7 * DAY), Filter(MONDAY - 9 * DAY, MONDAY - DAY)])
 def test_too_little_history_is_refused_in_words(weeks, span):
     for ask in (lambda: volume(weeks[1], span, "UTC", PATIENCE), lambda: forecast(weeks[1], span, "UTC", PATIENCE)):
         with pytest.raises(Refused, match="span: found"):
@@ -105,10 +129,16 @@ def test_feeds_uptime_and_delay(tmp_path, engine):
     ]
     archive.add([*live, row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old")])
     questions = Questions(archive, Places(), engine=engine)
-    found = feeds(questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE)
+    found = feeds(
+        questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE, MONDAY + DAY
+    )
     air, calls = sorted(found.table.to_pylist(), key=lambda one: one["feed"])
     assert calls["events"] == 120 and calls["longest_gap_s"] == 61 * 60 and calls["uptime"] == pytest.approx(1 - 55 / 180)
     assert (calls["delay_p50_s"], calls["delay_max_s"], calls["early"]) == (2.0, 4.0, 0)
+    longer = feeds(
+        questions, Filter(MONDAY - 9 * DAY, MONDAY + 9 * HOUR), {"calls": 5 * MINUTE}, PATIENCE, MONDAY + 3 * HOUR
+    ).table.to_pylist()
+    assert longer[0]["uptime"] == calls["uptime"], "neither the time before the node was there counts, nor what is to come"
     assert air["uptime"] == 0.0 and air["events"] == 0, "a feed that never spoke is told"
 
 

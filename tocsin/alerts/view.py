@@ -36,6 +36,9 @@ class Filter(Protocol):
     def at(self) -> int | None: ...
 
 
+_IDS = 500  # in one question
+
+
 class AlertsView:
     """Reads an `AlertStore`. JSON as docs/wiring.md says. `rules`: the city's rules by name, for titles and reasons to exist."""
 
@@ -66,6 +69,23 @@ class AlertsView:
             under = db.execute(self._now().where(ALERTS.c.parent == alert).order_by(ALERTS.c.known_at, ALERTS.c.id)).all()
             steps = db.execute(sa.select(HISTORY).where(HISTORY.c.alert == alert).order_by(HISTORY.c.seq)).all()
         return single(self.listed(row), row.body, [child_json(self.listed(one)) for one in under[:CHILDREN_MAX]], steps)
+
+    def whole(self, start: int, stop: int, limit: int) -> list[Json]:
+        """Alerts that became known in a span (city time, µs), newest first, with status, evidence and history: what reports count. None of an exercise."""
+        query = (
+            self._now()
+            .where(ALERTS.c.known_at >= start, ALERTS.c.known_at < stop)
+            .order_by(ALERTS.c.known_at.desc(), ALERTS.c.id.desc())
+            .limit(limit)
+        )
+        steps: dict[str, list[Json]] = {}
+        with self._store.reading() as db:
+            rows = db.execute(query).all()
+            for first in range(0, len(rows), _IDS):
+                named = [row.id for row in rows[first : first + _IDS]]
+                for step in db.execute(sa.select(HISTORY).where(HISTORY.c.alert.in_(named)).order_by(HISTORY.c.seq)):
+                    steps.setdefault(step.alert, []).append({"to": step.to_state, "note": step.note, "by": step.by})
+        return [{**orjson.loads(row.body), "state": row.state, "history": steps.get(row.id, [])} for row in rows if not run_of(row.id)]
 
     def ids(self, accepts: Callable[[str], bool]) -> list[str]:
         """The ids of alerts that `accepts` takes."""

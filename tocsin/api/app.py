@@ -22,6 +22,7 @@ from . import (
     layers,
     problem,
     quarantine,
+    reports,
     rules,
     status,
     stream,
@@ -74,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.services, app.meter, app.state.hub = services, Meter(), hub
     problem.install(app)
     doors = Doors(app, services)
-    for resource in (status, events, timeline, feeds, rules, explain, backtests, layers, quarantine, exercises, archive):
+    for resource in (status, events, timeline, feeds, rules, explain, backtests, layers, quarantine, exercises, archive, reports):
         resource.add(doors)
     alerts.add(doors, hub)
     stream.add(doors, lambda: hub)

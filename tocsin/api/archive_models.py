@@ -33,6 +33,29 @@ class EventAnswer(AnswerOut):
     items: list[EventOut]  # type: ignore[assignment]
 
 
+class ReportName(Shape):
+    report: str
+    says: str
+
+
+class ReportsOut(Shape):
+    items: list[ReportName]
+
+
+class ReportOut(Shape):
+    report: str
+    title: str
+    start: Annotated[str | None, Field(alias="from")]
+    to: str | None
+    timezone: Annotated[str, Field(description="of hours of the day and of the week")]
+    facts: Annotated[dict[str, Any], Field(description="figures of the whole")]
+    notes: Annotated[list[str], Field(description="what the data does not allow to be said, and how to read it")]
+    units: Annotated[dict[str, str], Field(description="what columns are counted in, by name")]
+    queries: Annotated[list[str], Field(description="the SQL that made it; POST /query takes it")]
+    command: Annotated[str, Field(description="the command that makes the same")]
+    items: list[dict[str, Any]]
+
+
 class StatementIn(Shape):
     sql: Annotated[str, Field(min_length=1, max_length=100_000, description="one SELECT from events, hourly, daily")]
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000

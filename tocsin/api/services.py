@@ -12,6 +12,7 @@ from tocsin.model.alert import Transition
 from tocsin.model.asking import Answer, Around, Cells, History, Patience, Points, Search, Series, Statement, Tile
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
+from tocsin.model.reporting import MakeReport
 
 from .block import Entry
 from .eventjson import Json
@@ -213,7 +214,7 @@ class Services:
     """Everything the API stands on. `not_ready`: what keeps serve from being ready, one sentence each, empty when nothing does.
     `console`: the built console's folder, None when it is not built. `hosts`: further host names to answer to.
     `explain`: answers why a rule rang or did not, None where there is no journal to ask. `archive`: gives years
-    of events, None where none are kept; may take a moment when first called. `backtests`: rules tried on the archive, None where there is none. `config`: the journal entry that put city, layers
+    of events, None where none are kept; may take a moment when first called. `reports`: makes reports, in any thread. `backtests`: rules tried on the archive, None where there is none. `config`: the journal entry that put city, layers
     and tiles in force; they change together. `processes`: those that a ready node consists of, beside serve itself. `past`: what replays
     read, None where there is no journal. `replay`: what these services are a replay of, None for the live ones.
     `exercises`: None where there is no journal; `running`: the exercise that goes on now."""
@@ -236,6 +237,7 @@ class Services:
     config: int = 0
     explain: Explain | None = None
     archive: Callable[[], ArchiveView] | None = None
+    reports: MakeReport | None = None
     backtests: Backtests | None = None
     access_words: str = "read and write for everyone on this machine, nobody else"
     limits: Limits = field(default_factory=Limits)

@@ -281,7 +281,8 @@ def retaining(arguments: argparse.Namespace) -> int:
     """Retention now, by what the city directory declares, instead of when the node does it."""
     city, catalog = load_city(arguments.city), catalog_of(arguments, write=True)
     declare(catalog, {feed.name: feed.retention for feed in city.feeds})
-    removed = Retention(catalog, Signer(catalog.folder), clock_of(catalog)).run()
+    begun = city.exercise is None or catalog.get("clock") > 0  # a city that plays the past has no clock before its node has run
+    removed = Retention(catalog, Signer(catalog.folder), clock_of(catalog)).run() if begun else {}
     told = {name: {"rows": one.rows, "held": one.held, "files": len(one.files)} for name, one in sorted(removed.items())}
     lines = [
         f"{name}: {one['rows']:,} rows removed" + (f", {one['held']:,} kept by a hold" if one["held"] else "") for name, one in told.items()

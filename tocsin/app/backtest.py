@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,12 +32,11 @@ from tocsin.query.backtest.words import as_text
 from . import backtest_rules as versions
 from .backtest_order import JOURNAL, TIME, order_of
 from .backtest_run import Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
+from .guest import behave
 from .then import instant
 
 #: Alerts that are listed in a result.
 LISTED: Final = 1000
-#: Bytes of data a back-test of the API may hold.
-MEMORY: Final = 6 << 30
 #: Version of the result's shape.
 FORMAT: Final = 1
 _MATCHING: Final = Matching()
@@ -270,16 +267,9 @@ class Bar:
             print(f"\r{' ' * 110}\r", end="", file=sys.stderr, flush=True)
 
 
-def _as_guest() -> None:
-    """Somebody else's child: alerts come first, and a question must not take the machine's memory."""
-    os.nice(10)
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(MEMORY, hard) if hard != resource.RLIM_INFINITY else MEMORY, hard))
-
-
 def main(arguments: argparse.Namespace) -> int:
     if arguments.progress_lines:
-        _as_guest()
+        behave()
     asked = question(arguments)
     folder: Path = (arguments.data or arguments.city / "var").resolve() / "archive"
     if not folder.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import secrets
 import shutil
@@ -24,6 +25,9 @@ SECONDS: Final = 3_600.0
 _OPTIONS: Final = ("from", "to", "against", "order", "sweep", "incidents", "within", "before", "after", "budget", "near", "warm_up")
 _NAME: Final = re.compile(r"[0-9a-f]{16}")
 _WORDS: Final = 4_000  # characters of an error that are kept
+_LINES: Final = 200
+_CRASH: Final = "Traceback (most recent call last):"
+log = logging.getLogger(__name__)
 #: A line of the child is at most a progress report or one line of an error.
 _LINE: Final = 1 << 20
 
@@ -167,7 +171,9 @@ class Jobs:
         if code == 0:
             job.progress = job.progress | {"done": 1.0}
         else:
-            job.error = "\n".join(words)[-_WORDS:] or f"it ended with code {code}"
+            job.error = _said(words, code)
+            if _CRASH in words:
+                log.error("back-test %s of %s crashed:\n%s", job.id, job.question["rule"], "\n".join(words))
 
     def _heard(self, job: Job, line: str, words: list[str]) -> None:
         if line.startswith('{"progress"'):
@@ -175,6 +181,7 @@ class Jobs:
                 job.progress = json.loads(line)["progress"]
         elif line:
             words.append(line.removeprefix("tocsin backtest: "))
+            del words[:-_LINES]
 
     def _command(self, job: Job) -> list[str]:
         folder, asked = self._folder / job.id, job.question
@@ -213,3 +220,10 @@ class Jobs:
         for job in ended[: max(0, len(self._jobs) - KEPT)]:
             del self._jobs[job.id]
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
+
+
+def _said(words: list[str], code: int) -> str:
+    """What a child that failed said, for people: of a crash its last words; the log has the rest."""
+    if _CRASH in words:
+        return f"it crashed, which is a defect of Tocsin: {words[-1]}; the log of serve says where"[-_WORDS:]
+    return "\n".join(words)[-_WORDS:] or f"it ended with code {code}"

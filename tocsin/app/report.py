@@ -5,44 +5,49 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from tocsin.config.load import load_city
-from tocsin.geo.layers import LoadedLayer, load_layers
+from tocsin.geo.layers import load_layers
 from tocsin.journal.alerts import read_alerts
 from tocsin.kernel.fault import Misconfigured, Problem, nearest
 from tocsin.model.asking import Answer, Filter, Patience, Plan, Refused, TooMuch, TooSlow
 from tocsin.model.city import City
+from tocsin.model.reporting import REPORTS, Report, ReportQuestion, command_of
+from tocsin.model.time import EARLIEST, LATEST
 from tocsin.query.export.formats import format_of
 from tocsin.query.export.objects import objects
-from tocsin.query.reports.coverage import coverage
-from tocsin.query.reports.false_alarms import false_alarms
-from tocsin.query.reports.feeds import feeds
-from tocsin.query.reports.forecast import forecast
-from tocsin.query.reports.report import Report
-from tocsin.query.reports.responses import responses
-from tocsin.query.reports.volume import volume
+from tocsin.query.reports.page import page
 
 from .explain import opened as journal_of
 from .layout import Layout
+from .library import Library
+from .printing import chromium, to_pdf
 from .query import as_text, asked_format, opened
+from .reports import Reports
 from .then import instant
 
-NAMES = ("volume", "forecast", "feeds", "responses", "coverage", "false-alarms")
+#: Every report, on paper.
+ALL = "all"
+FAULTS = (Refused, TooMuch, TooSlow)
 SECONDS = 600.0
 
 
 def main(arguments: argparse.Namespace) -> int:
-    if arguments.report not in NAMES:
-        raise Misconfigured([Problem("REPORT", 0, f"found {arguments.report!r}; {nearest(arguments.report, NAMES)}")])
+    paper = arguments.pdf is not None or arguments.html is not None
+    valid = (*REPORTS, ALL) if paper else tuple(REPORTS)
+    if arguments.report not in valid:
+        raise Misconfigured([Problem("REPORT", 0, f"found {arguments.report!r}; {nearest(arguments.report, valid)}")])
+    if paper:
+        return _printed(arguments)
     form = asked_format(arguments)
     try:
-        found = _made(arguments)
-    except (Refused, TooMuch, TooSlow) as fault:
+        found = _maker(arguments)[1](arguments.report)
+    except FAULTS as fault:
         print(f"tocsin report: {fault}", file=sys.stderr)
         return 1
     body = None if form is None else format_of(form).encode(found.table)
@@ -59,38 +64,67 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _made(arguments: argparse.Namespace) -> Report:
-    if arguments.report == "coverage":
-        city = load_city(arguments.city)
-        return coverage_of(load_layers(layer for layer in city.layers if layer.kind == "points"), arguments.people, arguments.stations)
-    if arguments.report == "false-alarms":
-        return false_alarms(asyncio.run(_alerts(Layout((arguments.data or arguments.city / "var").resolve()))))
-    city, library = opened(arguments)
-    wanted, patience = _filter(arguments, city), Patience(SECONDS)
-    if arguments.report == "volume":
-        return volume(library, wanted, city.timezone, patience)
-    if arguments.report == "forecast":
-        return forecast(library, wanted, city.timezone, patience, arguments.days)
-    if arguments.report == "feeds":
-        return feeds(library, wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience)
-    return responses(library, wanted, arguments.begins, arguments.ends, arguments.by, city.timezone, patience)
+def _printed(arguments: argparse.Namespace) -> int:
+    """A page of one report, or of all that can be made. Raises Fatal."""
+    browser = None if arguments.pdf is None else chromium(os.environ)  # asked for before the work
+    city, make = _maker(arguments)
+    made, refused = [], {}
+    for name in REPORTS if arguments.report == ALL else (arguments.report,):
+        try:
+            made.append(make(name))
+        except FAULTS as fault:
+            refused[name] = str(fault)
+            print(f"tocsin report: {name}: {fault}", file=sys.stderr)
+    if not made:
+        return 1
+    span = " to ".join(one for one in (arguments.start, arguments.end) if one) or "all there is"
+    commands = {one.name: command_of(_question(arguments, city, one.name)) for one in made}
+    html = page(city.title or city.name, city.timezone, time.time_ns() // 1000, span, made, refused, commands)
+    if arguments.html is not None:
+        arguments.html.write_text(html, encoding="utf-8")
+    if browser is not None:
+        to_pdf(html, arguments.pdf, browser)
+    if arguments.json:
+        print(json.dumps({"reports": [one.name for one in made], "refused": refused}))
+    return 0
 
 
-def coverage_of(layers: Mapping[str, LoadedLayer], people: str, stations: str) -> Report:
-    """From two layers of points; those of people have the property `population`. Raises Refused."""
-    for name in (people, stations):
-        if name not in layers:
-            raise Refused(f"layer: found {name!r}; {nearest(name, layers)}")
-    features = orjson.loads(layers[people].body)["features"]
-    blocks = [(*one["geometry"]["coordinates"][:2], float(one["properties"].get("population") or 0)) for one in features]
-    places = [(feature.shape.centroid.x, feature.shape.centroid.y) for feature in layers[stations].named]
-    return coverage(blocks, places, (people, stations))
+def _maker(arguments: argparse.Namespace) -> tuple[City, Callable[[str], Report]]:
+    """The city, and what makes a report by its name."""
+    layout = Layout((arguments.data or arguments.city / "var").resolve())
+    city = load_city(arguments.city)
+    library: list[Library] = []
+
+    def questions() -> Library:
+        if not library:
+            library.append(opened(arguments)[1])
+        return library[0]
+
+    reports = Reports(
+        lambda: city,
+        questions,
+        lambda: load_layers(layer for layer in city.layers if layer.kind == "points"),
+        lambda wanted: asyncio.run(_alerts(layout, wanted)),
+        lambda: _now(city),
+    )
+    return city, lambda name: reports.make(_question(arguments, city, name), Patience(SECONDS))
+
+
+def _now(city: City) -> int:
+    """µs. A city that plays the past: whatever end is asked for."""
+    return LATEST if city.exercise is not None else time.time_ns() // 1000
+
+
+def _question(arguments: argparse.Namespace, city: City, name: str) -> ReportQuestion:
+    return ReportQuestion(
+        name, _filter(arguments, city), arguments.days, arguments.begins, arguments.ends, arguments.by, arguments.people, arguments.stations
+    )  # fmt: skip
 
 
 def as_json(found: Report) -> dict[str, Any]:
     return {
         "report": found.name, "title": found.title, "facts": dict(found.facts), "notes": list(found.notes), "queries": list(found.queries),
-        "items": objects(found.table),
+        "units": dict(found.units), "items": objects(found.table),
     }  # fmt: skip
 
 
@@ -105,8 +139,8 @@ def _filter(arguments: argparse.Namespace, city: City) -> Filter:
     return Filter(start, end, kinds=tuple(arguments.kind), feeds=tuple(arguments.feed))
 
 
-async def _alerts(layout: Layout) -> list[dict[str, Any]]:
-    """The newest revision of every alert, with what people did to it as `history`."""
+async def _alerts(layout: Layout, wanted: Filter) -> list[dict[str, Any]]:
+    """The newest revision of every alert that became known in the span, with what people did to it as `history`."""
     alerts: dict[str, dict[str, Any]] = {}
     history: dict[str, list[dict[str, Any]]] = {}
     async with journal_of(layout) as journal:
@@ -115,4 +149,5 @@ async def _alerts(layout: Layout) -> list[dict[str, Any]]:
                 history.setdefault(subject.removeprefix("transition."), []).append(body)
             elif subject.startswith("alert."):
                 alerts[body["id"]] = body
-    return [alert | {"history": history.get(name, [])} for name, alert in alerts.items()]
+    start, stop = wanted.start or EARLIEST, wanted.stop or LATEST
+    return [alert | {"history": history.get(name, [])} for name, alert in alerts.items() if start <= alert["known_at"] < stop]

@@ -37,8 +37,11 @@ from tocsin.journal.reader import last_seq, read
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Retriable, Skippable, TocsinError
 from tocsin.model.alert import Transition
+from tocsin.model.asking import Filter, Patience
 from tocsin.model.city import City
 from tocsin.model.explanation import Explanation, Question
+from tocsin.model.reporting import MakeReport, Report, ReportQuestion
+from tocsin.model.time import EARLIEST, LATEST
 
 from . import inforce
 from .alertsview import follow_alerts, opened, state_metrics, state_troubles
@@ -52,6 +55,7 @@ from .steps import step, steps
 
 log = logging.getLogger(__name__)
 
+REPORTED_ALERTS = 20_000  # the newest of a span that a report looks at
 RECENT_ENTRIES = 50_000  # journal entries read back into the events view at start
 
 
@@ -153,6 +157,7 @@ def services_for(node: NodeFile, city: City, journal: Journal, view: AlertsView,
         console=console if console.is_dir() else None,
         explain=explaining(node),
         archive=archive,
+        reports=reporting(services, archive, view),
         backtests=Jobs(Path(node.city), data, node.layout.backtests),
         processes=("ingest", "correlate", *(f"shard-{shard}" for shard in range(node.shards))),
     )
@@ -185,6 +190,25 @@ def opening(node: NodeFile, services: Sequence[Services]) -> Callable[[], Archiv
             return made[0]
 
     return opened
+
+
+def reporting(services: Sequence[Services], archive: Callable[[], ArchiveView], view: AlertsView) -> MakeReport:
+    """Reports, likewise loaded when first asked for."""
+
+    def make(asked: ReportQuestion, patience: Patience) -> Report:
+        module = import_module("tocsin.app.reports")
+        return cast(
+            Report,
+            module.Reports(lambda: services[0].city, archive, lambda: services[0].layers, alerts, services[0].clock.now).make(
+                asked, patience
+            ),
+        )
+
+    def alerts(wanted: Filter) -> list[dict[str, Any]]:
+        start, stop = EARLIEST if wanted.start is None else wanted.start, LATEST if wanted.stop is None else wanted.stop
+        return view.whole(start, stop, REPORTED_ALERTS)
+
+    return make
 
 
 def not_ready(journal: Journal) -> Sequence[str]:

@@ -14,7 +14,7 @@ from .where import is_open, want_of, where_of
 
 #: A tile's side in units of its own, and the side of the squares within which events become one symbol (Mapbox Vector Tile 2.1).
 EXTENT: Final = 4096
-SQUARE: Final = 32
+SQUARE: Final = 64
 _COLUMNS: Final = ("seq", "event_time", "lon", "lat", "kind", "severity")
 
 

@@ -21,11 +21,6 @@ export interface ArchiveFilter {
   box: readonly [number, number, number, number] | null;
 }
 
-export interface Made {
-  sql: string;
-  values: unknown[];
-}
-
 export interface Answer<T> {
   items: T[];
   next: string | null;
@@ -34,7 +29,8 @@ export interface Answer<T> {
   rows: number;
   files: number;
   basis: string;
-  made: Made;
+  /** What `POST /query` takes to give the same. */
+  sql: string;
 }
 
 export interface FoundEvent extends Event {
@@ -77,7 +73,6 @@ export const filterQuery = (filter: ArchiveFilter): Query => ({
 function answer<T>(body: unknown, decode: (item: Json) => T): Answer<T> {
   const whole = object(body);
   const plan = object(whole.plan);
-  const made = object(whole.query);
   return {
     items: items(body).map(decode),
     next: cursor(body),
@@ -86,7 +81,7 @@ function answer<T>(body: unknown, decode: (item: Json) => T): Answer<T> {
     rows: number(plan.rows),
     files: number(plan.files),
     basis: typeof plan.basis === 'string' ? plan.basis : 'raw',
-    made: { sql: typeof made.sql === 'string' ? made.sql : '', values: Array.isArray(made.values) ? made.values : [] },
+    sql: typeof whole.query === 'string' ? whole.query : '',
   };
 }
 

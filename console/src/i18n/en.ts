@@ -1,7 +1,9 @@
 // English. Another language is another file with the same keys; the type checker finds what is missing.
 // {name} is replaced; {n|one|many} chooses by Intl.PluralRules on n and shows the number in place of #.
+import { reports } from './en.reports';
 
 export const en = {
+  ...reports,
   'app.name': 'Tocsin',
   'app.loading': 'Asking the node for the picture …',
   'app.failed': 'The node does not answer.',
@@ -84,6 +86,9 @@ export const en = {
   'inv.aroundButton': 'Around this',
   'inv.within': 'Within',
   'inv.span': 'Before and after',
+  'inv.widen': 'Back to the wider time',
+  'inv.key.list': 'in the list',
+  'inv.key.all': 'everything that fits, larger where more',
   'inv.leave': 'Search instead',
   'format.csv': 'CSV',
   'format.parquet': 'GeoParquet',
@@ -92,6 +97,10 @@ export const en = {
   'format.arrow': 'Arrow',
   'chart.label': '{name}: {n} bars, the tallest {most}',
   'chart.numbers': 'As numbers',
+  'ana.span': 'From {from} to {to}, city time.',
+  'ana.of': 'Kind {kind}.',
+  'ana.until': 'until',
+  'ana.now': 'empty: now',
   'ana.range': 'The last',
   'ana.days': '{n|# day|# days}',
   'ana.events': 'Events',

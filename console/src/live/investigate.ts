@@ -12,7 +12,9 @@ const EMPTY: ArchiveFilter = { from: null, to: null, kind: '', feed: '', text: '
 export const asked = signal<ArchiveFilter>(EMPTY);
 export const around = signal<(AroundQuestion & { title: string }) | null>(null);
 export const found = signal<Answer<FoundEvent> | null>(null);
-export const amounts = signal<Answer<Amount> | null>(null);
+export const amounts = signal<(Answer<Amount> & { step: 'hour' | 'day' }) | null>(null);
+/** Spans that a bar was chosen in, the newest last: the way back. */
+export const narrowed = signal<{ from: number | null; to: number | null }[]>([]);
 export const failure = signal<string | null>(null);
 export const busy = signal(false);
 /** Sequence number of the row that was chosen. */
@@ -55,10 +57,27 @@ export async function ask(): Promise<void> {
   }
 }
 
-function counts(): Promise<Answer<Amount>> {
+async function counts(): Promise<Answer<Amount> & { step: 'hour' | 'day' }> {
   const { from, to } = asked.peek();
   const long = from === null || to === null || to - from > 14 * DAY_MS;
-  return getSeries(long ? 'day' : 'hour', '', asked.peek());
+  const step = long ? 'day' : 'hour';
+  return { ...(await getSeries(step, '', asked.peek())), step };
+}
+
+/** A bar of the chart: its hour or day, until `widen`. */
+export function narrow(from: number, to: number): void {
+  const { from: first, to: last } = asked.peek();
+  narrowed.value = [...narrowed.peek(), { from: first, to: last }];
+  change({ from, to });
+  void ask();
+}
+
+export function widen(): void {
+  const back = narrowed.peek().at(-1);
+  if (!back) return;
+  narrowed.value = narrowed.peek().slice(0, -1);
+  change(back);
+  void ask();
 }
 
 export async function more(): Promise<void> {

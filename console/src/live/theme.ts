@@ -18,8 +18,13 @@ const read = (): Palette => {
 /** A new function whenever the colours have changed. */
 export const palette = signal<Palette>(read());
 
+/** On paper it is always light. */
+const printing = signal(false);
+addEventListener('beforeprint', () => (printing.value = true));
+addEventListener('afterprint', () => (printing.value = false));
+
 effect(() => {
-  const name = theme.value === 'auto' ? (systemLight.value ? 'light' : 'dark') : theme.value;
+  const name = printing.value ? 'light' : theme.value === 'auto' ? (systemLight.value ? 'light' : 'dark') : theme.value;
   document.documentElement.dataset.theme = name;
   palette.value = read();
 });

@@ -57,9 +57,6 @@ const sources = (tiles: TileFile[]) => Object.fromEntries(tiles.map((file) => [f
 
 function addLayers(map: MapLibre): void {
   const colours = palette.peek();
-  const size = ['interpolate', ['linear'], ['ln', ['max', 1, ['get', 'rows']]], 0, 2.2, 8, 9] as unknown as number;
-  map.addSource(CELLS, { type: 'vector', tiles: [tileAddress(asked.peek())], maxzoom: 16 });
-  map.addLayer({ id: CELLS, type: 'circle', source: CELLS, 'source-layer': 'events', paint: { 'circle-color': colours('event'), 'circle-opacity': 0.55, 'circle-radius': size } });
   map.addSource(RESULTS, { type: 'geojson', data: { type: 'FeatureCollection', features: [] } });
   map.addLayer({ id: 'ring', type: 'line', source: RESULTS, filter: ['==', ['geometry-type'], 'Polygon'], paint: { 'line-color': colours('evidence'), 'line-dasharray': [3, 2], 'line-width': 2 } });
   map.addLayer({
@@ -96,6 +93,15 @@ function draw(map: MapLibre): void {
 /** What was asked for last; not every letter that is typed. */
 function everything(map: MapLibre): void {
   if (found.value === null) return;
-  (map.getSource(CELLS) as VectorTileSource | undefined)?.setTiles([tileAddress(asked.peek())]);
-  map.setLayoutProperty(CELLS, 'visibility', around.peek() === null ? 'visible' : 'none');
+  const wanted = around.peek() === null ? tileAddress(asked.peek()) : '';
+  const [shown = ''] = (map.getSource(CELLS) as VectorTileSource | undefined)?.tiles ?? [];
+  if (wanted === shown) return;
+  // a source of its own for every question: setTiles keeps the tiles that are drawn already, and they would answer the question before
+  if (map.getLayer(CELLS)) map.removeLayer(CELLS);
+  if (map.getSource(CELLS)) map.removeSource(CELLS);
+  if (wanted === '') return;
+  const size = ['interpolate', ['linear'], ['ln', ['max', 1, ['get', 'rows']]], 0, 2.2, 8, 7] as unknown as number;
+  map.addSource(CELLS, { type: 'vector', tiles: [wanted], maxzoom: 16 });
+  const paint = { 'circle-color': palette.peek()('event'), 'circle-opacity': 0.55, 'circle-radius': size };
+  map.addLayer({ id: CELLS, type: 'circle', source: CELLS, 'source-layer': 'events', paint }, 'ring');
 }

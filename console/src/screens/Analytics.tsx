@@ -2,14 +2,20 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { signal } from '@preact/signals';
-import { askSql, cellsAddress, getCells, getSeries, seriesAddress, type Amount, type Answer, type ArchiveFilter, type Cell, type Made, type Table } from '../api/archive';
+import { askSql, cellsAddress, filterQuery, getCells, getSeries, seriesAddress, type Amount, type Answer, type ArchiveFilter, type Cell, type Table } from '../api/archive';
 import { Bars, Heat } from '../components/Chart';
+import { every } from '../model/steps';
+import { Reports } from './Reports';
+import { weekday } from './charts';
+import type { Query } from '../api/reports';
 import { words } from '../live/investigate';
 import { feeds, now } from '../live/store';
-import { clockMinute, count, day, t } from '../i18n';
+import { clockMinute, count, dateTime, day, fromField, t, toField } from '../i18n';
 
 const DAY_MS = 86_400_000;
-const RANGES = [1, 7, 30, 365] as const;
+const RANGES = [1, 7, 30, 90, 365] as const;
+/** A baseline of hours of the week needs so many days. */
+const BASELINE = 91;
 const HOURS = Array.from({ length: 24 }, (_, hour) => String(hour));
 
 interface Sheet {
@@ -20,14 +26,15 @@ interface Sheet {
   cells: Answer<Cell>;
 }
 
-const range = signal<number>(7);
+const range = signal<number>(30);
+const until = signal<number | null>(null);
 const kind = signal('');
 const shown = signal<{ filter: ArchiveFilter; sheet: Sheet } | null>(null);
 const failure = signal<string | null>(null);
 const busy = signal(false);
 
 async function ask(): Promise<void> {
-  const to = Math.ceil(now.peek() / 3_600_000) * 3_600_000; // whole hours: answered from rollups
+  const to = Math.ceil((until.peek() ?? now.peek()) / 3_600_000) * 3_600_000; // whole hours: answered from rollups
   const filter: ArchiveFilter = { from: to - range.peek() * DAY_MS, to, kind: kind.peek(), feed: '', text: '', severity: 0, box: null };
   busy.value = true;
   failure.value = null;
@@ -48,7 +55,11 @@ async function ask(): Promise<void> {
 }
 
 export function Analytics() {
-  useEffect(() => void (shown.peek() === null && ask()), []);
+  useEffect(() => {
+    if (shown.peek() !== null) return;
+    if (feeds.peek().some((feed) => feed.kinds.some((one) => /^call(\.|$)/.test(one)))) kind.value = 'call'; // demand is of calls, where there are any
+    void ask();
+  }, []);
   const found = shown.value;
   return (
     <main class="page analytics">
@@ -71,6 +82,10 @@ export function Analytics() {
           </select>
         </label>
         <label class="inline">
+          {t('ana.until')}
+          <input type="datetime-local" title={t('ana.now')} value={toField(until.value)} onChange={(event) => (until.value = fromField(event.currentTarget.value))} />
+        </label>
+        <label class="inline">
           {t('inv.kind')}
           <input list="all-kinds" value={kind.value} placeholder={t('inv.kindHint')} onInput={(event) => (kind.value = event.currentTarget.value.trim())} />
         </label>
@@ -90,7 +105,17 @@ export function Analytics() {
         {busy.value && <p>{t('inv.busy')}</p>}
         {failure.value !== null && <p class="flag">{failure.value}</p>}
       </div>
-      {found && <Sheets filter={found.filter} sheet={found.sheet} />}
+      {found && (
+        <>
+          <p class="muted">
+            {t('ana.span', { from: dateTime(found.filter.from ?? 0), to: dateTime(found.filter.to ?? 0) })} {found.filter.kind && t('ana.of', { kind: found.filter.kind })}
+          </p>
+          <h2 class="part">{t('rep.title')}</h2>
+          <Reports query={asked(found.filter)} long={asked({ ...found.filter, from: Math.min(found.filter.from ?? 0, (found.filter.to ?? 0) - BASELINE * DAY_MS) })} />
+          <h2 class="part">{t('rep.counts')}</h2>
+          <Sheets filter={found.filter} sheet={found.sheet} />
+        </>
+      )}
       <Sql />
     </main>
   );
@@ -101,26 +126,26 @@ function Sheets({ filter, sheet }: { filter: ArchiveFilter; sheet: Sheet }) {
   const label = (at: number): string => (step === 'hour' ? `${day(at)}, ${clockMinute(at)}` : day(at));
   return (
     <div class="sheets">
-      <Card title={t(step === 'hour' ? 'ana.perHour' : 'ana.perDay')} made={sheet.perStep.made} link={seriesAddress(step, '', filter)} empty={sheet.perStep.items.length === 0}>
-        <Bars name={t('ana.events')} bars={sheet.perStep.items.map((one) => ({ label: label(one.start), value: one.rows }))} />
+      <Card title={t(step === 'hour' ? 'ana.perHour' : 'ana.perDay')} sql={sheet.perStep.sql} link={seriesAddress(step, '', filter)} empty={sheet.perStep.items.length === 0}>
+        <Bars name={t('ana.events')} bars={every(sheet.perStep.items, step).map((one) => ({ label: label(one.start), value: one.rows }))} />
       </Card>
-      <Card title={t('ana.week')} made={sheet.week.made} link={seriesAddress('hour-of-week', '', filter)} empty={sheet.week.items.length === 0}>
+      <Card title={t('ana.week')} sql={sheet.week.sql} link={seriesAddress('hour-of-week', '', filter)} empty={sheet.week.items.length === 0}>
         <Heat name={t('ana.week')} rows={weekdays()} columns={HOURS} values={byWeek(sheet.week.items)} />
       </Card>
-      <Card title={t('ana.byKind')} made={sheet.byKind.made} link={seriesAddress('day', 'kind', filter)} empty={sheet.byKind.items.length === 0}>
+      <Card title={t('ana.byKind')} sql={sheet.byKind.sql} link={seriesAddress('day', 'kind', filter)} empty={sheet.byKind.items.length === 0}>
         <Ranked rows={totals(sheet.byKind.items)} />
       </Card>
-      <Card title={t('ana.byFeed')} made={sheet.byFeed.made} link={seriesAddress('day', 'feed', filter)} empty={sheet.byFeed.items.length === 0}>
+      <Card title={t('ana.byFeed')} sql={sheet.byFeed.sql} link={seriesAddress('day', 'feed', filter)} empty={sheet.byFeed.items.length === 0}>
         <Ranked rows={totals(sheet.byFeed.items)} />
       </Card>
-      <Card title={t('ana.cells')} made={sheet.cells.made} link={cellsAddress(filter)} empty={sheet.cells.items.length === 0}>
+      <Card title={t('ana.cells')} sql={sheet.cells.sql} link={cellsAddress(filter)} empty={sheet.cells.items.length === 0}>
         <Ranked rows={sheet.cells.items.map((cell) => [t('detail.coordinates', { lat: ((cell.box[1] + cell.box[3]) / 2).toFixed(4), lon: ((cell.box[0] + cell.box[2]) / 2).toFixed(4) }), cell.rows])} />
       </Card>
     </div>
   );
 }
 
-function Card({ title, made, link, empty, children }: { title: string; made: Made; link: string; empty: boolean; children: ComponentChildren }) {
+function Card({ title, sql, link, empty, children }: { title: string; sql: string; link: string; empty: boolean; children: ComponentChildren }) {
   return (
     <section class="sheet" aria-label={title}>
       <h2>{title}</h2>
@@ -133,8 +158,7 @@ function Card({ title, made, link, empty, children }: { title: string; made: Mad
       <details>
         <summary>{t('ana.query')}</summary>
         <pre tabIndex={0} role="group" aria-label={`${t('ana.query')}: ${title}`}>
-          {made.sql}
-          {made.values.length > 0 && `\n-- ${made.values.map(String).join(', ')}`}
+          {sql}
         </pre>
       </details>
     </section>
@@ -174,8 +198,12 @@ function byWeek(amounts: readonly Amount[]): number[][] {
   return values;
 }
 
-/** Monday first; 3 January 2000 was one. */
-const weekdays = (): string[] => Array.from({ length: 7 }, (_, i) => new Intl.DateTimeFormat('en', { weekday: 'short', timeZone: 'UTC' }).format(Date.UTC(2000, 0, 3 + i)));
+const weekdays = (): string[] => Array.from({ length: 7 }, (_, day) => weekday(day));
+
+const asked = (filter: ArchiveFilter): Query => {
+  const { from, to, kind } = filterQuery(filter);
+  return { from, to, kind };
+};
 
 const statement = signal("SELECT kind, count(*) AS events FROM events GROUP BY kind ORDER BY events DESC");
 const table = signal<Table | null>(null);

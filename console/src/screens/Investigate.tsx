@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { FORMATS } from '../api/archive';
 import { Bars } from '../components/Chart';
 import { KindMark } from '../components/marks';
-import { amounts, around, ask, asked, begin, busy, change, chosen, exportLink, failure, found, leaveAround, mapBox, more } from '../live/investigate';
+import { amounts, around, ask, asked, begin, busy, change, chosen, exportLink, failure, found, leaveAround, mapBox, more, narrow, narrowed, widen } from '../live/investigate';
 import { begin as replayFrom } from '../live/playback';
 import { feeds } from '../live/store';
 import { clockMinute, count, dateTime, day, fromField, kindName, measure, metres, span, t, toField } from '../i18n';
+import { every } from '../model/steps';
 import { kindGroup } from '../model/kinds';
 import type { FoundEvent } from '../api/archive';
 
@@ -93,6 +94,11 @@ function SearchForm() {
       <button type="submit" class="primary" aria-disabled={busy.value}>
         {t('inv.ask')}
       </button>
+      {narrowed.value.length > 0 && (
+        <button type="button" onClick={widen}>
+          {t('inv.widen')}
+        </button>
+      )}
     </form>
   );
 }
@@ -186,15 +192,15 @@ function Standing() {
 function Histogram() {
   const answer = amounts.value;
   if (answer === null || answer.items.length < 2) return null;
-  const step = Math.min(...answer.items.slice(1).map((one, i) => one.start - (answer.items[i]?.start ?? 0)));
-  const label = (at: number): string => (step < 86_400_000 ? `${day(at)}, ${clockMinute(at)}` : day(at));
+  const { step } = answer;
+  const label = (at: number): string => (step === 'hour' ? `${day(at)}, ${clockMinute(at)}` : day(at));
+  const bars = every(answer.items, step);
   const pick = (at: number): void => {
-    const start = answer.items[at]?.start;
+    const start = bars[at]?.start;
     if (start === undefined) return;
-    change({ from: start, to: start + step });
-    void ask();
+    narrow(start, bars[at + 1]?.start ?? start + (step === 'hour' ? 3_600_000 : 86_400_000));
   };
-  return <Bars name={t('inv.when')} bars={answer.items.map((one) => ({ label: label(one.start), value: one.rows }))} onPick={pick} />;
+  return <Bars name={t('inv.when')} bars={bars.map((one) => ({ label: label(one.start), value: one.rows }))} onPick={pick} />;
 }
 
 function Results() {
@@ -274,6 +280,13 @@ function ArchiveMap() {
   return (
     <div class="archive-map" data-testid="archive-map">
       <div ref={box} class="box" />
+      {found.value !== null && !broken && (
+        <p class="map-key">
+          <i class="sw sw-found" aria-hidden="true" /> {t('inv.key.list')} {around.value === null && <>
+            <i class="sw sw-all" aria-hidden="true" /> {t('inv.key.all')}
+          </>}
+        </p>
+      )}
       {broken && <p class="empty">{t('map.noWebgl')}</p>}
     </div>
   );

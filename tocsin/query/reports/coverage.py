@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from tocsin.model.asking import Refused
+from tocsin.model.reporting import Report
 from tocsin.query.around import RADIUS
-
-from .report import Report
 
 #: Metres.
 RINGS = (500.0, 1000.0, 1500.0, 2000.0, 3000.0, 5000.0)
@@ -32,7 +31,15 @@ def coverage(blocks: Sequence[tuple[float, float, float]], stations: Sequence[tu
     half, most = (float(nearest[order][np.searchsorted(reached, total * share)]) if total else 0.0 for share in (0.5, 0.9))
     facts = (("people", round(total)), ("stations", len(stations)), ("half_within_m", round(half)), ("nine_of_ten_within_m", round(most)))
     note = "as the crow flies, from the middle of a block; roads, rivers and traffic make it longer, and who is at home changes by the hour"
-    return Report("coverage", f"People of {names[0]} by distance to the nearest of {names[1]}", table, (), (note,), facts)
+    return Report(
+        "coverage",
+        f"People of {names[0]} by distance to the nearest of {names[1]}",
+        table,
+        (),
+        (note,),
+        facts,
+        {"within_m": "m", "people": "people", "share": "share of all, 0 to 1"},
+    )
 
 
 def _metres(places: np.ndarray, lon: float, lat: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from .report import Report
+from tocsin.model.reporting import Report
 
 #: Words in the note of whoever closed an alert.
 _FALSE: Final = re.compile(r"\b(false|fault|test|nuisance|burnt food|no fire|nothing found)\b", re.IGNORECASE)
@@ -40,9 +40,12 @@ def false_alarms(alerts: Iterable[Mapping[str, Any]]) -> Report:
         f"closed as false: the note of whoever resolved it says {words}; without such a note nothing is known",
         "a source is a thing (a detector, an address, a gauge), never a person",
     )
-    return Report("false-alarms", "Sources of alerts that came to nothing", pa.Table.from_pylist(rows, schema=_SCHEMA), (), notes)
+    return Report(
+        "false-alarms", "Sources of alerts that came to nothing", pa.Table.from_pylist(rows, schema=_SCHEMA), (), notes, units=_UNITS
+    )
 
 
+_UNITS: Final = {"alerts": "alerts", "retracted": "alerts", "closed_as_false": "alerts", "share": "share of the alerts, 0 to 1"}
 _SCHEMA: Final = pa.schema(
     [
         ("feed", pa.string()),

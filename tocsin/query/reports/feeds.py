@@ -8,15 +8,15 @@ from itertools import pairwise
 import pyarrow as pa
 
 from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.reporting import Report
 from tocsin.model.time import MINUTE, SECOND, to_iso
 from tocsin.query.ask import Questions
 
-from .report import Report
 
-
-def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | None], patience: Patience) -> Report:
+def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | None], patience: Patience, now: int) -> Report:
     """Columns `feed`, `events`, `uptime` (share of the span with a word at most `expected` ago; null where the feed declares none), `longest_gap_s`,
-    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened), `early` (events of the future). `expected`: µs by feed, as declared."""
+    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened), `early` (events of the future). `expected`: µs by feed, as declared.
+    It counts from the first word of any feed in the span, because a node that was not there cannot have heard, to the end of the span or `now`."""
     if wanted.start is None or wanted.stop is None:
         raise Refused("span: found none; valid is a start and an end")
     delay = "(epoch_us(ingest_time) - epoch_us(event_time)) / 1e6"
@@ -30,26 +30,31 @@ def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | Non
     minutes: dict[str, list[int]] = {}
     for feed, minute in zip(second.table["feed"].to_pylist(), second.table["minute"].to_pylist(), strict=True):
         minutes.setdefault(feed, []).append(minute * MINUTE)
-    rows = [_row(one, minutes[one["feed"]], expected.get(one["feed"]), wanted.start, wanted.stop) for one in first.table.to_pylist()]
+    begun = min((stretch[0] for stretch in minutes.values()), default=wanted.start)
+    start, stop = max(wanted.start, begun), max(wanted.start + 1, begun + 1, min(wanted.stop, now))
+    rows = [_row(one, minutes[one["feed"]], expected.get(one["feed"]), start, stop) for one in first.table.to_pylist()]
     silent = sorted(feed for feed, span in expected.items() if span is not None and feed not in minutes and wanted.feeds in ((), (feed,)))
     rows += [
         _row(
             {"feed": feed, "events": 0, "p50": None, "p95": None, "longest": None, "early": 0},
             [],
             expected[feed],
-            wanted.start,
-            wanted.stop,
+            start,
+            stop,
         )
         for feed in silent
     ]
     notes = (
         "uptime and delay are of what came live: imported history (negative seq) is left out",
-        f"by event time from {to_iso(wanted.start)} to {to_iso(wanted.stop)}",
+        f"counted from {to_iso(start)}, the first word of any feed, to {to_iso(stop)}",
     )
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    return Report("feeds", "Uptime and delay of feeds", made, (first.sql, second.sql), notes)
+    return Report("feeds", "Uptime and delay of feeds", made, (first.sql, second.sql), notes, units=_UNITS)
 
 
+_UNITS = {
+    "events": "events", "uptime": "share of the span, 0 to 1", "longest_gap_s": "s", "delay_p50_s": "s", "delay_p95_s": "s", "delay_max_s": "s", "early": "events",
+}  # fmt: skip
 _SCHEMA = pa.schema(
     [("feed", pa.string()), ("events", pa.int64()), ("uptime", pa.float64()), ("longest_gap_s", pa.float64())]
     + [(name, pa.float64()) for name in ("delay_p50_s", "delay_p95_s", "delay_max_s")]

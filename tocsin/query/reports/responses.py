@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import numpy as np
+import pyarrow as pa
+
 from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.reporting import Report
 from tocsin.query.ask import Questions
 from tocsin.query.localtime import zone_of
 from tocsin.query.rows import quoted
-
-from .report import Report
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -34,7 +36,14 @@ def responses(questions: Questions, wanted: Filter, begins: str, ends: str, by: 
     if not len(found.table):
         raise Refused(f"attribute: no event of this span has both {begins} and {ends}; {_there(questions, wanted, patience)}")
     notes = ("calls without both instants, and those that end before they begin, are not counted",)
-    return Report("responses", f"From {begins} to {ends}", found.table, (found.sql,), notes)
+    return Report("responses", f"From {begins} to {ends}", found.table, (found.sql,), notes, _facts(found.table), _UNITS)
+
+
+_UNITS: Final = {"hour": "hour of the day", "calls": "calls", "p50_s": "s", "p90_s": "s", "p95_s": "s"}
+
+
+def _facts(table: pa.Table) -> tuple[tuple[str, int], ...]:
+    return ("calls", int(np.sum(table["calls"].to_numpy()))), ("stations", len(table["station"].unique()))
 
 
 def _there(questions: Questions, wanted: Filter, patience: Patience) -> str:
