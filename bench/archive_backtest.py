@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from bench import archive_data
+from bench.fresh import in_fresh
 from tocsin.archive.catalog import Catalog, enter
 from tocsin.archive.classes import row_classes
 from tocsin.archive.filing import Shelf, file_day, streams_of
@@ -38,7 +39,13 @@ from tocsin.model.predicate import Selector
 from tocsin.model.severity import Severity
 from tocsin.model.time import HOUR, MINUTE
 
+if TYPE_CHECKING:
+    from bench.archive import Context
+
 YEAR: Final = 365 * 3_000_000
+#: The plans whose figures stand in the summary.
+PRUNED: Final = "one kind, cluster"
+FULL: Final = "all readings against a threshold"
 
 
 def rule(name: str, when: Any, per: Per | None = None) -> RulePlan:
@@ -54,9 +61,9 @@ def plans() -> dict[str, Plan]:
     high = [rule(f"high-{name}", Match(Selector(name, 45.0)), Per(HOUR, 1_000.0)) for name in archive_data.NETWORKS]
     crowd = Cluster(Selector("smoke.level"), 500.0, 10 * MINUTE, 40)
     return {
-        "one kind, cluster": Plan((rule("fires", fires, Per(HOUR, 1_000.0)),), origin),
+        PRUNED: Plan((rule("fires", fires, Per(HOUR, 1_000.0)),), origin),
         "two kinds, sequence": Plan((rule("chain", chain, Per(HOUR, 1_000.0)),), origin),
-        "all readings against a threshold": Plan(tuple(high), origin),
+        FULL: Plan(tuple(high), origin),
         "every reading of a network in a cluster": Plan((rule("crowd", crowd, Per(HOUR, 2_000.0)),), origin),
         "every call of a desk, silence by feed": Plan((rule("quiet", Silence(Selector("call"), HOUR, "feed")),), origin),
     }
@@ -133,6 +140,19 @@ def run(folder: Path, runs: int = 3) -> dict[str, Any]:
         results[name] = min((measured(folder, plan) for _ in range(runs)), key=lambda one: one["cpu_s"])
     results["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return results
+
+
+def measure(context: Context) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Lines of the table and keys of the summary, for `bench.archive`: every plan over its archive, in a process of its own."""
+    results, peak = in_fresh(run, context.folder, 1 if context.rows > 50_000_000 else 2)
+    told = [{"part": "back-test", "plan": name, **one} for name, one in results.items() if isinstance(one, dict)]
+    full = results[FULL]
+    return told, {
+        "backtest_events_per_s_core": full["read_rows_per_cpu_s"],
+        "backtest_pruned_rows_per_s_core": results[PRUNED]["rows_per_cpu_s"],
+        "backtest_year_at_3m_a_day_wall_s": results[PRUNED]["year_wall_s"],
+        "backtest_rss_mb": peak,
+    }
 
 
 def lines(results: dict[str, Any]) -> Iterator[str]:
