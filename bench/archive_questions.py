@@ -17,7 +17,7 @@ from bench import archive_data as data
 from tocsin.archive.importing import FIRST
 from tocsin.model.archive import Box
 from tocsin.model.asking import Around, Cells, Filter, History, Patience, Search, Series
-from tocsin.model.time import DAY, HOUR, MINUTE
+from tocsin.model.time import DAY, MINUTE
 from tocsin.query.around import circle_box
 from tocsin.query.ask import Questions
 
