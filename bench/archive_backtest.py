@@ -22,7 +22,7 @@ from bench import archive_data
 from bench.fresh import in_fresh
 from tocsin.archive.catalog import Catalog, enter
 from tocsin.archive.classes import row_classes
-from tocsin.archive.filing import Shelf, file_day, streams_of
+from tocsin.archive.filing import Shelf, file_classes
 from tocsin.archive.holdings import Archive
 from tocsin.archive.rows import cell_column
 from tocsin.archive.scan import Scan
@@ -76,8 +76,7 @@ def build(folder: Path, days: int, share: float = 1.0) -> int:
         table = _rows(archive_data.day(made, number, share=share), entry)
         entry = int(table.column("seq")[-1].as_py() >> ROW_BITS) + 2
         shelf = Shelf(folder)
-        for stream, some in streams_of(table, row_classes(table, {})):
-            file_day(shelf, some, stream)
+        file_classes(shelf, table, row_classes(table, {}))
         files = shelf.publish()
         with catalog.change() as connection:
             enter(connection, folder, files)

@@ -107,25 +107,43 @@ def write(
     shelf.add(writer.path, tier, stream, period, summary, feed)
 
 
+def file_classes(shelf: Shelf, table: pa.Table, classes: np.ndarray) -> None:
+    """Rows (schema ROW, one dictionary a column) into day files and rollups of the class that each is of (`classes.row_classes`)."""
+    short = stored(table)
+    for number, stream in enumerate(CLASSES):
+        rows = np.flatnonzero(classes == number)
+        if len(rows):
+            _file(shelf, short, rows, stream)
+
+
 def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
     """Rows of one class (schema ROW, one dictionary a column) into day files and rollups."""
-    write_day_rows(shelf, table, stream)
-    hourly = roll(table, "hourly")
+    _file(shelf, stored(table), np.arange(len(table)), stream)
+
+
+def _file(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) -> None:
+    """Rows of schema STORED at these places. What is rolled up was just put in order, which makes it quicker."""
+    parts = [roll(part, "hourly") for part in _write_days(shelf, short, rows, stream)]
+    hourly = parts[0] if len(parts) == 1 else joined(parts, "hourly")
     file_rollup(shelf, hourly, "hourly", stream)
     file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
 
 
 def write_day_rows(shelf: Shelf, table: pa.Table, stream: str) -> None:
-    """The day files alone."""
-    days = instants(table.column("event_time")) // DAY
-    short = stored(table)
-    for period, rows in periods(days):
-        if len(rows) == len(table):
-            part = taken(short, order(short, by_day=False))
-        else:
-            some = taken(short.select(KEYS), rows)
-            part = taken(short, rows[order(some, by_day=False)])
+    """The day files alone, of rows as `file_day` takes them."""
+    for _part in _write_days(shelf, stored(table), np.arange(len(table)), stream):
+        pass
+
+
+def _write_days(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) -> Iterator[pa.Table]:
+    """Each day file as it was written."""
+    days = instants(short.column("event_time"))[rows] // DAY
+    for period, some in periods(days):
+        mine = rows if len(some) == len(rows) else rows[some]
+        keys = short.select(KEYS)
+        part = taken(short, mine[order(keys if len(mine) == len(short) else taken(keys, mine), by_day=False)])
         write_rows(shelf, part, "day", stream, period)
+        yield part
 
 
 def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
