@@ -61,11 +61,11 @@ def say(text: str) -> None:
 
 def wanted_of(arguments: argparse.Namespace) -> Wanted:
     """Up to 70 days, all months but the last begun are joined to month files; beyond that the product's own 35 days decide."""
-    flat = "peers" in (arguments.only or PARTS) and bool(arguments.peers)
+    flat = bool(arguments.peers)
     if arguments.rows is None:
         return Wanted(QUICK.rows, QUICK.first, QUICK.now, flat)
     rows = int(arguments.rows)
-    first = 21 if rows <= 110_000_000 else 0
+    first = 11 if rows <= 110_000_000 else 0
     days = first + -(-rows // 3_100_000)
     return Wanted(rows, first, days + 35 if days <= 70 else None, flat)
 

@@ -26,6 +26,7 @@ from .steps import step
 
 KEYS: Final = ("event_time", "cell", "kind", "source")  # what the order hangs on
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEAR: Final = 100_000  # days that are counted in a table, not sorted
 _FEW: Final = 1_000  # rows of an older day that get no file of their own
 
 
@@ -165,14 +166,26 @@ def rollup_summary(table: pa.Table, width: int) -> Summary:
 
 def periods(days: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(name of the day, rows); a few rows of older days of one month share a file under the first of its days."""
-    found, first, counts = np.unique(days, return_inverse=True, return_counts=True)
+    low = int(days.min())
+    if int(days.max()) - low < _NEAR:
+        counts = np.bincount(days - low)
+        found = np.flatnonzero(counts)
+        first, counts, found = np.cumsum(counts > 0)[days - low] - 1, counts[found], found + low
+    else:
+        found, first, counts = np.unique(days, return_inverse=True, return_counts=True)
     newest = int(found[-1])
     shared: dict[str, list[int]] = {}
     for place, day in enumerate(found.tolist()):
         lonely = counts[place] < _FEW and day < newest - 1
         shared.setdefault(month_of(day) if lonely else day_name(day), []).append(place)
+    if len(shared) == 1:
+        yield day_name(int(found[0])), np.arange(len(days))
+        return
+    chosen = np.zeros(len(found), bool)
     for places in shared.values():
-        yield day_name(int(found[places[0]])), np.flatnonzero(np.isin(first, places))
+        chosen[:] = False
+        chosen[places] = True
+        yield day_name(int(found[places[0]])), np.flatnonzero(chosen[first])
 
 
 def streams_of(table: pa.Table, classes: np.ndarray) -> Iterator[tuple[str, pa.Table]]:

@@ -70,14 +70,17 @@ def _packed(keys: Sequence[NDArray[Any]], room: int) -> Iterator[NDArray[np.int6
     word, used = np.zeros(len(keys[0]), np.int64), 0
     for key in reversed(keys):
         low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
-        rest, bits = key.astype(np.int64) - low, (high - low).bit_length()
-        while bits:
-            part = min(bits, room - used)
+        bits = (high - low).bit_length()
+        rest = np.subtract(key, low, dtype=np.int64) if bits else word
+        while bits > room - used:
+            part = room - used
             word |= (rest & ((1 << part) - 1)) << used
-            rest, bits, used = rest >> part, bits - part, used + part
-            if used == room:
-                yield word
-                word, used = np.zeros(len(key), np.int64), 0
+            yield word
+            rest >>= part
+            word, used, bits = np.zeros(len(key), np.int64), 0, bits - part
+        if bits:
+            word |= np.left_shift(rest, used, out=rest)
+            used += bits
     if used:
         yield word
 
