@@ -27,7 +27,7 @@ from tocsin.archive.catalog import Catalog
 from tocsin.archive.rollup import STEPS
 
 #: Parts: words -> module with `measure(context: Context) -> tuple[list[dict], dict]`: lines of the table, and keys of the summary.
-PARTS = {"questions": "bench.archive_queries", "back-test": "bench.archive_backtest"}
+PARTS = {"questions": "bench.archive_queries", "peers": "bench.archive_peers", "back-test": "bench.archive_backtest"}
 SUMMARY = ("bytes_per_row", "import_rows_per_s_core", "incident_p95_ms", "backtest_events_per_s_core")
 #: What issue and design aim at: (key of the summary, the least or most, which).
 AIMS = (("bytes_per_row", 12, "most"), ("import_rows_per_s_core", 400_000, "least"), ("incident_p95_ms", 40, "most"), ("backtest_events_per_s_core", 5_000_000, "least"))  # fmt: skip

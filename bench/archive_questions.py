@@ -94,7 +94,12 @@ def box(rng: np.random.Generator, metres: float) -> Box:
 def near(start: int, stop: int) -> Callable[[np.random.Generator], Args]:
     def draw(rng: np.random.Generator) -> Args:
         lon, lat = place(rng)
-        return {"lon": lon, "lat": lat, "at": int(rng.integers(start + HALF, max(start + HALF + 1, stop - HALF)))}
+        return {
+            "lon": lon,
+            "lat": lat,
+            "box": list(circle_box(lon, lat, METRES)),
+            "at": int(rng.integers(start + HALF, max(start + HALF + 1, stop - HALF))),
+        }
 
     return draw
 
