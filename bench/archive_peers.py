@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import environments
+from bench import environments, tree
 
 if TYPE_CHECKING:
     from bench.archive import Context
@@ -105,13 +105,17 @@ def run(context: Context, name: str, asked: list[dict[str, Any]], folder: Path) 
     python = str(environments.home() / name / "bin" / "python") if name in APART else sys.executable
     command = [python, "-m", f"bench.peers.archive.{name}_run", str(folder / "job.json"), str(folder / "result.json")]
     with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, env=environments.environment(name), stdout=said, stderr=said)
         try:
-            ended = subprocess.run(command, env=environments.environment(name), stdout=said, stderr=said, timeout=START_S, check=False)
+            status = process.wait(START_S)
         except subprocess.TimeoutExpired:
             return f"not through in {START_S:.0f} s"
-    if ended.returncode != 0:
+        finally:
+            tree.kill(process.pid)  # a server of its own, too
+            process.wait()
+    if status != 0:
         words = [line for line in (folder / "said").read_text(errors="replace").splitlines() if line.strip()]
-        return f"ended with {ended.returncode}: {' / '.join(words[-2:])[-300:]}"
+        return f"ended with {status}: {' / '.join(words[-2:])[-300:]}"
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return result
 
