@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import asinh, atan, degrees, pi, radians, sinh, tan
-
 from typing import Final
 
 from tocsin.model.archive import Box

@@ -61,4 +61,9 @@ def within_tile(asked: Tile) -> Box | None:
 
 
 def _all(text: str, feeds: tuple[str, ...], sources: tuple[str, ...]) -> tuple[str, ...]:
-    return (*_COLUMNS, "cell", *(("feed",) if feeds else ()), *(("text", "attrs", "source", "id") if text else ("source",) if sources else ()))
+    return (
+        *_COLUMNS,
+        "cell",
+        *(("feed",) if feeds else ()),
+        *(("text", "attrs", "source", "id") if text else ("source",) if sources else ()),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import chdb
@@ -14,6 +13,7 @@ from bench.peers.archive.driver import Job, main
 
 
 class Engine:
+    alone = True
     note = "MergeTree ORDER BY (tile, kind, source, event_time), loaded from the same file before"
 
     def __init__(self, job: Job) -> None:
@@ -40,9 +40,6 @@ class Engine:
             return [len(found), sum(map(int, found))]
         counts = list(map(int, self._asked(sql.tiles(self._dialect) if how == "tiles" else sql.groups(self._dialect, how, q))["c"]))
         return counts[:1] if how == "tiles" else sql.answer_of_groups(counts)
-
-    def processes(self) -> list[int]:
-        return [os.getpid()]
 
 
 if __name__ == "__main__":

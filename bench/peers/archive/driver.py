@@ -2,7 +2,7 @@
 
 The job (JSON): `file`, the Parquet file; `folder`, where an engine may keep things; `threads`; `span`, (start, stop) in µs when only that is to be
 taken in; `questions`: name, how, args of each draw; `limit_s` for all draws of a question together. Times are milliseconds; processor time is that of
-`processes()`, all threads.
+all threads of all the engine's processes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench import tree
+
 Job = dict[str, Any]
 
 
 class Engine(Protocol):
-    """`ask`: the answer as `bench/archive_questions.py` has it. `processes`: those whose processor time counts. `note`: how it was asked."""
+    """`ask`: the answer as `bench/archive_questions.py` has it. `alone`: it starts no processes; those that it starts count as it does. `note`: how it was asked."""
 
     version: str
     note: str
+    alone: bool
 
     def ask(self, how: str, args: dict[str, Any]) -> list[int]: ...
-    def processes(self) -> list[int]: ...
 
 
 def main(make: Callable[[Job], Engine]) -> None:
@@ -35,7 +37,7 @@ def main(make: Callable[[Job], Engine]) -> None:
     engine = make(job)
     made = {"ready_s": round(time.perf_counter() - began, 2), "version": engine.version, "note": engine.note}
     asked = [_asked(engine, question, job["limit_s"]) for question in job["questions"]]
-    made["peak_mb"] = round(sum(_peak_mb(pid) for pid in engine.processes()))
+    made["peak_mb"] = round(sum(_peak_mb(pid) for pid in tree.family(os.getpid())))
     Path(sys.argv[2]).write_text(json.dumps({**made, "questions": asked}))
 
 
@@ -47,40 +49,26 @@ def _asked(engine: Engine, question: dict[str, Any], limit: float) -> dict[str, 
     engine.ask(question["how"], question["args"][0])
     first = time.perf_counter() - first
     for args in question["args"]:
-        at, used = time.perf_counter(), _cpu(engine.processes())
+        at, used = time.perf_counter(), _cpu(engine)
         answers.append(engine.ask(question["how"], args))
         wall.append((time.perf_counter() - at) * 1e3)
-        cpu.append((_cpu(engine.processes()) - used) * 1e3)
+        cpu.append((_cpu(engine) - used) * 1e3)
         if time.perf_counter() - began > limit:
             break
     return {"name": question["name"], "first_ms": round(first * 1e3, 1), "wall_ms": wall, "cpu_ms": cpu, "answers": answers}
 
 
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-def _cpu(pids: list[int]) -> float:
-    """Seconds. Of this process exactly, of others in the kernel's hundredths."""
-    total = 0.0
-    for pid in pids:
-        if pid == os.getpid():
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            total += usage.ru_utime + usage.ru_stime
-        else:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15])) / _TICK  # its own time, and that of its children that have ended
-    return total
+def _cpu(engine: Engine) -> float:
+    """Seconds. Of this process alone exactly; of a family in the kernel's hundredths."""
+    if not engine.alone:
+        return tree.cpu_seconds(os.getpid())
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _peak_mb(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024 / 1e6
-
-
-def children(pid: int) -> list[int]:
-    """All processes below a process."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *children(child)]
-    return found
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in text.splitlines() if line.startswith("VmHWM")), 0.0)

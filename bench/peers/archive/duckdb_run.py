@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import duckdb
@@ -12,6 +11,7 @@ from bench.peers.archive.driver import Job, main
 
 
 class Engine:
+    alone = True
     note = "read_parquet of one file sorted by event time"
 
     def __init__(self, job: Job) -> None:
@@ -30,9 +30,6 @@ class Engine:
         if how == "tiles":
             return [int(self._db.sql(sql.tiles(self._dialect)).to_arrow_table()["c"][0].as_py())]
         return sql.answer_of_groups(self._db.sql(sql.groups(self._dialect, how, q)).to_arrow_table()["c"].to_pylist())
-
-    def processes(self) -> list[int]:
-        return [os.getpid()]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ WIDTH = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
 class Engine:
+    alone = True
     note = "scan_parquet of one file sorted by event time"
 
     def __init__(self, job: Job) -> None:
@@ -68,9 +69,6 @@ class Engine:
         if how == "history":
             parts += [pl.col("feed") == q["feed"], pl.col("source") == q["source"]]
         return pl.all_horizontal(parts)
-
-    def processes(self) -> list[int]:
-        return [os.getpid()]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.peers.archive import sql
-from bench.peers.archive.driver import Job, children, main
+from bench.peers.archive.driver import Job, main
 
 TABLE = (
     "CREATE UNLOGGED TABLE events (n bigint, event_time timestamptz, ingest_time timestamptz, feed text, kind text, source text, id text,"
@@ -49,6 +49,8 @@ def servers() -> list[Path]:
 
 
 class Engine:
+    alone = False
+
     def __init__(self, job: Job) -> None:
         self._server = Server(Path(job["folder"]) / "postgis")
         try:
@@ -80,14 +82,14 @@ class Engine:
         count = 0
         span = [pa.scalar(one, pa.timestamp("us", tz="UTC")) for one in (start, stop)]
         with self._db.cursor() as cursor, cursor.copy(f"COPY events ({sql.COLUMNS}) FROM STDIN (FORMAT csv)") as copy:
-            with pq.ParquetFile(file) as found:
-                for group in range(found.metadata.num_row_groups):
-                    table = found.read_row_group(group, columns=sql.COLUMNS.split(", "), use_threads=False)
-                    time_ = table.column("event_time")
-                    table = table.filter(pc.and_(pc.greater_equal(time_, span[0]), pc.less(time_, span[1]))).select(sql.COLUMNS.split(", "))
-                    if len(table):
-                        copy.write(_csv(table))
-                        count += len(table)
+            found = pq.ParquetFile(file)
+            for group in range(found.metadata.num_row_groups):
+                table = found.read_row_group(group, columns=sql.COLUMNS.split(", "), use_threads=False)
+                time_ = table.column("event_time")
+                table = table.filter(pc.and_(pc.greater_equal(time_, span[0]), pc.less(time_, span[1]))).select(sql.COLUMNS.split(", "))
+                if len(table):
+                    copy.write(_csv(table))
+                    count += len(table)
         return count
 
     def ask(self, how: str, q: dict[str, Any]) -> list[int]:
@@ -113,9 +115,6 @@ class Engine:
     def close(self) -> None:
         self._db.close()
         self._server.close()
-
-    def processes(self) -> list[int]:
-        return [os.getpid(), self._server.process.pid, *children(self._server.process.pid)]
 
 
 def _envelope(box: list[float]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from bench.peers.archive import sql
-from bench.peers.archive.driver import Job, children, main
+from bench.peers.archive.driver import Job, main
 
 
 class Engine:
+    alone = False
+
     def __init__(self, job: Job) -> None:
         self._spark = (
             SparkSession.builder.master(f"local[{job['threads']}]")
@@ -39,9 +40,6 @@ class Engine:
             row.c for row in self._spark.sql(sql.tiles(self._dialect) if how == "tiles" else sql.groups(self._dialect, how, q)).collect()
         ]
         return counts[:1] if how == "tiles" else sql.answer_of_groups(counts)
-
-    def processes(self) -> list[int]:
-        return [os.getpid(), *children(os.getpid())]
 
 
 if __name__ == "__main__":
