@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from bench import archive_data as data
-from tocsin.archive.importing import FIRST
 from tocsin.model.archive import Box
 from tocsin.model.asking import Around, Cells, Filter, History, Patience, Search, Series
+from tocsin.model.ids import FIRST_IMPORTED
 from tocsin.model.time import DAY, MINUTE
 from tocsin.query.around import circle_box
 from tocsin.query.ask import Questions
@@ -154,7 +154,7 @@ HOW: dict[str, Callable[[Questions, Args], Answer]] = {
 
 
 def rows_of(table: pa.Table) -> Answer:
-    numbers = table["seq"].to_numpy() - FIRST
+    numbers = table["seq"].to_numpy() - FIRST_IMPORTED
     return [len(table), int(numbers.sum())]
 
 

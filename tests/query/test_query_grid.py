@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_every_place_of_a_box_is_in_a_range(west, south, wide, high, seed):
     lats = [box.south, box.north, *rng.uniform(box.south, box.north, 20)]
     ranges = cell_ranges(box)
     assert all(first <= last for first, last in ranges)
-    assert all(one[1] + 1 < two[0] for one, two in zip(ranges, ranges[1:], strict=False))
+    assert all(one[1] + 1 < two[0] for one, two in pairwise(ranges))
     for lon, lat in zip(lons, lats, strict=True):
         cell = cell_of(float(lon), float(lat))
         assert any(first <= cell <= last for first, last in ranges), (lon, lat)
