@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 YEAR: Final = 365 * 3_000_000
 #: The plans whose figures stand in the summary.
 PRUNED: Final = "one kind, cluster"
-FULL: Final = "all readings against a threshold"
+FULL: Final = "all readings against a threshold that few pass"
 
 
 def rule(name: str, when: Any, per: Per | None = None) -> RulePlan:
@@ -58,12 +58,15 @@ def plans() -> dict[str, Plan]:
     origin = (archive_data.LON0, archive_data.LAT0)
     fires = Cluster(Selector("call.fire.structure"), 1_000.0, HOUR, 3)
     chain = Steps(Selector("alarm.fire"), (Step(Selector("call.fire.structure"), 500.0, 30 * MINUTE),))
-    high = [rule(f"high-{name}", Match(Selector(name, 45.0)), Per(HOUR, 1_000.0)) for name in archive_data.NETWORKS]
+    high, rare = (
+        [rule(f"high-{name}", Match(Selector(name, value)), Per(HOUR, 1_000.0)) for name in archive_data.NETWORKS] for value in (45.0, 58.0)
+    )
     crowd = Cluster(Selector("smoke.level"), 500.0, 10 * MINUTE, 40)
     return {
         PRUNED: Plan((rule("fires", fires, Per(HOUR, 1_000.0)),), origin),
         "two kinds, sequence": Plan((rule("chain", chain, Per(HOUR, 1_000.0)),), origin),
-        FULL: Plan(tuple(high), origin),
+        FULL: Plan(tuple(rare), origin),
+        "all readings against a threshold that one in 250 passes": Plan(tuple(high), origin),
         "every reading of a network in a cluster": Plan((rule("crowd", crowd, Per(HOUR, 2_000.0)),), origin),
         "every call of a desk, silence by feed": Plan((rule("quiet", Silence(Selector("call"), HOUR, "feed")),), origin),
     }
@@ -155,11 +158,11 @@ def measure(context: Context) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def lines(results: dict[str, Any]) -> Iterator[str]:
-    yield f"{'':42} {'read':>11} {'kept':>11} {'alerts':>7} {'cpu s':>8} {'wall s':>8} {'rows/cpu s':>12} {'read/cpu s':>12} {'a year, s':>10}"
+    yield f"{'':56} {'read':>11} {'kept':>11} {'alerts':>7} {'cpu s':>8} {'wall s':>8} {'rows/cpu s':>12} {'read/cpu s':>12} {'a year, s':>10}"
     for name, one in results.items():
         if isinstance(one, dict):
             yield (
-                f"{name:42} {one['read_rows']:11,} {one['kept_rows']:11,} {one['alerts']:7,} {one['cpu_s']:8.2f} {one['wall_s']:8.2f}"
+                f"{name:56} {one['read_rows']:11,} {one['kept_rows']:11,} {one['alerts']:7,} {one['cpu_s']:8.2f} {one['wall_s']:8.2f}"
                 f" {one['rows_per_cpu_s']:12,} {one['read_rows_per_cpu_s']:12,} {one['year_wall_s']:10,.0f}"
             )
     yield f"largest resident size: {results['rss_mb']} MB"

@@ -8,7 +8,7 @@ import numba
 
 _ZERO = 48  # the digit 0
 
-_compiled: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_compiled: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # not in its annotations
 
 
 @_compiled
