@@ -31,6 +31,7 @@ check: setup $(STAMP)/test ## style, types, architecture and docs
 bench: setup $(STAMP)/bench ## the figures of docs/benchmarks, on this machine
 	$(BIN)/python -m bench.hot
 	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.archive --quick
 
 LIMIT := 20
 RESULT := docs/benchmarks/peers-$(shell date +%F)

@@ -13,7 +13,7 @@ APART = ("bytewax", "pathway", "nodered", "flink", "spark")
 
 
 def home() -> Path:
-    """`.peers` in the checkout, or what BENCH_PEERS says: the environments take some 3 GB."""
+    """`.peers` in the checkout, or what BENCH_PEERS says: the environments take some 4 GB."""
     return Path(os.environ.get("BENCH_PEERS", ROOT / ".peers"))
 
 

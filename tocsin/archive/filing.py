@@ -26,6 +26,7 @@ from .steps import step
 
 KEYS: Final = ("event_time", "cell", "kind", "source")  # what the order hangs on
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEAR: Final = 100_000  # days that are counted in a table, not sorted
 _FEW: Final = 1_000  # rows of an older day that get no file of their own
 
 
@@ -107,25 +108,43 @@ def write(
     shelf.add(writer.path, tier, stream, period, summary, feed)
 
 
+def file_classes(shelf: Shelf, table: pa.Table, classes: np.ndarray) -> None:
+    """Rows (schema ROW, one dictionary a column) into day files and rollups of the class that each is of (`classes.row_classes`)."""
+    short = stored(table)
+    for number, stream in enumerate(CLASSES):
+        rows = np.flatnonzero(classes == number)
+        if len(rows):
+            _file(shelf, short, rows, stream)
+
+
 def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
     """Rows of one class (schema ROW, one dictionary a column) into day files and rollups."""
-    write_day_rows(shelf, table, stream)
-    hourly = roll(table, "hourly")
+    _file(shelf, stored(table), np.arange(len(table)), stream)
+
+
+def _file(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) -> None:
+    """Rows of schema STORED at these places. What is rolled up was just put in order, which makes it quicker."""
+    parts = [roll(part, "hourly") for part in _write_days(shelf, short, rows, stream)]
+    hourly = parts[0] if len(parts) == 1 else joined(parts, "hourly")
     file_rollup(shelf, hourly, "hourly", stream)
     file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
 
 
 def write_day_rows(shelf: Shelf, table: pa.Table, stream: str) -> None:
-    """The day files alone."""
-    days = instants(table.column("event_time")) // DAY
-    short = stored(table)
-    for period, rows in periods(days):
-        if len(rows) == len(table):
-            part = taken(short, order(short, by_day=False))
-        else:
-            some = taken(short.select(KEYS), rows)
-            part = taken(short, rows[order(some, by_day=False)])
+    """The day files alone, of rows as `file_day` takes them."""
+    for _part in _write_days(shelf, stored(table), np.arange(len(table)), stream):
+        pass
+
+
+def _write_days(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) -> Iterator[pa.Table]:
+    """Each day file as it was written."""
+    days = instants(short.column("event_time"))[rows] // DAY
+    for period, some in periods(days):
+        mine = rows if len(some) == len(rows) else rows[some]
+        keys = short.select(KEYS)
+        part = taken(short, mine[order(keys if len(mine) == len(short) else taken(keys, mine), by_day=False)])
         write_rows(shelf, part, "day", stream, period)
+        yield part
 
 
 def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
@@ -147,14 +166,26 @@ def rollup_summary(table: pa.Table, width: int) -> Summary:
 
 def periods(days: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """(name of the day, rows); a few rows of older days of one month share a file under the first of its days."""
-    found, first, counts = np.unique(days, return_inverse=True, return_counts=True)
+    low = int(days.min())
+    if int(days.max()) - low < _NEAR:
+        counts = np.bincount(days - low)
+        found = np.flatnonzero(counts)
+        first, counts, found = np.cumsum(counts > 0)[days - low] - 1, counts[found], found + low
+    else:
+        found, first, counts = np.unique(days, return_inverse=True, return_counts=True)
     newest = int(found[-1])
     shared: dict[str, list[int]] = {}
     for place, day in enumerate(found.tolist()):
         lonely = counts[place] < _FEW and day < newest - 1
         shared.setdefault(month_of(day) if lonely else day_name(day), []).append(place)
+    if len(shared) == 1:
+        yield day_name(int(found[0])), np.arange(len(days))
+        return
+    chosen = np.zeros(len(found), bool)
     for places in shared.values():
-        yield day_name(int(found[places[0]])), np.flatnonzero(np.isin(first, places))
+        chosen[:] = False
+        chosen[places] = True
+        yield day_name(int(found[places[0]])), np.flatnonzero(chosen[first])
 
 
 def streams_of(table: pa.Table, classes: np.ndarray) -> Iterator[tuple[str, pa.Table]]:

@@ -24,7 +24,7 @@ from .catalog import Catalog, Filed, enter, next_number
 from .classes import row_classes
 from .disk import make_folder, room
 from .doubles import DAY, Own, imports, keys_of, there, twice
-from .filing import Shelf, file_day, streams_of
+from .filing import Shelf, file_classes
 from .hot import POSITION
 from .locks import held
 from .parquet import sha256_of
@@ -151,8 +151,7 @@ class Importer:
         """None: it has not happened, and is to be tried again."""
         shelf, chunk = Shelf(self._folder), self._new(numbered)
         try:
-            for stream, some in streams_of(chunk.table, row_classes(chunk.table, self._classes)):
-                file_day(shelf, some, stream)
+            file_classes(shelf, chunk.table, row_classes(chunk.table, self._classes))
             files = shelf.publish()
             step("import.published")
             with self.catalog.change() as connection:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .order import DAY, tiles
+from .order import DAY, taken, tiles
 from .parquet import STORED, concat
 from .rows import instants
 
@@ -44,7 +44,10 @@ class Slice:
         if self.end != FOREVER or self.begin != -FOREVER:
             day = instants(table.column("event_time")) // DAY
             kept &= (day >= self.begin) & (day < self.end)
-        return table if kept.all() else table.filter(pa.array(kept))
+        rows = np.flatnonzero(kept)
+        if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows):  # what is sorted by tile has them together
+            return table.slice(int(rows[0]), len(rows))
+        return taken(table, rows)
 
 
 @dataclass(frozen=True, slots=True)

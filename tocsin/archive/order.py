@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -43,33 +44,68 @@ def order(table: pa.Table, *, by_day: bool, groups: NDArray[np.int64] | None = N
     keys.append(tiles(table.column("cell")))
     if by_day:
         keys.append(time // DAY)
-    keys += [codes(table.column("kind")), codes(table.column("source"))]
-    return np.lexsort([time, *_packed(keys)])
+    return places([*keys, codes(table.column("kind")), codes(table.column("source")), time])
 
 
-def _packed(keys: list[NDArray[Any]]) -> list[NDArray[np.int64]]:
-    """Keys, the most important first, as few numbers that sort the same way; least important first, as lexsort has it."""
-    packed: list[NDArray[np.int64]] = []
-    used = 64
+def places(keys: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Rows in the order of whole numbers, the most important first; what is equal stays in its order.
+
+    Numbers and the row's own place go together into one word, so that words differ and the fastest sort there is will do; where one word has not
+    enough bits, it is sorted again by the next more important."""
+    count = len(keys[0])
+    bits = max(count - 1, 1).bit_length()
+    own = np.arange(count, dtype=np.int64)
+    found: NDArray[np.int64] | None = None
+    for word in _packed(keys, 63 - bits):
+        whole = (word if found is None else word[found]) << bits
+        whole |= own
+        whole.sort()
+        whole &= (1 << bits) - 1
+        found = whole if found is None else found[whole]
+    return own if found is None else found
+
+
+def _packed(keys: Sequence[NDArray[Any]], room: int) -> Iterator[NDArray[np.int64]]:
+    """Keys as few numbers of `room` bits that sort the same way, the least important first."""
+    word, used = np.zeros(len(keys[0]), np.int64), 0
     for key in reversed(keys):
         low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
         bits = (high - low).bit_length()
-        if used + bits > 62:
-            packed.append(np.zeros(len(key), np.int64))
-            used = 0
+        rest = np.subtract(key, low, dtype=np.int64) if bits else word
+        while bits > room - used:
+            part = room - used
+            word |= (rest & ((1 << part) - 1)) << used
+            yield word
+            rest >>= part
+            word, used, bits = np.zeros(len(key), np.int64), 0, bits - part
         if bits:
-            packed[-1] |= (key.astype(np.int64) - low) << used
-        used += bits
-    return packed
+            word |= np.left_shift(rest, used, out=rest)
+            used += bits
+    if used:
+        yield word
 
 
 def taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
     """Rows of a table, in this order. Columns of nulls cost nothing."""
-    indices = pa.array(rows)
-    columns = []
-    for column in table.columns:
-        if column.null_count == len(column):
-            columns.append(pa.nulls(len(rows), column.type))
-        else:
-            columns.append(column.combine_chunks().take(indices))
-    return pa.table(columns, schema=table.schema)
+    return pa.table([_gathered(column, rows) for column in table.columns], schema=table.schema)
+
+
+def _gathered(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
+    kind = column.type
+    if column.null_count == len(column):
+        return pa.nulls(len(rows), kind)
+    array = column.combine_chunks()
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(_gathered_numbers(array.indices, rows), array.dictionary)
+    if pa.types.is_timestamp(kind):
+        return _gathered_numbers(array.view(pa.int64()), rows).view(kind)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return _gathered_numbers(array, rows)
+    return array.take(pa.array(rows))
+
+
+def _gathered_numbers(array: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
+    """By numpy, which takes a third of the time. What lies under a null is of no account."""
+    numbers = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype(), len(array), array.offset * (array.type.bit_width // 8))
+    gone = array.is_null().to_numpy(zero_copy_only=False)[rows] if array.null_count else None
+    return pa.array(numbers[rows], array.type, mask=gone)

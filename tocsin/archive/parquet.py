@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tocsin.model.archive import ID_FORM, ROW, Box
-from tocsin.model.rowids import form_of, full_ids, make_ids
+from tocsin.model.rowids import full_ids
 
+from .forms import forms_of
 from .rows import instants, numbers
 
 GROUP: Final = 65_536  # rows of a row group
@@ -29,16 +30,8 @@ _ALWAYS: Final = frozenset({"severity", "action", "id_form"})  # few values: a d
 
 def stored(table: pa.Table) -> pa.Table:
     """ROW -> STORED: ids that can be made of source and time are left out."""
-    ids = table.column("id").combine_chunks()
-    forms = np.zeros(len(table), np.int8)
-    time = instants(table.column("event_time"))
-    source = table.column("source").combine_chunks()
-    for form in _forms(ids, source, time):
-        rows = np.flatnonzero((forms == 0) & (time >= 0))
-        some = pa.array(rows)
-        made = make_ids(source.take(some).cast(pa.string()), time[rows], form)
-        same = pc.fill_null(pc.equal(made, ids.take(some)), False).to_numpy(zero_copy_only=False)
-        forms[rows[same]] = form
+    ids, source = table.column("id").combine_chunks(), table.column("source").combine_chunks()
+    forms = forms_of(ids, source, instants(table.column("event_time")))
     found = {"id": _kept(ids, forms), "id_form": pa.array(forms)}
     return pa.table([found[f.name] if f.name in found else table.column(f.name) for f in STORED], schema=STORED)
 
@@ -50,13 +43,6 @@ def _kept(ids: pa.Array, forms: NDArray[np.int8]) -> pa.Array:
     if forms.all():
         return pa.nulls(len(ids), pa.string())
     return pc.if_else(pa.array(forms > 0), pa.scalar(None, pa.string()), ids)
-
-
-def _forms(ids: pa.Array, source: pa.Array, time: NDArray[np.int64]) -> list[int]:
-    """Forms that a few rows of the table show."""
-    rows: Any = np.unique(np.linspace(0, max(len(ids) - 1, 0), 24).astype(int)) if len(ids) else []
-    found = {form_of(ids[row].as_py(), source[row].as_py(), int(time[row])) for row in map(int, rows)}
-    return sorted(found - {0})
 
 
 def loaded(table: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from tocsin.model.archive import ROLLUP, Want
 from tocsin.model.event import INSTANT
 
+from .order import DAY, codes, places, taken
 from .rows import instants, wanted
 
 HOUR: Final = 3_600_000_000
@@ -19,7 +20,7 @@ _KEYS: Final = ("start", "cell", "feed", "kind")
 
 
 def roll(table: pa.Table, step: str) -> pa.Table:
-    """Rows (with the columns of ROW) -> ROLLUP, sorted by tile, feed, kind, start."""
+    """Rows (with the columns of ROW) -> ROLLUP, sorted by day, tile, feed, kind, start: who asks for some days opens no other row group."""
     start = pa.array(instants(table.column("event_time")) // STEPS[step] * STEPS[step], INSTANT)
     cell = table.column("cell").combine_chunks()
     value = table.column("value")
@@ -54,9 +55,8 @@ def _grouped(table: pa.Table) -> pa.Table:
     )
     columns = [found.column(name if name in _KEYS else _found(name)) for name in ROLLUP.names]
     whole = pa.table([_named(column, field) for column, field in zip(columns, ROLLUP, strict=True)], schema=ROLLUP)
-    by = pa.table({name: whole.column(name).cast(pa.string()) if name in {"feed", "kind"} else whole.column(name) for name in _KEYS})
-    order = pc.sort_indices(by, sort_keys=[(name, "ascending") for name in ("cell", "feed", "kind", "start")])
-    return whole.take(order)
+    start, tile = instants(whole.column("start")), whole.column("cell").combine_chunks().fill_null(-1).to_numpy()
+    return taken(whole, places([start // DAY, tile, codes(whole.column("feed")), codes(whole.column("kind")), start]))
 
 
 def _found(name: str) -> str:

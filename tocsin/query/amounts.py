@@ -105,7 +105,7 @@ def grouped(session: Session, look: Look, wanted: Filter, keys: Sequence[Key], *
 def needed(wanted: Filter, keys: Sequence[Key] = ()) -> tuple[str, ...]:
     """The columns that this question reads; no other is decoded."""
     names = {"event_time", "value", "severity"}
-    names.update(("lon", "lat") if wanted.box is not None else ())
+    names.update(("lon", "lat", "cell") if wanted.box is not None else ())
     names.update(("kind",) if wanted.kinds else ())
     names.update(("feed",) if wanted.feeds else ())
     names.update(("source",) if wanted.sources else ())

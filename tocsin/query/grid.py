@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from math import atan, degrees, pi, sinh
+from math import asinh, atan, degrees, pi, radians, sinh, tan
+from typing import Final
 
 from tocsin.model.archive import Box
 
+#: Tiles of ROLLUP_ZOOM whose ranges of cells are named one by one; a box over more of them has one range.
+TILES_MOST: Final = 64
+_HIGHEST: Final = 85.0511287798066  # degrees of latitude: the edge of the map, beyond which places count as on it
+_SLACK: Final = 1e-7  # degrees: what rounding may do to an edge
 #: Zoom of `cell` in events and in rollups.
 EVENT_ZOOM, ROLLUP_ZOOM = 16, 14
 
@@ -17,6 +22,41 @@ def unmorton(code: int) -> tuple[int, int]:
         x |= (code >> (2 * bit) & 1) << bit
         y |= (code >> (2 * bit + 1) & 1) << bit
     return x, y
+
+
+def morton(x: int, y: int) -> int:
+    """Its Morton code: grows with x and with y."""
+    code = 0
+    for bit in range(32):
+        code |= (x >> bit & 1) << (2 * bit) | (y >> bit & 1) << (2 * bit + 1)
+    return code
+
+
+def cell_ranges(box: Box) -> list[tuple[int, int]]:
+    """Ranges of `cell` of an event, first and last, that hold every place of a box that does not cross the antimeridian. Files are sorted by tile, so whoever
+    asks for them opens no other part of one."""
+    side = 1 << ROLLUP_ZOOM
+    west, east = (_column(lon, side) for lon in (box.west - _SLACK, box.east + _SLACK))
+    north, south = (_row(lat, side) for lat in (box.north + _SLACK, box.south - _SLACK))
+    shift = 2 * (EVENT_ZOOM - ROLLUP_ZOOM)
+    if (east - west + 1) * (south - north + 1) > TILES_MOST:
+        return [(morton(west, north) << shift, (morton(east, south) + 1 << shift) - 1)]
+    found: list[tuple[int, int]] = []
+    for tile in sorted(morton(x, y) for x in range(west, east + 1) for y in range(north, south + 1)):
+        first = tile << shift
+        if found and found[-1][1] + 1 == first:
+            first = found.pop()[0]
+        found.append((first, (tile + 1 << shift) - 1))
+    return found
+
+
+def _column(lon: float, side: int) -> int:
+    return min(max(int((lon + 180) / 360 * side), 0), side - 1)
+
+
+def _row(lat: float, side: int) -> int:
+    edge = radians(min(max(lat, -_HIGHEST), _HIGHEST))
+    return min(max(int((1 - asinh(tan(edge)) / pi) / 2 * side), 0), side - 1)
 
 
 def tile_box(z: int, x: int, y: int) -> Box:

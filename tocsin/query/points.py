@@ -10,7 +10,7 @@ from tocsin.model.asking import Answer, Points, Tile
 from .engine import Session
 from .grid import tile_box
 from .rows import as_written, from_clause, plan_of
-from .where import is_open, want_of, where_of
+from .where import add_cells, is_open, want_of, where_of
 
 #: A tile's side in units of its own, and the side of the squares within which events become one symbol (Mapbox Vector Tile 2.1).
 EXTENT: Final = 4096
@@ -36,6 +36,7 @@ def tile(session: Session, look: Look, asked: Tile) -> Answer:
     where = where_of(asked.filter)
     box = tile_box(asked.z, asked.x, asked.y)
     where.add("lat > ? AND lat <= ? AND lon >= ? AND lon < ?", box.south, box.north, box.west, box.east)
+    add_cells(where, box)
     source = from_clause(session, look.files, look.tail, _all(asked.filter.text, asked.filter.feeds, asked.filter.sources))
     side = 1 << asked.z
     across = f"((lon + 180) / 360 * {side} - {asked.x}) * {EXTENT}"
@@ -60,4 +61,9 @@ def within_tile(asked: Tile) -> Box | None:
 
 
 def _all(text: str, feeds: tuple[str, ...], sources: tuple[str, ...]) -> tuple[str, ...]:
-    return (*_COLUMNS, *(("feed",) if feeds else ()), *(("text", "attrs", "source", "id") if text else ("source",) if sources else ()))
+    return (
+        *_COLUMNS,
+        "cell",
+        *(("feed",) if feeds else ()),
+        *(("text", "attrs", "source", "id") if text else ("source",) if sources else ()),
+    )

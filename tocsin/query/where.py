@@ -10,6 +10,8 @@ from typing import Any, Final
 from tocsin.model.archive import Box, Want
 from tocsin.model.asking import Filter, Refused
 
+from .grid import cell_ranges
+
 _WORD: Final = re.compile(r'"([^"]+)"|(\S+)')
 #: Words whose letters JSON writes as they are.
 _PLAIN: Final = re.compile(r"[\x20\x21\x23-\x2e\x30-\x5b\x5d-\x7e]+")
@@ -65,8 +67,16 @@ def add_box(where: Where, box: Box) -> None:
     where.add("lat BETWEEN ? AND ?", box.south, box.north)
     if box.west <= box.east:
         where.add("lon BETWEEN ? AND ?", box.west, box.east)
+        add_cells(where, box)
     else:
         where.add("(lon >= ? OR lon <= ?)", box.west, box.east)
+
+
+def add_cells(where: Where, box: Box) -> None:
+    """The tiles of a box that does not cross the antimeridian: they choose nothing that its edges would not, but files are sorted by tile, so row groups
+    elsewhere stay closed."""
+    ranges = cell_ranges(box)
+    where.add(f"({' OR '.join('cell BETWEEN ? AND ?' for _ in ranges)})", *(edge for one in ranges for edge in one))
 
 
 def add_kinds(where: Where, kinds: Sequence[str]) -> None:
