@@ -128,6 +128,11 @@ class Past:
         """Journal clock of each event that was taken last."""
         return self._clocks
 
+    @property
+    def reached(self) -> int:
+        """How far the clock has come."""
+        return max(self.clock, int(self._clocks[-1])) if len(self._clocks) else self.clock
+
     def take(self, batch: pa.RecordBatch) -> None:
         """More events of ROW's columns (those that were read), in order, whole journal entries."""
         if not batch.num_rows:

@@ -75,7 +75,8 @@ class PastDesk(Desk):
             return None
         chosen = np.concatenate(at)
         self._told_of[chosen] = True
-        return self._arrived[chosen]
+        rows: Rows = self._arrived[chosen]
+        return rows
 
 
 class TellEngine(GatheredEngine):

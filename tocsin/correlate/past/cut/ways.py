@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +73,9 @@ def everywhere(batch: pa.RecordBatch, corrects: frozenset[str] | None) -> Mask:
     if corrects is None:
         return np.ones(len(mask), np.bool_)
     if corrects:
-        mask = mask | pc.is_in(batch.column("feed").cast(pa.string()), pa.array(sorted(corrects), pa.string())).to_numpy(zero_copy_only=False)
+        mask = mask | pc.is_in(batch.column("feed").cast(pa.string()), pa.array(sorted(corrects), pa.string())).to_numpy(
+            zero_copy_only=False
+        )
     return mask
 
 
@@ -99,7 +102,7 @@ class PartWanted:
     def __init__(self, sieve: Sieve, cut: Cut, corrects: frozenset[str] | None) -> None:
         self._sieve, self._cut, self._corrects = sieve, cut, corrects
 
-    def columns(self, feeds: list[str]) -> tuple[str, ...]:
+    def columns(self, feeds: Iterable[str]) -> tuple[str, ...]:
         return self._sieve.columns(feeds)
 
     def gate(self, table: pa.RecordBatch) -> Mask | None:
@@ -117,7 +120,7 @@ class PartWanted:
         sifted = self._sieve.rows(table)
         return mine if sifted is None else mine & sifted
 
-    def skips(self, group: pa.lib.Buffer) -> bool:
+    def skips(self, group: Any) -> bool:
         """Whether a row group, by its statistics, has nothing for this part (`pyarrow.parquet.RowGroupMetaData`)."""
         cut = self._cut
         if cut.way != Way.PLACE or self._corrects is None or self._corrects:
