@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +19,9 @@ from tocsin.app.backtest import answer, question
 from tocsin.app.backtest_parts import Task
 from tocsin.app.backtest_spark import Spread, here
 from tocsin.archive.holdings import Archive
-from tocsin.arguments import backtest as arguments_of
-from tocsin.cli import build_parser
+from tocsin.cli import build_parser, main
+from tocsin.kernel.fault import Fatal
+from tocsin.spark.session import session
 
 SPAN = ["--from", "2017-07-14T02:00:00Z", "--to", "2017-07-18T00:00:00Z"]
 UNANSWERED = """
@@ -80,10 +84,10 @@ def both(place: Any, work: Path, rule: str, *more: str, parts: int = 3) -> tuple
 @pytest.mark.parametrize(
     ("rule", "more"),
     [
-        ("smoke-twice", ["--sweep", "cluster.sources=2..4", "--against", "smoke-high", "--incidents", "call.fire", "--budget", "1 per 12 h"]),
+        ("smoke-twice", ["--sweep", "cluster.sources=2..3", "--against", "smoke-high", "--incidents", "call.fire", "--budget", "1 per 12 h"]),
         ("smoke-unanswered", ["--from", "2017-07-15T12:00:00Z", "--incidents", "call.fire"]),
         ("smoke-unanswered", ["--order", "time", "--near", "0"]),
-        ("smoke-steady", ["--near", "5"]),
+        ("smoke-steady", ["--near", "0"]),
     ],
     ids=["everything", "absence", "by-time", "by-source"],
 )  # fmt: skip
@@ -92,3 +96,123 @@ def test_the_same_answer(place: Any, tmp_path: Path, rule: str, more: Sequence[s
     assert spread == alone
     assert spread["summary"]["alerts"] > 2 and not told["whole"] and told["parts"] == 3 and not told["again"]
     assert not list(tmp_path.glob("*/part-*")), "what was kept is removed with the answer"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tocsin.app.backtest import answer, question
+from tocsin.app.backtest_spark import Spread
+from tocsin.archive.holdings import Archive
+from tocsin.cli import build_parser
+
+left = int(sys.argv[1])
+
+def execute(run, tasks):
+    global left
+    for task in tasks:
+        if left == 0:
+            os.kill(os.getpid(), 9)
+        left -= 1
+        assert run(task) == ""
+    return [""]
+
+answer(question(build_parser().parse_args(sys.argv[3:])), Archive(Path(sys.argv[sys.argv.index("--data") + 1]) / "archive"),
+       run=Spread(Path(sys.argv[2]), 3, "a city", execute, "here"))
+"""
+
+
+@pytest.mark.crash
+def test_whoever_is_killed_is_gone_on_for(place: Any, tmp_path: Path) -> None:
+    """Killed before a part, between parts and trials, and before the last trial; what was done before is not done again."""
+    arguments = ["backtest", str(place[0]), "smoke-unanswered", *SPAN, "--data", str(place[1])]
+    total = 0
+    for tasks in (2, 2):
+        total += tasks
+        child = subprocess.run([sys.executable, "-c", KILLED, str(tasks), str(tmp_path), *arguments], capture_output=True, check=False)
+        assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+        folder = next(tmp_path.iterdir())
+        assert len([*folder.glob("part-*"), *folder.glob("trial-*")]) == total
+    (folder / ".aside-of-a-killed-task").mkdir()
+    done: list[str] = []
+
+    def execute(run: Callable[[Task], str], tasks: Sequence[Task]) -> list[str]:
+        done.extend(task.name for task in tasks)
+        return here(run, tasks)
+
+    given, archive = question(asked(place, "smoke-unanswered")), Archive(place[1] / "archive")
+    alone, spread = answer(given, archive), answer(given, archive, run=Spread(tmp_path, 3, "a city", execute, "here"))
+    assert spread["spark"]["again"] and len(done) == 3 + spread["spark"]["trials"] - 4 and all(name.startswith("trial") for name in done)
+    assert plain(spread) == plain(alone) and alone["summary"]["alerts"] > 2
+    assert not list(folder.glob("*-*"))
+    archive.close()
+
+
+def test_what_cannot_be_cut_runs_whole_and_says_why(place: Any, tmp_path: Path) -> None:
+    file = tmp_path / "quiet.yaml"
+    text = (place[0] / "rules" / "smoke.yaml").read_text().split("---\n")[1]
+    head, _, tail = text.partition("when:\n")
+    when = "  silence: {of: fire.smoke, by: source, during: 20 min}\n"
+    file.write_text(f"{head}when:\n{when}{tail[tail.index('alert:') :]}")
+    alone, spread, told = both(place, tmp_path / "work", str(file), "--near", "0")
+    assert spread == alone and spread["summary"]["alerts"] > 2
+    assert told["whole"] == [{"trial": 0, "why": "'silence' keeps a history that is not cut yet"}]
+
+
+def test_a_rule_that_rings_too_often_stops_where_it_stops_in_one_piece(place: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    for room in ("backtest_run", "backtest_parts"):
+        monkeypatch.setattr(f"tocsin.app.{room}.ALERTS_MAX", 5)
+    alone, spread, _ = both(place, tmp_path, "smoke-twice", "--near", "0")
+    assert spread == alone and any("stopped at" in note for note in spread["notes"])
+
+
+def test_another_driver_is_refused(place: Any, tmp_path: Path) -> None:
+    given, archive = question(asked(place, "smoke-twice", "--near", "0")), Archive(place[1] / "archive")
+    faults: list[str] = []
+
+    def execute(run: Callable[[Task], str], tasks: Sequence[Task]) -> list[str]:
+        with pytest.raises(Fatal, match="another process works on the same question"):
+            answer(given, archive, run=Spread(tmp_path, 2, "a city", here, "here"))
+        faults.append("refused")
+        return here(run, tasks)
+
+    answer(given, archive, run=Spread(tmp_path, 2, "a city", execute, "here"))
+    archive.close()
+    assert len(faults) == 2
+
+
+def test_files_that_were_replaced_meanwhile_start_it_anew(place: Any, tmp_path: Path) -> None:
+    given, archive = question(asked(place, "smoke-twice", "--near", "0")), Archive(place[1] / "archive")
+
+    def fails(_run: Callable[[Task], str], tasks: Sequence[Task]) -> list[str]:
+        return ["the machine is on fire"]
+
+    with pytest.raises(Fatal, match="on fire"):
+        answer(given, archive, run=Spread(tmp_path, 2, "a city", fails, "here"))
+    look = next(tmp_path.glob("*/look/look.json"))
+    head = json.loads(look.read_bytes())
+    head["files"][0]["sha256"] = "of a file that was joined with others"
+    look.write_text(json.dumps(head))
+    found = answer(given, archive, run=Spread(tmp_path, 2, "a city", here, "here"))
+    assert not found["spark"]["again"] and found["summary"]["alerts"] > 3
+    archive.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--on", "hadoop"], "--on: found 'hadoop'; valid: here, spark"),
+        (["--master", "local[2]"], "--master: goes with --on spark alone"),
+        (["--on", "spark", "--parts", "0"], "--parts: found 0"),
+        (["--on", "spark", "--spark-conf", "memory=4g"], "--spark-conf: found 'memory=4g'; valid is KEY=VALUE"),
+    ],
+)  # fmt: skip
+def test_errors_teach(place: Any, capsys: Any, more: list[str], words: str) -> None:
+    assert main(["backtest", str(place[0]), "smoke-twice", *SPAN, "--data", str(place[1]), *more]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.errors", None)
+    with pytest.raises(Fatal, match=r"needs PySpark 4.*requirements/spark.lock"), session():
+        pass

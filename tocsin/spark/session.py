@@ -59,7 +59,7 @@ def session(master: str = HERE, given: Sequence[str] = ()) -> Iterator[Any]:
     with _python(master):
         try:
             made = builder.getOrCreate()
-        except (PySparkException, PySparkRuntimeError, OSError, _java_error()) as fault:
+        except (PySparkException, PySparkRuntimeError, OSError, java_error()) as fault:
             raise Fatal(f"Spark does not start with --master {master}: {first_line(fault)}") from None
         try:
             yield made
@@ -87,12 +87,13 @@ def spread(made: Any, run: Callable[[Any], Any], tasks: Sequence[Any]) -> list[A
 
     try:
         answers: list[Any] = made.sparkContext.parallelize(tasks, max(1, len(tasks))).map(run).collect()
-    except (PySparkException, _java_error()) as fault:
+    except (PySparkException, java_error()) as fault:
         raise Fatal(f"Spark gave a task up: {last_line(fault)}") from None
     return answers
 
 
-def _java_error() -> type[Exception]:
+def java_error() -> type[Exception]:
+    """What the Java side raises."""
     from py4j.protocol import Py4JError
 
     found: type[Exception] = Py4JError
