@@ -45,14 +45,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
 
 def asked(archive: SmallArchive, engine: Any, question: Any) -> Any:
     questions = Questions(archive, Places(None), engine=cast(Engine, engine))
-    answer = getattr(questions, type(question).__name__.lower())(question, Patience(60.0))
-    return answer
+    return getattr(questions, type(question).__name__.lower())(question, Patience(60.0))
 
 
 @pytest.mark.parametrize(
     "question",
     [
-        Series(Filter(), "hour", zone="America/Los_Angeles"),
+        Series(Filter(), "day", zone="America/Los_Angeles"),
         Series(Filter(start=MONDAY + 3 * HOUR + 1, stop=MONDAY + 9 * DAY), "day", "kind", zone="Asia/Kolkata"),
         Series(Filter(kinds=("call", "smo")), "hour-of-week", "source"),
         Series(Filter(box=Box(-122.7, 47.2, -122.2, 47.9), severity=2, feeds=("air",), sources=("Ümlaut's {brace}",)), "day", "feed"),

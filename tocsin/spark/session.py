@@ -23,7 +23,6 @@ def settings(master: str, given: Sequence[str]) -> dict[str, str]:
         "spark.app.name": "tocsin",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.log.level": "ERROR",
     }
     if master.startswith("local"):  # nobody else has a say in it, and nobody outside can reach it
