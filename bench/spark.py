@@ -84,7 +84,7 @@ def make(folder: Path, days: int, share: float) -> None:
 
 def measured(folder: Path, rule: str, order: str) -> dict[str, Any]:
     """One rule both ways."""
-    span = ["--from", "2000-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z", "--near", "0", "--order", order, "--json"]
+    span = ["--from", "2010-01-01T00:00:00Z", "--to", "2040-01-01T00:00:00Z", "--near", "0", "--order", order, "--json"]
     command = [sys.executable, "-m", "tocsin.cli", "backtest", str(folder), rule, *span]
     alone, spread = tree(command), tree([*command, "--on", "spark"])
     one, two = alone.pop("found"), spread.pop("found")

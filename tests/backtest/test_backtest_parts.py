@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from city import made
-from runkit import Journal
+from city import FEEDS, city_of, made, recorded
+from pastkit import kept
+from runkit import T0, Journal
 
 from tocsin.app.backtest import answer, question
 from tocsin.app.backtest_parts import Task
@@ -122,6 +124,39 @@ answer(question(build_parser().parse_args(sys.argv[3:])), Archive(Path(sys.argv[
 """
 
 
+CONTEXT = """
+  context: [{of: call.fire, within: 2 km, before: 30 min, after: 10 min}]
+"""
+RESOLVE = """
+  resolve: {until: call.fire, within: 500 m}
+"""
+
+
+def test_events_that_are_taken_back_and_events_that_alerts_listen_to(tmp_path: Path) -> None:
+    """A feed that corrects itself: what every part must know of, and the run that tells reads from the files."""
+    draw, journal = random.Random(3), Journal()
+    for entry in recorded(1).entries:
+        if entry.batch is None:
+            continue
+        rows = [one | {"event_time": round(one["event_time"].timestamp() * 1e6)} for one in entry.batch.to_pylist()]
+        rows += [one | {"id": f"c{one['id']}", "action": 2, "refers_to": one["id"], "value": None} for one in rows if draw.random() < 0.2]
+        journal.add((entry.ingest - T0) / 1e6, rows)
+    city, data = city_of(tmp_path, FEEDS + "  action: {from: action}\n  refers_to: {from: refers_to}\n"), tmp_path / "data"
+    rules = (city / "rules" / "smoke.yaml").read_text().rstrip("\n")
+    closes = rules[rules.index("rule: smoke-twice") :].replace("smoke-twice", "smoke-closes")
+    (city / "rules" / "smoke.yaml").write_text(rules + CONTEXT)
+    (city / "rules" / "closes.yaml").write_text(closes + RESOLVE)
+    (city / "rules" / "unanswered.yaml").write_text(UNANSWERED)
+    data.mkdir()
+    kept(journal, data, 2).close()
+    for rule in ("smoke-twice", "smoke-unanswered", "smoke-closes"):
+        alone, spread, told = both((city, data, journal), tmp_path / "work", rule, "--near", "0")
+        assert spread == alone and told["trials"] == 1 and bool(told["whole"]) == (rule == "smoke-closes")
+        assert alone["read"]["withdrawn"] > 10 and alone["summary"]["alerts"] > 2
+        assert rule == "smoke-unanswered" or alone["summary"]["retracted"]
+        assert rule != "smoke-closes" or any(one["closed"] for one in alone["alerts"])
+
+
 @pytest.mark.crash
 def test_whoever_is_killed_is_gone_on_for(place: Any, tmp_path: Path) -> None:
     """Killed before a part, between parts and trials, and before the last trial; what was done before is not done again."""
@@ -163,6 +198,7 @@ def test_a_rule_that_rings_too_often_stops_where_it_stops_in_one_piece(place: An
     for room in ("backtest_run", "backtest_parts"):
         monkeypatch.setattr(f"tocsin.app.{room}.ALERTS_MAX", 5)
     alone, spread, _ = both(place, tmp_path, "smoke-twice", "--near", "0")
+    del alone["read"]["files"], spread["read"]["files"]  # reading is ahead of whoever stops, by some files
     assert spread == alone and any("stopped at" in note for note in spread["notes"])
 
 
