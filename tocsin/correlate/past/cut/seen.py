@@ -87,6 +87,11 @@ class PartEngine(Engine):
 class PartPast(Past):
     """A run of one part. Late facts are counted where they belong."""
 
+    def move(self, clock: int) -> None:
+        """Nothing more is heard until `clock`: deadlines alone matter to a part."""
+        while (at := self._ticks.next(max(self._engine.next_move(), self.clock + 1))) <= clock:
+            self._apply(self._engine.tick(at), at, 0)
+
     def _count_late(self, columns: Columns, late: Mask) -> int:
         assert isinstance(self._engine, PartEngine)
         return int((late & self._engine.owned(columns)).sum())
