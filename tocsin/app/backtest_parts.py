@@ -148,7 +148,7 @@ def do_part(shared: Shared, cut: Cut, name: str) -> None:
         for run, finds in runs.values():
             run.take(batch)
             finds.gather(scan.fetch)
-        told.take(next(iter(runs.values()))[0].clocks, owned(cut, batch), everywhere(batch, corrects))
+        told.take(batch, next(iter(runs.values()))[0].clocks, owned(cut, batch), everywhere(batch, corrects))
     for run, finds in runs.values():
         if run.clock:
             run.move(span.stop)
@@ -186,25 +186,27 @@ class _Counted:
 
     def __init__(self, clocks: bool) -> None:
         self._keep = clocks
-        self._events, self._first, self._last, self._odd = 0, 0, 0, 0
+        self._events, self._first, self._last, self._odd, self._imported = 0, 0, 0, 0, 0
         self._clocks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
 
-    def take(self, clocks: NDArray[np.int64], mine: NDArray[np.bool_], all_need: NDArray[np.bool_]) -> None:
+    def take(self, batch: pa.RecordBatch, clocks: NDArray[np.int64], mine: NDArray[np.bool_], all_need: NDArray[np.bool_]) -> None:
         own = clocks[mine]
         if len(own):
             self._first = self._first or int(own[0])
             self._last, self._events = int(own[-1]), self._events + len(own)
             self._odd += int(all_need[mine].sum())
+            self._imported += int((batch.column("seq").to_numpy()[mine] < 0).sum())
             if self._keep:
                 self._clocks.append(np.unique(own))
 
     def files(self, runs: dict[int, tuple[PartPast, Finds]]) -> dict[str, Any]:
-        """`events`: own ones; `first`, `last`: their clocks; `odd`: those that correct, or may be corrected; `late`: by plan."""
+        """`events`: own ones; `first`, `last`: their clocks; `odd`: those that correct, or may be corrected; `imported`: those that were; `late`: by plan."""
         head = {
             "events": self._events,
             "first": self._first,
             "last": self._last,
             "odd": self._odd,
+            "imported": self._imported,
             "late": {number: run.course.late for number, (run, _) in runs.items()},
             "overwritten": any(run.counters.get("overwritten", 0) for run, _ in runs.values()),
         }
@@ -369,6 +371,7 @@ def do_whole(shared: Shared, task: Task) -> None:
         "ended": found.ended,
         "rows": found.rows,
         "files": found.files,
+        "imported": found.imported,
         "notes": found.notes,
     }
     files = {f"{number}.alerts": _as_lines(alerts) for number, alerts in enumerate(found.trials)}
@@ -379,7 +382,7 @@ def whole_pass(folder: Path, plans: int) -> Pass:
     """What `do_whole` kept of everything at once."""
     head = json.loads((folder / "trial.json").read_bytes())
     trials = [alerts_of(folder / f"{number}.alerts") for number in range(plans)]
-    names = ("stopped", "withdrawn", "overwritten", "late", "events", "ended", "rows", "files", "notes")
+    names = ("stopped", "withdrawn", "overwritten", "late", "events", "ended", "rows", "files", "imported", "notes")
     return Pass(trials, [], **{name: head[name] for name in names})
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 import tocsin
 from tocsin.correlate.past.cut.ways import way_of
-from tocsin.correlate.shards.assign import Share, Way
+from tocsin.correlate.shards.assign import Way
 from tocsin.correlate.shards.regions import Regions, around
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.archive import Holdings, Look
@@ -33,7 +33,6 @@ from .backtest_run import Pass, Progress, Runner
 Execute = Callable[[Callable[[Task], str], Sequence[Task]], list[str]]
 _LOOK_AGAIN: Final = 0.2  # seconds between two looks at what is done
 _SAMPLED: Final = 32  # files whose statistics say where the parts are cut
-_IMPORTED: Final = "rows that were imported need not be in the order of their clock; '--order time' can be cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Spread:
         try:
             with holdings.look(runner.want()) as fresh:
                 again = _pinned(work, fresh, self.parts)
-                found = self._made(runner, work, runner.before(holdings), told)
+                found = self._made(runner, work, holdings, told)
             found.incidents = runner.incidents(holdings)
             found.more["spark"] |= {"again": again}
             work.clear()
@@ -71,12 +70,12 @@ class Spread:
         times = [span.start, span.stop, span.order, span.warm]
         return {"tocsin": tocsin.__version__, "city": self.identity, "plans": plans, "span": times, "parts": self.parts}
 
-    def _made(self, runner: Runner, work: Work, before: bool, told: Callable[[Progress], None]) -> Pass:
+    def _made(self, runner: Runner, work: Work, holdings: Holdings, told: Callable[[Progress], None]) -> Pass:
         known = look_of(work)
         assert known is not None
         look, regions = known
-        shares = tuple(_shares(runner, look))
-        shared = Shared(runner.city, tuple(runner.plans), runner.span, shares, regions, self.parts, before, work)
+        shares = tuple(way_of(plan) for plan in runner.plans)
+        shared = Shared(runner.city, tuple(runner.plans), runner.span, shares, regions, self.parts, runner.before(holdings), work)
         parts = [Task(cut) for cut in shared.cuts()]
         trials = [Task(trial=number) for number in range(len(shares))]
         self._do(shared, parts, told, len(trials))
@@ -85,6 +84,7 @@ class Spread:
         if found.stopped:  # one machine stops where the first plan has too many alerts, and so does this
             self._do(shared, [Task()], told, 0)
             found = whole_pass(work.folder / ALL, len(shares))
+        found.notes += runner.notes(holdings, look, found)
         why = [{"trial": number, "why": share.why} for number, share in enumerate(shares) if share.way == Way.WHOLE]
         found.more["spark"] = {"master": self.master, "parts": len(parts), "trials": len(trials), "whole": why}
         return found
@@ -116,15 +116,6 @@ def _pinned(work: Work, fresh: Look, parts: int) -> bool:
     return False
 
 
-def _shares(runner: Runner, look: Look) -> Iterator[Share]:
-    """How each plan is cut."""
-    imported = any(file.first < 0 for file in look.files)
-    for plan in runner.plans:
-        share = way_of(plan)
-        whole = share.way != Way.WHOLE and imported and not runner.span.by_time
-        yield Share(Way.WHOLE, _IMPORTED) if whole else share
-
-
 def _together(runner: Runner, shared: Shared, look: Look) -> Pass:
     """The answers of all trials, and what the parts counted."""
     folders = [shared.work.folder / Task(trial=number).name for number in range(len(shared.plans))]
@@ -140,11 +131,12 @@ def _together(runner: Runner, shared: Shared, look: Look) -> Pass:
     if counted:
         last = max(one["last"] for one in counted)
         found.events, found.ended = sum(one["events"] for one in counted), min(runner.span.stop, last)
+        found.imported = sum(one["imported"] for one in counted)
     else:
         found.events, found.ended = heads[0]["events"], max(head["ended"] for head in heads)
+        found.imported = heads[0]["imported"]
     found.rows, found.files = look.rows, len(look.files)
     found.overwritten = any(one["overwritten"] for one in (*heads, *counted, *mine))
-    found.notes += runner.notes(look, found)
     return found
 
 

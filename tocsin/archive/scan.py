@@ -61,8 +61,8 @@ class Course:
 
 class Scan:
     """Of an open look. `order`: `journal` (`seq`) or `time` (event time, then `seq`). `first`, `last`: only events learnt (`order` time: that happened)
-    at these instants, µs, inclusive. In journal order what was imported is left out: it was not learnt when it happened. `skips`: whether a row group need not be read, by its statistics (`pyarrow.parquet.RowGroupMetaData`).
-    Everything in it is read again on every `batches`."""
+    at these instants, µs, inclusive. In journal order what was imported is left out: it was not learnt when it happened. `skips`:
+    whether a row group need not be read, by its statistics (`pyarrow.parquet.RowGroupMetaData`). Everything in it is read again on every `batches`."""
 
     def __init__(
         self,
