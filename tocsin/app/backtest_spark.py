@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 import tocsin
 from tocsin.correlate.past.cut.ways import way_of
-from tocsin.correlate.shards.assign import Way
+from tocsin.correlate.shards.assign import Share, Way
 from tocsin.correlate.shards.regions import Regions, around
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.archive import Holdings, Look
@@ -32,6 +32,7 @@ from .backtest_run import Pass, Progress, Runner
 #: Does tasks; a word for each, empty when it was done.
 Execute = Callable[[Callable[[Task], str], Sequence[Task]], list[str]]
 _LOOK_AGAIN: Final = 0.2  # seconds between two looks at what is done
+_BY_TIME: Final = "in the order of time each run numbers its events anew, and parts would number them differently"
 _SAMPLED: Final = 32  # files whose statistics say where the parts are cut
 
 
@@ -74,7 +75,7 @@ class Spread:
         known = look_of(work)
         assert known is not None
         look, regions = known
-        shares = tuple(way_of(plan) for plan in runner.plans)
+        shares = tuple(Share(Way.WHOLE, _BY_TIME) if runner.span.by_time else way_of(plan) for plan in runner.plans)
         shared = Shared(runner.city, tuple(runner.plans), runner.span, shares, regions, self.parts, runner.before(holdings), work)
         parts = [Task(cut) for cut in shared.cuts()]
         trials = [Task(trial=number) for number in range(len(shares))]
