@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ("rule", "more"),
     [
         ("smoke-twice", ["--sweep", "cluster.sources=2..4", "--against", "smoke-high", "--incidents", "call.fire"]),
-        ("smoke-unanswered", ["--order", "time", "--near", "0"]),
+        ("smoke-unanswered", ["--near", "0"]),
         ("smoke-steady", ["--near", "0"]),
     ],
     ids=["everything", "absence", "by-source"],
