@@ -1,7 +1,7 @@
 # Two commands are all a newcomer needs: `make demo` and `make test`. Everything else is below.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check bench bench-peers soak lock clean test-tools docs
+.PHONY: help demo test setup check bench bench-peers soak test-spark lock clean test-tools docs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +44,10 @@ bench-peers: setup $(STAMP)/bench ## beside bytewax, Pathway, Node-RED, Flink an
 soak: setup test-tools ## the long tests
 	$(BIN)/python -m pytest -m soak --override-ini addopts=""
 
+test-spark: setup test-tools $(STAMP)/spark ## the tests that need Spark (half a gigabyte more, and Java)
+	@sh scripts/need.sh java
+	$(BIN)/python -m pytest -m spark tests/spark --override-ini addopts=""
+
 docs: setup ## write the generated pages
 	$(BIN)/python scripts/make_docs.py
 
@@ -69,6 +73,11 @@ $(STAMP)/core: $(BIN)/python requirements/build.lock requirements/core.lock pypr
 $(STAMP)/test: $(STAMP)/core requirements/test.lock
 	@echo "Installing what the tests need ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/test.lock
+	@touch $@
+
+$(STAMP)/spark: $(STAMP)/test requirements/spark.lock
+	@echo "Installing PySpark (half a gigabyte) ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/spark.lock
 	@touch $@
 
 $(STAMP)/bench: $(STAMP)/core requirements/bench.lock

@@ -21,6 +21,7 @@ ROOMS = (
     "alerts",
     "archive",
     "query",
+    "spark",
     "geo",
     "accountability",
     "api",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Say exactly what is missing on this machine and how to get it.   need.sh python|node|test
+# Say exactly what is missing on this machine and how to get it.   need.sh python|node|test|java
 set -e
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -49,8 +49,19 @@ test)
     exit 1
   fi
   ;;
+java)
+  has java && exit 0
+  if [ "$(id -u)" = 0 ] && has apt-get; then
+    echo "Installing Java 17, which Spark runs on"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null
+  else
+    echo "Spark needs Java 17 or newer, and there is no 'java'. As root: apt-get install --no-install-recommends openjdk-17-jre-headless" >&2
+    exit 1
+  fi
+  ;;
 *)
-  echo "usage: need.sh python [--print] | node | test" >&2
+  echo "usage: need.sh python [--print] | node | test | java" >&2
   exit 2
   ;;
 esac

@@ -9,6 +9,7 @@ The house in the order the data flows through it:
     alerts/      5 live                 alerts live, are acknowledged and resolved
     archive/     7 keep                 the journal becomes Parquet files with a catalogue
     query/       8 ask                  search, series, SQL, back-tests over the archive
+    spark/                              back-tests and sums on several machines
     geo/                                layers, place names, tiles
     api/                                views and the live stream; console/ draws them
     config/                             a city directory in, checked objects out

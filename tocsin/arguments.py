@@ -185,8 +185,28 @@ def backtest(parser: argparse.ArgumentParser) -> None:
         "--warm-up", default=None, metavar="SPAN", help="take events in from so long before (default: as far as the rule looks)"
     )
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
+    parser.add_argument(
+        "--on", default="here", metavar="WHERE", help="here (the default), or spark: in parts, on one machine or many (docs/spark.md)"
+    )
+    spark(parser)
+    parser.add_argument("--parts", type=int, default=None, metavar="N", help="on spark: cut into so many (default: two for each core)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="on spark: where what is done is kept, on storage all machines share (default DATA/work)",
+    )
     parser.add_argument("--progress-lines", action="store_true", help=argparse.SUPPRESS)
     _json(parser)
+
+
+def spark(parser: argparse.ArgumentParser) -> None:
+    """Where Spark is, and how it is set."""
+    parser.add_argument(
+        "--master", default=None, metavar="URL", help="on spark: the cluster, as in spark://host:7077 (default local[2]: this machine)"
+    )
+    parser.add_argument("--spark-conf", action="append", default=[], metavar="KEY=VALUE", help="on spark: a setting of its own; repeatable")
 
 
 def alerts(parser: argparse.ArgumentParser) -> None:
@@ -335,6 +355,8 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", default=None, metavar="TIME", help="only before this time")
     for name, words in (("kind", "dotted prefix of the kind"), ("feed", "feed")):
         parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=f"only this {words}; repeatable")
+    parser.add_argument("--on", default="here", metavar="WHERE", help="volume, forecast: here (the default), or spark (docs/spark.md)")
+    spark(parser)
     parser.add_argument("--days", type=int, default=3, help="forecast: days ahead (default 3)")
     parser.add_argument(
         "--begins", default="event_time", metavar="ATTR", help="responses: attribute with the first instant (default event_time)"

@@ -62,14 +62,20 @@ DAYS = 3
 
 def made(folder: Path, seed: int = 1) -> tuple[Path, Path, Journal]:
     """City, data directory, and the journal that was archived: begins at `runkit.T0`, 2017-07-14T02:40Z."""
-    city, data = folder / "city", folder / "data"
-    for name, text in {"city.yaml": CITY, "feeds/sensors.yaml": FEEDS, "rules/smoke.yaml": RULES, "layers.yaml": "[]\n"}.items():
-        (city / name).parent.mkdir(parents=True, exist_ok=True)
-        (city / name).write_text(text)
+    city, data = city_of(folder), folder / "data"
     data.mkdir()
     journal = recorded(seed)
     kept(journal, data, seed).close()
     return city, data, journal
+
+
+def city_of(folder: Path, feeds: str = FEEDS) -> Path:
+    """The city directory alone."""
+    city = folder / "city"
+    for name, text in {"city.yaml": CITY, "feeds/sensors.yaml": feeds, "rules/smoke.yaml": RULES, "layers.yaml": "[]\n"}.items():
+        (city / name).parent.mkdir(parents=True, exist_ok=True)
+        (city / name).write_text(text)
+    return city
 
 
 def recorded(seed: int) -> Journal:

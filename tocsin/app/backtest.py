@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from tocsin.archive.holdings import Archive
 from tocsin.correlate.fingerprint import alerts_hash
-from tocsin.correlate.past.run import Told
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.alert import Alert
 from tocsin.model.archive import Holdings, Want
@@ -31,7 +31,7 @@ from tocsin.query.backtest.words import as_text
 
 from . import backtest_rules as versions
 from .backtest_order import JOURNAL, TIME, order_of
-from .backtest_run import Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
+from .backtest_run import Heard, Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
 from .guest import behave
 from .then import instant
 
@@ -86,7 +86,13 @@ def question(arguments: argparse.Namespace) -> Question:
     )
 
 
-def answer(asked: Question, holdings: Holdings, told: Callable[[Progress], None] = lambda _progress: None) -> Json:
+#: How a pass is made: by the runner itself, or somewhere else.
+RunPass = Callable[[Runner, Holdings, Callable[[Progress], None]], Pass]
+
+
+def answer(
+    asked: Question, holdings: Holdings, told: Callable[[Progress], None] = lambda _progress: None, run: RunPass = Runner.run
+) -> Json:
     """The whole result, as `--json` and the API give it. Raises Fatal when nothing is stored, Misconfigured for a sweep of what is no number."""
     rules = asked.rules
     _anything(asked, holdings)
@@ -97,7 +103,7 @@ def answer(asked: Question, holdings: Holdings, told: Callable[[Progress], None]
     plans += [rules.plan(rule) for rule in more]
     if not asked.span.order:
         asked = replace(asked, span=replace(asked.span, order=order_of(holdings, plans[:1], asked.span.start, asked.span.stop)))
-    found = Runner(rules.city, plans, asked.span, asked.incidents).run(holdings, told)
+    found = run(Runner(rules.city, plans, asked.span, asked.incidents), holdings, told)
     if not found.events:
         found.notes.append("nothing that the rule looks at is stored in this span")
     return _put_together(asked, found, now, [value for value, _ in tried], near)
@@ -131,6 +137,7 @@ def _put_together(asked: Question, found: Pass, now: str | None, values: Sequenc
         "sweep": None,
         "alerts": [one.as_json() for one in rings[:LISTED]],
         "notes": found.notes,
+        **found.more,
     }
     if asked.incidents is not None:
         result["incidents"] = {"kind": asked.incidents, **overlap(rings, found.incidents, asked.matching)}
@@ -156,7 +163,7 @@ def _against(asked: Question, trial: Trial, found: Pass, stretch: Stretch) -> Js
     return told
 
 
-def _near(asked: Question, own: Sequence[tuple[Told, Alert]], near: Sequence[Looser], found: Pass, at: int) -> Json | None:
+def _near(asked: Question, own: Sequence[tuple[Heard, Alert]], near: Sequence[Looser], found: Pass, at: int) -> Json | None:
     if not asked.near:
         return None
     rang = frozenset((event.feed, event.id) for _, alert in own for event in alert.evidence)
@@ -164,12 +171,12 @@ def _near(asked: Question, own: Sequence[tuple[Told, Alert]], near: Sequence[Loo
     return misses(pairs, rang, asked.near)
 
 
-def _of(rule: RulePlan, alerts: Sequence[tuple[Told, Alert]]) -> list[tuple[Told, Alert]]:
+def _of(rule: RulePlan, alerts: Sequence[tuple[Heard, Alert]]) -> list[tuple[Heard, Alert]]:
     """Alerts of one rule of a plan, in the order they became known."""
     return sorted((one for one in alerts if one[1].rule == rule.name), key=lambda one: (one[0].raised, one[1].id))
 
 
-def _trial(alerts: Sequence[tuple[Told, Alert]]) -> Trial:
+def _trial(alerts: Sequence[tuple[Heard, Alert]]) -> Trial:
     """Of a variant: its name is the last of its plan's."""
     mine = [one for one in alerts if "--" in one[1].rule]
     return Trial("", "", [ring(*one) for one in sorted(mine, key=lambda one: (one[0].raised, one[1].id))])
@@ -267,6 +274,23 @@ class Bar:
             print(f"\r{' ' * 110}\r", end="", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def made_by(arguments: argparse.Namespace, asked: Question, data: Path) -> Iterator[RunPass]:
+    """What makes the pass: this process, or Spark. Raises Misconfigured, Fatal."""
+    if arguments.on not in {"here", "spark"}:
+        raise Misconfigured([Problem("--on", 0, f"found {arguments.on!r}; valid: here, spark")])
+    if arguments.on == "here":
+        given = [name for name in ("master", "work", "parts", "spark_conf") if getattr(arguments, name)]
+        if given:
+            raise Misconfigured([Problem(f"--{given[0].replace('_', '-')}", 0, "goes with --on spark alone")])
+        yield Runner.run
+        return
+    from .backtest_spark import on_spark
+
+    with on_spark(arguments, asked.rules.bundle.version, data) as run:
+        yield run
+
+
 def main(arguments: argparse.Namespace) -> int:
     if arguments.progress_lines:
         behave()
@@ -277,7 +301,8 @@ def main(arguments: argparse.Namespace) -> int:
     archive = Archive(folder)
     bar = Bar(arguments.progress_lines, sys.stderr.isatty())
     try:
-        result = answer(asked, archive, bar)
+        with made_by(arguments, asked, folder.parent) as run:
+            result = answer(asked, archive, bar, run)
     finally:
         bar.end()
         archive.close()

@@ -17,7 +17,7 @@ from tocsin.correlate.horizon import Horizon
 from tocsin.correlate.parts.needs import lives
 from tocsin.correlate.past.facts import PastFacts
 from tocsin.correlate.past.rows import attribute_types
-from tocsin.correlate.past.run import Past, Told
+from tocsin.correlate.past.run import Past
 from tocsin.correlate.past.sieve import Sieve
 from tocsin.correlate.past.ticks import Ticks
 from tocsin.correlate.setting import Setting
@@ -59,9 +59,10 @@ class Span:
 
 @dataclass(slots=True)
 class Pass:
-    """What came of it. `trials`: alerts per plan, as asked; `ended`: clock up to which events were read."""
+    """What came of it. `trials`: alerts per plan, as asked; `ended`: clock up to which events were read; `overwritten`: more lay in a window
+    than is kept; `stopped`: there were too many alerts; `more`: what else the result says, by key."""
 
-    trials: list[list[tuple[Told, Alert]]]
+    trials: list[list[tuple[Heard, Alert]]]
     incidents: list[Incident]
     events: int = 0
     rows: int = 0
@@ -72,6 +73,9 @@ class Pass:
     ended: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    overwritten: bool = False
+    stopped: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,56 +106,88 @@ def setting_of(city: City, plan: Plan) -> Setting:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When an alert was raised and, if it does not stand, taken back: journal clock, µs. `feed`, `source`: of its anchor."""
+
+    raised: int
+    retracted: int | None
+    feed: str
+    source: str | None
+
+
 class Runner:
     """`plans`: each is run apart from the others. `kind`: of real incidents, None for none."""
 
     def __init__(self, city: City, plans: Sequence[Plan], span: Span, kind: str | None = None, ticks: Ticks | None = None) -> None:
-        self._city = city
-        self._plans = plans
-        self._span = span
+        self.city, self.plans, self.span = city, plans, span
         self._kind = kind
         self._ticks = ticks
         setting = setting_of(city, plans[0])
-        self._settings = [replace(setting, plan=plan) for plan in plans]
+        self.settings = [replace(setting, plan=plan) for plan in plans]
         whole = replace(plans[0], rules=tuple({id(rule): rule for plan in plans for rule in plan.rules}.values()))
-        self._sieve = Sieve(_unlike(whole), setting.corrects)
+        self.sieve = Sieve(_unlike(whole), setting.corrects)
         types = {feed.name: {name: made.as_type for name, made in feed.attrs.items()} for feed in city.feeds}
-        self._attrs = attribute_types(self._sieve.attrs, types)
+        self.attrs = attribute_types(self.sieve.attrs, types)
+
+    @property
+    def first(self) -> int:
+        """Where reading begins, µs."""
+        return self.span.start - self.span.warm
 
     def run(self, holdings: Holdings, told: Callable[[Progress], None] = lambda _progress: None) -> Pass:
         """The pass. Raises Fatal when nothing is stored there, or a file cannot be read."""
-        span, began = self._span, time.monotonic()
-        horizon = Horizon(self._plans[0], self._settings[0].lateness)
-        first = span.start - span.warm
-        kinds = (*self._sieve.kinds, *self._corrected_kinds())
-        want = Want(start=first - horizon.longest, first=0) if not span.by_time else Want(start=first, stop=span.stop)
-        with holdings.look(replace(want, kinds=tuple(dict.fromkeys(kinds)))) as look:
-            scan = Scan(look, self._sieve, span.order, first, span.stop - 1)
-            runs = [self._past(setting, scan) for setting in self._settings]
-            found = Pass([], [])
-            if self._before(holdings, first):
-                for run in runs:
-                    run.begin(first)
-            self._feed(scan, runs, found, told)
-            found.ended = min(span.stop, max((run.clock for run in runs), default=0)) if runs[0].course.events else 0
-            end = max(found.ended, min(span.stop, bounds(look)[1]))
-            for run in runs:
-                if run.clock:
-                    run.move(end - 1)
-                run.finish()
-            found.trials = [list(run.alerts(lambda one: span.start <= one.raised < span.stop)) for run in runs]
-            found.notes += self._notes(holdings, look, runs, scan.course.imported)
-            found.rows, found.files, found.imported = scan.course.rows, scan.course.opened, scan.course.imported
-        if self._kind is not None:
-            found.incidents = self._incidents(holdings)
+        began = time.monotonic()
+        with holdings.look(self.want()) as look:
+            found = self.over(look, self.before(holdings), told)
+            found.notes += self.notes(holdings, look, found)
+        found.incidents = self.incidents(holdings)
         found.seconds = time.monotonic() - began
         return found
 
+    def want(self) -> Want:
+        """What has to be looked at."""
+        horizon = Horizon(self.plans[0], self.settings[0].lateness)
+        kinds = (*self.sieve.kinds, *self._corrected_kinds())
+        want = Want(start=self.first, stop=self.span.stop) if self.span.by_time else Want(start=self.first - horizon.longest, first=0)
+        return replace(want, kinds=tuple(dict.fromkeys(kinds)))
+
+    def over(
+        self,
+        look: Look,
+        before: bool,
+        told: Callable[[Progress], None] = lambda _progress: None,
+        only: Sequence[int] | None = None,
+    ) -> Pass:
+        """The pass over an open look. `before`: something is stored from before it. `only`: plans by number; all without. Raises Fatal."""
+        span = self.span
+        scan = Scan(look, self.sieve, span.order, self.first, span.stop - 1)
+        runs = [self._past(setting, scan) for number, setting in enumerate(self.settings) if only is None or number in only]
+        found = Pass([], [])
+        if before:
+            for run in runs:
+                run.begin(self.first)
+        self._feed(scan, runs, found, told)
+        found.ended = min(span.stop, max((run.reached for run in runs), default=0)) if runs[0].course.events else 0
+        end = max(found.ended, min(span.stop, bounds(look)[1]))
+        for run in runs:
+            if run.clock:
+                run.move(end - 1)
+            run.finish()
+        found.trials = [self.heard(run) for run in runs]
+        found.overwritten = any(run.counters.get("overwritten", 0) for run in runs)
+        found.rows, found.files, found.imported = scan.course.rows, scan.course.opened, scan.course.imported
+        return found
+
+    def heard(self, run: Past) -> list[tuple[Heard, Alert]]:
+        """Alerts of a run that became known in the span."""
+        span = self.span
+        alerts = run.alerts(lambda one: span.start <= one.raised < span.stop)
+        return [(Heard(told.raised, told.retracted, told.telling.feed, told.telling.source), alert) for told, alert in alerts]
+
     def _past(self, setting: Setting, scan: Scan) -> Past:
-        facts = PastFacts(scan.fetch, self._attrs, self._span.by_time)
-        return Past(
-            setting, facts, ticks=self._ticks, attrs=self._attrs, by_time=self._span.by_time, exercise=self._city.exercise is not None
-        )
+        facts = PastFacts(scan.fetch, self.attrs, self.span.by_time)
+        return Past(setting, facts, ticks=self._ticks, attrs=self.attrs, by_time=self.span.by_time, exercise=self.city.exercise is not None)
 
     def _feed(self, scan: Scan, runs: Sequence[Past], found: Pass, told: Callable[[Progress], None]) -> None:
         for batch in scan.batches():
@@ -161,6 +197,7 @@ class Runner:
             course = scan.course
             told(Progress(course.passed / max(1, course.rows), runs[0].clock, len(runs[0].told), found.events))
             if any(len(run.told) > ALERTS_MAX for run in runs):
+                found.stopped = True
                 found.notes.append(
                     f"stopped at {to_iso(runs[0].clock)}: more than {ALERTS_MAX:,} alerts; a rule that rings so often tells nothing"
                 )
@@ -169,37 +206,40 @@ class Runner:
 
     def _corrected_kinds(self) -> Iterator[str]:
         """Kinds of feeds that correct, so that what takes a fact back is read whatever its own kind is."""
-        for feed in self._city.feeds:
-            if feed.name in (self._settings[0].corrects or ()):
+        for feed in self.city.feeds:
+            if feed.name in (self.settings[0].corrects or ()):
                 made = feed.mapping.get("kind")
                 if made is not None:
                     yield from (str(one) for one in (made.constant, made.default, *(made.table or {}).values()) if isinstance(one, str))
 
-    def _before(self, holdings: Holdings, first: int) -> bool:
+    def before(self, holdings: Holdings) -> bool:
         """Whether anything is stored from before: then sources can be missed from the start."""
-        with holdings.look(Want(stop=first)) as look:
+        with holdings.look(Want(stop=self.first)) as look:
             return look.rows > 0
 
-    def _notes(self, holdings: Holdings, look: Look, runs: Sequence[Past], imported: int) -> Iterator[str]:
-        span = self._span
+    def notes(self, holdings: Holdings, look: Look, found: Pass) -> Iterator[str]:
+        """What the reader must know. Raises Fatal."""
+        span = self.span
         oldest = bounds(look)[0]
         if oldest > span.start + DAY:
             yield f"of what the rule looks at nothing before {to_iso(oldest)} is stored: from {to_iso(span.start)} to there nothing could ring"
         for file in getattr(look, "damaged", ()):
             yield f"{file.path.name} is damaged and was left out ({file.rows} events from {to_iso(file.start)} to {to_iso(file.stop)}); 'tocsin archive verify' mends it"
-        if not span.by_time and has_imported(holdings, span.start, span.stop, self._sieve.kinds):
+        if not span.by_time and has_imported(holdings, span.start, span.stop, self.sieve.kinds):
             yield "events that were imported are left out: they were not learnt when they happened; '--order time' takes them in"
-        if span.by_time and 0 < imported < runs[0].course.events:
-            yield f"{imported:,} of the events were imported; each of both kinds counts as known when it happened"
-        if runs[0].course.late:
-            yield f"{runs[0].course.late} events came later than their feed's lateness; live, they are reconciled afterwards, here they are left out"
-        if any(run.counters.get("overwritten", 0) for run in runs):
+        if span.by_time and 0 < found.imported < found.events:
+            yield f"{found.imported:,} of the events were imported; each of both kinds counts as known when it happened"
+        if found.late:
+            yield f"{found.late} events came later than their feed's lateness; live, they are reconciled afterwards, here they are left out"
+        if found.overwritten:
             yield "more events lay in one window than are kept: answers may be incomplete, as they would be live"
 
-    def _incidents(self, holdings: Holdings) -> list[Incident]:
-        """Reports of the kind that was named, without those that were taken back."""
-        span = self._span
-        wanted = _Kind(self._kind or "")
+    def incidents(self, holdings: Holdings) -> list[Incident]:
+        """Reports of the kind that was named, without those that were taken back; none when none was."""
+        if self._kind is None:
+            return []
+        span = self.span
+        wanted = _Kind(self._kind)
         with holdings.look(Want(start=span.start - HOUR, stop=span.stop + HOUR, kinds=(wanted.kind,))) as look:
             scan = Scan(look, wanted, "time", span.start, span.stop - 1)
             rows = [row for batch in scan.batches() for row in pa.Table.from_batches([batch]).select(_DEPTH).to_pylist()]
@@ -232,10 +272,10 @@ def _incidents(rows: Iterable[dict[str, Any]]) -> Iterator[Incident]:
             yield Incident(row["feed"], row["id"], row["kind"], happened, known, row["lon"], row["lat"], row["text"] or "")
 
 
-def ring(told: Told, alert: Alert) -> Ring:
+def ring(told: Heard, alert: Alert) -> Ring:
     """An alert as the sums need it."""
     anchor = alert.evidence[0] if alert.evidence else None
-    feed, source = (told.telling.feed, told.telling.source) if anchor is None else (anchor.feed, anchor.source)
+    feed, source = (told.feed, told.source) if anchor is None else (anchor.feed, anchor.source)
     return Ring(
         alert.id,
         alert.rule,

@@ -19,17 +19,23 @@ from tocsin.query.zones import Zones
 
 
 class Library(Questions):
-    """`folder`: of the archive; `cache`: where the table of places of sources lies, None for none; `layers`: those in force."""
+    """`folder`: of the archive; `cache`: where the table of places of sources lies, None for none; `layers`: those in force.
+    `engine`: what questions are put to; a `spark.sums.SparkEngine` answers series and cells."""
 
     def __init__(
-        self, folder: Path, cache: Path | None, layers: Callable[[], Mapping[str, LoadedLayer]], limits: Limits | None = None
+        self,
+        folder: Path,
+        cache: Path | None,
+        layers: Callable[[], Mapping[str, LoadedLayer]],
+        limits: Limits | None = None,
+        engine: Engine | None = None,
     ) -> None:
         if cache is not None:
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._zones: dict[str, tuple[str, Zones]] = {}
         self._loaded = layers
         places = Places(None if cache is None else cache / "places.db")
-        super().__init__(Archive(folder), places, self._polygons, engine=Engine(), limits=limits)
+        super().__init__(Archive(folder), places, self._polygons, engine=engine or Engine(), limits=limits)
 
     def _polygons(self) -> Mapping[str, Zones]:
         """Layers of polygons; their trees are kept until a layer changes."""

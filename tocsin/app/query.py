@@ -17,6 +17,7 @@ from tocsin.model.asking import Answer, Around, Filter, Patience, Refused, Searc
 from tocsin.model.city import City
 from tocsin.model.length import parse_length
 from tocsin.model.time import EARLIEST, LATEST, SECOND, parse_span
+from tocsin.query.engine import Engine
 from tocsin.query.export.formats import FORMATS, format_of
 from tocsin.query.export.objects import objects
 
@@ -54,8 +55,8 @@ def search(arguments: argparse.Namespace) -> int:
     return _told(arguments, lambda: library.around(asked, Patience(600.0)))
 
 
-def opened(arguments: argparse.Namespace) -> tuple[City, Library]:
-    """The city and its archive. Raises Fatal when there is none."""
+def opened(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Library]:
+    """The city and its archive. `engine`: as `Library`. Raises Fatal when there is none."""
     layout = Layout((arguments.data or arguments.city / "var").resolve())
     if not layout.archive.is_dir():
         raise Fatal(
@@ -63,7 +64,7 @@ def opened(arguments: argparse.Namespace) -> tuple[City, Library]:
         )
     city = load_city(arguments.city)
     layers = load_layers(layer for layer in city.layers if layer.kind != "tiles")
-    return city, Library(layout.archive, layout.data / "cache", lambda: layers)
+    return city, Library(layout.archive, layout.data / "cache", lambda: layers, engine=engine)
 
 
 def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:

@@ -8,8 +8,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 from tocsin.config.load import load_city
 from tocsin.geo.layers import load_layers
@@ -19,6 +20,7 @@ from tocsin.model.asking import Answer, Filter, Patience, Plan, Refused, TooMuch
 from tocsin.model.city import City
 from tocsin.model.reporting import REPORTS, Report, ReportQuestion, command_of
 from tocsin.model.time import EARLIEST, LATEST
+from tocsin.query.engine import Engine
 from tocsin.query.export.formats import format_of
 from tocsin.query.export.objects import objects
 from tocsin.query.reports.page import page
@@ -35,6 +37,8 @@ from .then import instant
 ALL = "all"
 FAULTS = (Refused, TooMuch, TooSlow)
 SECONDS = 600.0
+#: Reports that are sums, which Spark can be asked for.
+SUMS: Final = ("volume", "forecast")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -42,11 +46,17 @@ def main(arguments: argparse.Namespace) -> int:
     valid = (*REPORTS, ALL) if paper else tuple(REPORTS)
     if arguments.report not in valid:
         raise Misconfigured([Problem("REPORT", 0, f"found {arguments.report!r}; {nearest(arguments.report, valid)}")])
+    if arguments.on not in {"here", "spark"}:
+        raise Misconfigured([Problem("--on", 0, f"found {arguments.on!r}; valid: here, spark")])
+    if arguments.on == "spark" and (paper or arguments.report not in SUMS):
+        asked = "a page" if paper else f"the report {arguments.report!r}"
+        raise Misconfigured([Problem("--on", 0, f"Spark is not asked for {asked}; valid with it: {', '.join(SUMS)}")])
     if paper:
         return _printed(arguments)
     form = asked_format(arguments)
     try:
-        found = _maker(arguments)[1](arguments.report)
+        with _engine(arguments) as engine:
+            found = _maker(arguments, engine)[1](arguments.report)
     except FAULTS as fault:
         print(f"tocsin report: {fault}", file=sys.stderr)
         return 1
@@ -89,15 +99,28 @@ def _printed(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _maker(arguments: argparse.Namespace) -> tuple[City, Callable[[str], Report]]:
-    """The city, and what makes a report by its name."""
+@contextmanager
+def _engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
+    """What the questions are put to, None for this process. Raises Misconfigured, Fatal."""
+    if arguments.on == "here":
+        yield None
+        return
+    from tocsin.spark.session import HERE, session
+    from tocsin.spark.sums import SparkEngine
+
+    with session(arguments.master or HERE, arguments.spark_conf) as made:
+        yield cast(Engine, SparkEngine(made))
+
+
+def _maker(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Callable[[str], Report]]:
+    """The city, and what makes a report by its name. `engine`: as `Library`."""
     layout = Layout((arguments.data or arguments.city / "var").resolve())
     city = load_city(arguments.city)
     library: list[Library] = []
 
     def questions() -> Library:
         if not library:
-            library.append(opened(arguments)[1])
+            library.append(opened(arguments, engine)[1])
         return library[0]
 
     reports = Reports(

@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -61,15 +61,24 @@ class Course:
 
 class Scan:
     """Of an open look. `order`: `journal` (`seq`) or `time` (event time, then `seq`). `first`, `last`: only events learnt (`order` time: that happened)
-    at these instants, µs, inclusive. In journal order what was imported is left out: it was not learnt when it happened. Everything in it is read again
-    on every `batches`."""
+    at these instants, µs, inclusive. In journal order what was imported is left out: it was not learnt when it happened. `skips`:
+    whether a row group need not be read, by its statistics (`pyarrow.parquet.RowGroupMetaData`). Everything in it is read again on every `batches`."""
 
-    def __init__(self, look: Look, wanted: Wanted, order: str = "journal", first: int | None = None, last: int | None = None) -> None:
+    def __init__(
+        self,
+        look: Look,
+        wanted: Wanted,
+        order: str = "journal",
+        first: int | None = None,
+        last: int | None = None,
+        skips: Callable[[Any], bool] | None = None,
+    ) -> None:
         if order not in {"journal", "time"}:
             raise ValueError(f"order {order!r}; valid: journal, time")
         self.course = Course(rows=look.rows, files=len(look.files))
         self._look = look
         self._wanted = wanted
+        self._skips = skips
         self._key = "seq" if order == "journal" else "event_time"
         self._span = (first, last)
         files = sorted(look.files, key=lambda file: (self._least(file), str(file.path)))
@@ -206,14 +215,15 @@ class Scan:
         parquet = _opened(file)
         self.course.opened += 1
         names = self._wanted.columns(file.feeds)
-        stored = set(parquet.schema_arrow.names)
-        gate = [name for name in ("kind", "feed", "action") if name in stored]
-        others = [name for name in names if name in stored and name not in gate]
-        others += [ID_FORM.name] if "id" in others and ID_FORM.name in stored else []
+        there = set(parquet.schema_arrow.names)
+        gate = [name for name in ("kind", "feed", "action") if name in there]
+        others = [name for name in names if name in there and name not in gate]
+        others += [ID_FORM.name] if "id" in others and ID_FORM.name in there else []
         row = 0
         for group in range(parquet.num_row_groups):
-            rows = parquet.metadata.row_group(group).num_rows
-            table = self._group(parquet, file, group, gate, others, names, row + (number << 40))
+            stored = parquet.metadata.row_group(group)
+            rows, skipped = stored.num_rows, self._skips is not None and self._skips(stored)
+            table = None if skipped else self._group(parquet, file, group, gate, others, names, row + (number << 40))
             row += rows
             self.course.passed += rows
             if table is not None:

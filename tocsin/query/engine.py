@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import duckdb
 import pyarrow as pa
 
-from tocsin.model.asking import Patience, Stopped, TooSlow
+from tocsin.model.archive import Look
+from tocsin.model.asking import Filter, Patience, Stopped, TooSlow
 
 #: How often somebody who has gone is noticed, seconds.
 _LOOK: Final = 0.05
@@ -73,6 +74,13 @@ class Session:
             left -= _LOOK
             if left <= 0 or self.patience.given_up.is_set():
                 self.connection.interrupt()
+
+
+class Elsewhere(Protocol):
+    """A question that another engine answers, as far as it is a sum."""
+
+    def sums(self, look: Look, wanted: Filter, keys: Sequence[tuple[str, int]], basis: str, more: str, most: int) -> tuple[pa.Table, str]:
+        """As `amounts.grouped`: its table, and the statement in words of that engine. `keys`: name and measure; `most`: groups."""
 
 
 class Engine:

@@ -123,6 +123,16 @@ class Past:
         """The engine's."""
         return self._engine.counters()
 
+    @property
+    def clocks(self) -> NDArray[np.int64]:
+        """Journal clock of each event that was taken last."""
+        return self._clocks
+
+    @property
+    def reached(self) -> int:
+        """How far the clock has come."""
+        return max(self.clock, int(self._clocks[-1])) if len(self._clocks) else self.clock
+
     def take(self, batch: pa.RecordBatch) -> None:
         """More events of ROW's columns (those that were read), in order, whole journal entries."""
         if not batch.num_rows:
@@ -209,7 +219,7 @@ class Past:
             self._assembler.parts.beside.take(own, runs, self._engine.predicates, list(self._engine.kinds))
         late = self._late.take(entry, batch, own, clock, runs) if known.late[start:stop].any() else None
         if late is not None:
-            self.course.late += int(late.sum())
+            self.course.late += self._count_late(own, late)
         if runs is None:
             self._push(own if late is None else rows(own, ~late), clock, entry)
         else:
@@ -218,6 +228,9 @@ class Past:
                 self._correct(run, own, late, entry)
         self._tell()
         self._prune()
+
+    def _count_late(self, _columns: Columns, late: NDArray[np.bool_]) -> int:
+        return int(late.sum())
 
     def _correct(self, run: Run, columns: Columns, late: NDArray[np.bool_] | None, entry: int) -> None:
         if run.withdrawn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from tocsin.correlate.parts.needs import apart
 from tocsin.correlate.series.which import outside
 from tocsin.model.guards import AlertsNear
 from tocsin.model.plan import Absence, Alerts, Cluster, Match, Operator, Plan, RulePlan, Sequence, Silence, operator_name
@@ -103,6 +104,8 @@ def _kept_whole(rule: RulePlan, watched: bool) -> str:
         return "its alerts are joined by fields"
     if rule.alert.resolve is not None and rule.alert.resolve.below_for >= 0:
         return "its alerts close when its condition ends"
+    if apart(rule):
+        return "what joins its alerts, closes them or makes them worse is remembered of the events themselves"
     return ""
 
 
