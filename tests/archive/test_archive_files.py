@@ -221,7 +221,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "archive" / "catalog.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     for opening in (lambda: keeper(tmp_path / "archive"), lambda: Catalog(tmp_path / "archive", write=False)):
-        with pytest.raises(Fatal, match="has format 99, this version of Tocsin reads formats 1 to 1"):
+        with pytest.raises(Fatal, match="has format 99, this version of Tocsin reads formats 1 to 2"):
             opening()
 
 
