@@ -64,7 +64,7 @@ class Party:
             await self._start_again(shard)
         matches = await self.shards[shard].take(entry)
         assert matches is not None
-        if len(matches.rows):
+        if matches:
             self.meeting.found(shard, decode(matches.encode()))
         self.meeting.passed(shard, entry.seq)
         if self.crash and self.random.random() < 0.3:
@@ -79,7 +79,7 @@ class Party:
             self.shards[shard].restore(open_snapshot(saved[0], saved[1]))
         for entry in self.journal.entries[self.shards[shard].seq : reached]:
             matches = await self.shards[shard].take(entry)
-            if matches is not None and len(matches.rows):
+            if matches:
                 self.meeting.found(shard, decode(matches.encode()))
 
     def correlator(self, **options: Any) -> Correlator:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from latekit import lived
-from runkit import SMOKY, Journal, plan, rule, smoke, smoke_cluster, told
+from runkit import SMOKY, Journal, Stream, correlator, plan, rule, smoke, smoke_cluster, told
+from shardkit import FOUR, TWO, Party
 
+from tocsin.correlate.shards.regions import Regions
 from tocsin.model.plan import Match, Per, Plan
 from tocsin.model.predicate import Compare, Selector
 
@@ -100,3 +102,18 @@ def test_in_the_end_samples_are_judged_as_if_they_had_come_in_order(per: Per | N
 
 def mine(stream: Any) -> Counter[Any]:
     return Counter({key: number for key, number in stands(stream).items() if key[0] != "cluster"})
+
+
+@pytest.mark.parametrize("regions", [TWO, FOUR], ids=["two", "four"])
+async def test_shards_leave_the_same_samples_to_be_judged_again(regions: Regions) -> None:
+    rules, seen = plan(rule("twice", Match(SMOKY, 2)), rule("state", Match(SMOKY, 2, CLEAN)), smoke_cluster(2, None)), 0
+    for seed in range(8):
+        out_of_order, _ = world(seed, 40, 0.4)
+        alone = correlator(rules, out_of_order)
+        await alone.run(out_of_order.read(), Stream().publish)
+        party = Party(rules, out_of_order, regions, crash=0.2)
+        shared = party.correlator()
+        await shared.run(party.entries(), Stream().publish)
+        assert shared.late.backlog.entries == alone.late.backlog.entries
+        seen += len(alone.late.backlog.entries)
+    assert seen > 8

@@ -141,9 +141,9 @@ class Post:
     async def put(self, found: Matches) -> None:
         """What was found in an entry; waits while too much is on its way."""
         self._reached = found.entry
-        if len(found.rows) and found.entry > self._told:
+        if found and found.entry > self._told:
             self._waiting.append((found.entry, found.encode()))
-        elif len(found.rows):
+        elif found:
             self.repeated += 1
         self._news.set()
         if len(self._waiting) > _AHEAD:

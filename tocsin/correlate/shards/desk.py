@@ -33,6 +33,7 @@ class Desk:
         self._found: dict[int, NDArray[np.void]] = {}
         self._told = np.empty(0, layout.TOLD)
         self._names: list[tuple[str, str | None]] = []
+        self.behind = np.empty(0, np.int64)  # samples that came out of order, and that shards left aside
 
     def start(self, shards: int) -> int:
         """The message after which to read on, for all shards."""
@@ -46,6 +47,7 @@ class Desk:
         if left:
             raise Fatal(f"{left} matches that the shards found in journal entry {self.entry} belong to nothing that happened in it")
         self.entry, self._found = entry, {}
+        self.behind = np.concatenate([np.empty(0, np.int64), *(matches.behind for _, matches in found)])
         if found:
             self._merge(found)
 

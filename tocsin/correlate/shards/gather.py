@@ -42,12 +42,24 @@ class GatheredEngine(Engine):
         self._regions = regions
         self._standing: dict[tuple[int, int], tuple[int, int, int]] = {}  # (shard, its number) -> number, slot, until
         self._swept = 0
+        self._aside, self._noted = 0, 0  # samples that shards left aside, up to this entry
         self._prefixes = frozenset(selector.kind for rule in self.plan.rules for selector in selectors(rule))
 
     def hears(self, _kind: str) -> bool:
         return any(covers(prefix, _kind) for prefix in self._prefixes)
 
+    @property
+    def stale(self) -> int:
+        """Of its own rules and of those that the shards match."""
+        return super().stale + self._aside
+
+    def disordered(self, columns: Columns) -> NDArray[np.bool_]:
+        """As `Engine.disordered`, of all rules."""
+        return np.asarray(super().disordered(columns) | np.isin(columns.seq, self.desk.behind), np.bool_)
+
     def push(self, columns: Columns, ingest: int) -> Firings:
+        if self.desk.entry != self._noted:
+            self._noted, self._aside = self.desk.entry, self._aside + len(self.desk.behind)
         before = self._told(self.desk.deadlines())
         own = super().push(columns, ingest)
         after = self._told(self.desk.arrived(int(columns.seq[-1]))) if len(columns.seq) else None

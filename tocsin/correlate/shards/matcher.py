@@ -73,6 +73,7 @@ class Matcher:
         self._corrections = Corrections(self._plan(), setting.corrects, lateness=self._horizon.of)
         self._lanes = [self._lane(way) for way in (Way.SOURCE, Way.PLACE)]
         self._pieces: list[Piece] = []
+        self._behind: list[NDArray[np.int64]] = []  # samples of the entry in hand that came out of order
 
     @property
     def version(self) -> str:
@@ -85,7 +86,7 @@ class Matcher:
         if entry.seq <= self.seq:
             return None
         before, self.clock = self.clock, max(self.clock, entry.ingest)
-        self._pieces = []
+        self._pieces, self._behind = [], []
         if entry.batch is not None:
             self._recent.add(entry)
             await self._events(entry, entry.batch)
@@ -178,10 +179,19 @@ class Matcher:
             late = self._horizon.late(batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted)), columns.time, self.clock)
             if late is not None:
                 columns, wanted = some_rows(columns, ~late), wanted[~late]
+        stale = lane.engine.stale
         if runs is None:
             assert columns is not None
             await self._keep(lane, lane.engine.push(columns, self.clock), entry.seq, ARRIVED, columns)
-            return
+        else:
+            await self._lane_runs(lane, entry, batch, runs, columns, wanted)
+        if lane.engine.stale != stale and columns is not None:
+            self._behind.append(columns.seq[lane.engine.disordered(columns)])
+
+    async def _lane_runs(
+        self, lane: Lane, entry: Entry, batch: pa.RecordBatch, runs: Sequence[Run], columns: Columns | None, wanted: NDArray[np.intp]
+    ) -> None:
+        """An entry that takes something back: run by run."""
         for run in runs:
             if run.withdrawn:
                 firings = lane.engine.withdraw(run.withdrawn, self._time_of(batch, run.row, entry.ingest, lane))
@@ -238,8 +248,9 @@ class Matcher:
         return lon, lat
 
     def _matches(self, entry: int) -> Matches:
+        behind = np.sort(np.concatenate([np.empty(0, np.int64), *self._behind]))
         if not self._pieces:
-            return Matches(entry)
+            return Matches(entry, behind=behind)
         told, parts = 0, []
         names: list[tuple[str, str | None]] = []
         for piece in self._pieces:
@@ -252,7 +263,7 @@ class Matcher:
             parts.append(rows)
         every = np.concatenate(parts)
         self.found += len(every)
-        return Matches(entry, every, np.concatenate([piece.told for piece in self._pieces]), tuple(names))
+        return Matches(entry, every, np.concatenate([piece.told for piece in self._pieces]), tuple(names), behind)
 
 
 def _degrees(fact: Evidence | None) -> tuple[float, float]:

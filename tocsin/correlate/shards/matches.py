@@ -27,22 +27,28 @@ MATCH: Final = np.dtype(
         *((name, "<i1") for name in ("phase", "what", "falls", "pad")),
     ]
 )
-_MAGIC: Final = b"TMATCH1\n"
+_MAGIC: Final = b"TMATCH2\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """`entry`: stream sequence. `rows`: of MATCH, in the order they came about. `told`: (seq, role) of all evidence. `names`: (feed, source)."""
+    """`entry`: stream sequence. `rows`: of MATCH, in the order they came about. `told`: (seq, role) of all evidence. `names`: (feed, source). `behind`: seq
+    of samples that came out of order and were left aside (`Engine.disordered`)."""
 
     entry: int
     rows: NDArray[np.void] = field(default_factory=lambda: np.empty(0, MATCH))
     told: NDArray[np.void] = field(default_factory=lambda: np.empty(0, layout.TOLD))
     names: tuple[tuple[str, str | None], ...] = ()
+    behind: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to say."""
+        return len(self.rows) > 0 or len(self.behind) > 0
 
     def encode(self) -> bytes:
         """The bytes of a journal message."""
-        head = json.dumps([self.entry, len(self.rows), len(self.told), self.names], separators=(",", ":")).encode()
-        body = b"".join((head, b"\n", self.rows.tobytes(), self.told.tobytes()))
+        head = json.dumps([self.entry, len(self.rows), len(self.told), len(self.behind), self.names], separators=(",", ":")).encode()
+        body = b"".join((head, b"\n", self.rows.tobytes(), self.told.tobytes(), self.behind.astype("<i8").tobytes()))
         return b"".join((_MAGIC, zlib.crc32(body).to_bytes(4, "little"), body))
 
 
@@ -54,11 +60,12 @@ def decode(content: bytes) -> Matches:
     if zlib.crc32(memoryview(content)[start:]).to_bytes(4, "little") != content[len(_MAGIC) : start]:
         raise Skippable("what a shard said was damaged: its checksum does not match")
     end = content.index(b"\n", start)
-    entry, rows, told, names = json.loads(content[start:end])
+    entry, rows, told, behind, names = json.loads(content[start:end])
     size = rows * MATCH.itemsize
     return Matches(
         entry,
         np.frombuffer(content, MATCH, rows, end + 1),
         np.frombuffer(content, layout.TOLD, told, end + 1 + size),
         tuple((feed, source) for feed, source in names),
+        np.frombuffer(content, "<i8", behind, end + 1 + size + told * layout.TOLD.itemsize),
     )

@@ -33,7 +33,7 @@ class Together:
         async for entry in journal:
             for shard, matcher in enumerate(self.matchers):
                 found = await matcher.take(entry)
-                if found is not None and len(found.rows):
+                if found:
                     self._meeting.found(shard, decode(found.encode()))
                 self._meeting.passed(shard, entry.seq)
             yield entry
