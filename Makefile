@@ -16,7 +16,7 @@ demo: setup ## watch Seattle's fire and medical calls arrive, on this machine on
 
 JOBS := 2
 test: setup test-tools ## everything that proves it works, with real servers and a real browser (JOBS=2 processes, a file of tests at a time)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 setup: $(STAMP)/core $(STAMP)/console $(STAMP)/kernels ## virtual environment in .venv and the console, nothing else
 

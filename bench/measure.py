@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import time
@@ -48,6 +49,7 @@ def _peak_mb() -> float:
 
 
 def _measure(pipe: Any, name: str, job: str, delay: int, stream: Stream, batch: int, limit: float) -> None:
+    gc.freeze()  # what the parent left behind is not this process's to clear away: some of it has threads there
     plan = jobs.plan(jobs.operators(job), delay)
     warm = engine(name, plan)
     warm.push(stream, 0, min(100, len(stream)))

@@ -107,7 +107,9 @@ def _nobody(info: tarfile.TarInfo) -> tarfile.TarInfo:
 def unpack(version: int, folder: Path) -> tuple[Path, list[dict]]:
     """The archive of a format, and its rows as its own version read them."""
     with tarfile.open(GOLDEN / f"format-{version}.tar.xz") as tar:
-        tar.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and newer
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(folder)
     found = json.loads((folder / "archive" / ROWS).read_text())
     (folder / "archive" / ROWS).unlink()
     return folder / "archive", found

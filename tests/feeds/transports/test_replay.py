@@ -14,6 +14,7 @@ from tocsin.feeds.contract import Receipt
 from tocsin.feeds.dedup import Dedup
 from tocsin.feeds.health import FeedHealth
 from tocsin.feeds.pipeline import FeedSink
+from tocsin.feeds.positions import Position
 from tocsin.feeds.transports.replay import Played
 from tocsin.feeds.turns import Turns
 from tocsin.feeds.webhook_hub import Hub
@@ -194,6 +195,7 @@ async def test_recordings_that_are_behind_take_turns_and_time_stands_at_the_earl
     for name, minutes in (("one", range(0, 300, 7)), ("two", range(1, 300, 11))):
         transport = replay([record(f"{name}-{m}", START - 5 * HOUR + m * MINUTE) for m in minutes], clock)
         transport._spec = replace(transport._spec, name=name)
+        transport._position = Position(tmp_path, name)
         transport._context = replace(transport._context, turns=turns)
         playing.append(asyncio.create_task(transport.run(Taking())))
         assert turns.opening
