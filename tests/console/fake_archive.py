@@ -104,12 +104,19 @@ def routes(node: Any) -> list[Route]:
     async def backtest_result(_: Request) -> Response:
         return JSONResponse(BACKTESTED)
 
+    async def report(request: Request) -> Response:
+        """No rows: what reports say is looked at on a real node (tests/acceptance/test_history_screens.py)."""
+        name = request.path_params["name"]
+        empty = {"facts": {}, "notes": ["nothing was counted"], "units": {}, "queries": [], "items": []}
+        return JSONResponse({"report": name, "title": name, "timezone": "UTC", "command": f"tocsin report CITY {name}", **empty})
+
     root = "/api/v1/archive"
     return [
         Route(f"{root}/search", search),
         Route(f"{root}/around", around),
         Route(f"{root}/series", series),
         Route(f"{root}/cells", cells),
+        Route(f"{root}/reports/{{name}}", report),
         Route(f"{root}/tiles/{{z}}/{{x}}/{{y}}.mvt", tile),
         Route("/api/v1/query", sql, methods=["POST"]),
         Route("/api/v1/backtests", backtest, methods=["POST"]),

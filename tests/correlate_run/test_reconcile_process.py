@@ -29,15 +29,16 @@ async def test_reading_begins_at_the_first_entry_of_a_moment(
     entries = {seq: time for seq, time in enumerate(times, 1) if seq >= first and seq not in lost}
 
     async def state(_stream: str) -> Any:
-        return SimpleNamespace(first=min(first, len(times) + 1), last=len(times))
+        return SimpleNamespace(first=min(first, len(times) + 1), last=len(times), lapsed=0)
 
-    async def fetch(_journal: Any, seq: int) -> Any:
-        if seq not in entries:
-            raise Skippable("lost")
-        return SimpleNamespace(seq=seq, ingest=0 if seq in timeless else entries[seq])
+    async def next_of(_journal: Any, _subject: str, seq: int) -> Any:
+        if seq in lost:
+            raise Skippable("damaged")
+        found = min((one for one in entries if one >= seq), default=None)
+        return None if found is None else SimpleNamespace(seq=found, ingest=0 if found in timeless else entries[found])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moments, "fetch", fetch)
+        patch.setattr(moments, "next_of", next_of)
         start = await reconcile.first_known_at(SimpleNamespace(state=state), moment)  # type: ignore[arg-type]
     known = {seq: time for seq, time in entries.items() if seq not in timeless}
     assert all(time < moment for seq, time in known.items() if seq < start.seq)
