@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from bench import archive_data
 from bench.fresh import in_fresh
+from tocsin.app.backtest_order import has_imported
 from tocsin.archive.catalog import Catalog, enter
 from tocsin.archive.classes import row_classes
 from tocsin.archive.filing import Shelf, file_classes
@@ -105,19 +106,22 @@ def _rows(day: pa.Table, entry: int) -> pa.Table:
 
 
 def measured(folder: Path, plan: Plan) -> dict[str, Any]:
-    """One pass over everything."""
+    """One pass over everything: in the order it was learnt, or where it was imported in the order it happened. Raises SystemExit when nothing was matched."""
     archive = Archive(folder)
     sieve = Sieve(plan, frozenset())
     cpu, wall = time.process_time(), time.perf_counter()
     with archive.look(Want(kinds=sieve.kinds)) as look, archive.look(Want()) as everything:
-        scan = Scan(look, sieve)
-        run = Past(Setting(plan, corrects=frozenset()), PastFacts(scan.fetch, {}))
+        by_time = has_imported(archive, 0, 1 << 62, sieve.kinds)
+        scan = Scan(look, sieve, "time" if by_time else "journal")
+        run = Past(Setting(plan, corrects=frozenset()), PastFacts(scan.fetch, {}, by_time), by_time=by_time)
         for batch in scan.batches():
             run.take(batch)
         run.finish()
         alerts = sum(1 for _ in run.alerts())
         rows, read = everything.rows, look.rows
     archive.close()
+    if not run.course.events:
+        raise SystemExit("the back-test was handed no event")
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return {
         "rows": rows,
