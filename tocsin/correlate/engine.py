@@ -19,7 +19,7 @@ from .carry import Carry, Side
 from .columns import Columns
 from .firing import Firings, joined
 from .kernels import layout
-from .kernels.doors import LIBRARY, bury, enter, enter_none, restore_answered, run, start_watches, withdraw_verdicts
+from .kernels.doors import LIBRARY, bury, enter, enter_none, left_aside, restore_answered, run, start_watches, withdraw_verdicts
 from .parts.needs import for_kernels
 from .series.alerted import AlertFacts, Turn
 from .series.build import build
@@ -251,15 +251,9 @@ class Engine:
     def disordered(self, columns: Columns) -> NDArray[np.bool_]:
         """Which events of a batch just pushed may be such samples: older than the newest one of their source, and of a source that ever left rest, or high
         enough for a rule themselves."""
-        states = self._memory["track_states"]
-        used = states[states["key"] >= 0]
-        sources = (used["key"] >> 24) - 1
-        newest = np.full(max(int(sources.max(initial=0)), int(columns.source.max(initial=0))) + 2, layout.LONG_AGO, np.int64)
-        awake = np.zeros(len(newest), np.bool_)
-        np.maximum.at(newest, sources, used["last"])
-        awake[sources[used["words"] >= 0]] = True
-        lowest = float(self._memory["series"]["lowest"].min(initial=np.inf))
-        return (columns.time < newest[columns.source]) & (awake[columns.source] | (columns.value >= lowest))
+        found = np.zeros(len(columns.seq), _INT64)
+        left_aside(self._memory.m, columns.time, columns.source, columns.value, found)
+        return np.asarray(found, np.bool_)
 
     @property
     def listening(self) -> bool:

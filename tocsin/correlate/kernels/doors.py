@@ -38,6 +38,7 @@ LIBRARY: Final = Library(
         "forget": _spec("verdicts:forget", INT),
         "rehang_verdicts": _spec("verdicts:rehang", INT),
         "withdraw_verdicts": _spec("verdicts:withdraw_verdicts", INT, _I8),
+        "left_aside": _spec("match:left_aside", INT, _I8, _I4, _F8, _I8),
         "refill_track_states": _spec("match:refill", *2 * (Array(_TABLES["track_states"]),)),
         "refill_watched": _spec("match:refill", *2 * (Array(_TABLES["watched"]),)),
         "refill_latest": _spec("match:refill", *2 * (Array(_TABLES["latest"]),)),
@@ -53,7 +54,7 @@ start_watches, restore_answered = (LIBRARY.door(name) for name in ("start_watche
 bury, compact, living, relink = (LIBRARY.door(name) for name in ("bury", "compact", "living", "relink"))
 rehang, forget = (LIBRARY.door(name) for name in ("rehang", "forget"))
 rehang_verdicts, withdraw_verdicts = (LIBRARY.door(name) for name in ("rehang_verdicts", "withdraw_verdicts"))
-gather = LIBRARY.door("gather")
+gather, left_aside = LIBRARY.door("gather"), LIBRARY.door("left_aside")
 outside, outside_back, outside_more = (LIBRARY.door(name) for name in ("outside", "outside_back", "outside_more"))
 _refills: Final = {_TABLES[name]: LIBRARY.door(f"refill_{name}") for name in ("track_states", "watched", "latest")}
 

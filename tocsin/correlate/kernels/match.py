@@ -33,6 +33,7 @@ from .layout import (
     TRACK_WORDS,
     TRACKED,
     WORDS,
+    ZERO,
 )
 from .memory import kernel, part, view
 from .recent import holds
@@ -82,6 +83,24 @@ def track_of(m, source, series):
         view(m, T_META)[TRACKED] += 1
         t.key, t.last, t.words, t.active = key, LONG_AGO, -1, 0
     return at
+
+
+@kernel
+def left_aside(m, times, sources, values, found):
+    """Which events of a batch that was just pushed may be samples that were left aside: older than the newest one of their source, and of a source that
+    ever left rest, or high enough for a rule themselves. `found` gets a 1 or a 0 for each."""
+    states, series = view(m, T_TRACK_STATES), view(m, T_SERIES)
+    lowest = np.inf
+    for i in range(len(series)):
+        lowest = min(lowest, series[i].lowest)
+    for row in range(len(times)):
+        newest, high = LONG_AGO, values[row] >= lowest
+        for i in range(len(series)):
+            t = states[slot_of(states, track_key(sources[row], i))]
+            if t.key >= 0:
+                newest = max(newest, t.last)
+                high = high or t.words >= 0
+        found[row] = ONE if high and times[row] < newest else ZERO
 
 
 @part
