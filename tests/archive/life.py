@@ -70,7 +70,7 @@ def live(folder: Path, acks: Acks, source: Path) -> None:
 def run(folder: Path, acks: Path, source: Path, name: str | None, mount: Path | None, careless: bool) -> None:
     """In a child process. At step `name` it dies; with `mount` the power of that disk is cut in the same moment."""
     if careless:
-        disk.sync_file = lambda _path: None
+        disk.sync = lambda _path: None
         catalog.SYNCHRONOUS = "OFF"
 
     def hook(here: str) -> None:

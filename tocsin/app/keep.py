@@ -36,6 +36,7 @@ from tocsin.journal.epoch import HighWater
 from tocsin.journal.reader import DamagedEntry, last_seq, read
 from tocsin.kernel.backoff import Backoff
 from tocsin.kernel.fault import Retriable
+from tocsin.kernel.priority import give_way
 from tocsin.model.city import City
 
 from . import inforce
@@ -80,7 +81,7 @@ class State:
 
 
 async def run(node: NodeFile) -> None:
-    _give_way()
+    give_way()  # what alerts depend on comes first; history waits meanwhile, and says so
     pa.set_cpu_count(1)  # the other processor is for alerts
     marks = HighWater(Path(node.data) / "marks", "keep")
     async with await connect(endpoint_of(node), name="keep", high_water=marks) as journal:
@@ -100,14 +101,6 @@ async def run(node: NodeFile) -> None:
         finally:
             stopping.set()
             await asyncio.shield(asyncio.to_thread(keeper.close))
-
-
-def _give_way() -> None:
-    """What alerts depend on comes first: this runs when a processor has nothing else to do, or nearly so. The three thousandths of a busy one that
-    the system leaves it are some hundred rows a second; beyond that history waits, and says so."""
-    os.nice(10)
-    with contextlib.suppress(AttributeError, OSError):  # no Linux, or not allowed
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | DamagedEntry]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from tocsin.kernel import durable
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Fatal
 
@@ -93,7 +93,7 @@ class NodeFile:
     process: str = ""  # name of the process that reads this; not written
 
     def write(self, layout: Layout) -> None:
-        write_private(layout.node_file, json.dumps(asdict(self), indent=1))
+        durable.replace(layout.node_file, json.dumps(asdict(self), indent=1).encode())
 
     @staticmethod
     def read(layout: Layout) -> NodeFile:
@@ -120,17 +120,6 @@ class NodeFile:
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.data))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Atomic and readable by the owner only."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def console_dist() -> Path:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from tocsin.kernel.durable import sync
+
 from .steps import step
 
 #: What history leaves free for the journal and the alerts, which come first: so many bytes, or this share of a smaller disk.
@@ -23,36 +25,27 @@ def room(folder: Path) -> None:
         raise OSError(errno.ENOSPC, words, str(folder))
 
 
-def sync_file(path: Path) -> None:
-    """Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_folder(path: Path) -> None:
     """With everything above it, each entry on disk. Raises OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    sync_file(path.parent)
+    sync(path.parent)
 
 
 def publish(pairs: Iterable[tuple[Path, Path]]) -> None:
     """(written aside, final name): all of them are under their names and on disk when this returns. Raises OSError."""
     folders = set()
     for aside, final in pairs:
-        sync_file(aside)
+        sync(aside)
         step("publish.synced")
         make_folder(final.parent)
         aside.rename(final)
         step("publish.renamed")
         folders.add(final.parent)
     for folder in sorted(folders):
-        sync_file(folder)
+        sync(folder)
     step("publish.done")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Fatal
 
 from .catalog import Catalog
-from .disk import sync_file
 
 KEY_FILE, PUBLIC_FILE = "tombstone.key", "tombstone.pub"
 NOTHING: Final = "0" * 64  # the hash before the first entry
@@ -33,13 +32,13 @@ class Signer:
         """Raises Fatal when the key cannot be used, OSError."""
         path = folder / KEY_FILE
         if not path.exists():
-            _write(path, Ed25519PrivateKey.generate().private_bytes_raw().hex())
+            durable.replace(path, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode() + b"\n")
         try:
             self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
         except ValueError as fault:
             raise Fatal(f"{path} is no Ed25519 key (64 hex digits): {fault}") from None
         if not (folder / PUBLIC_FILE).exists():
-            _write(folder / PUBLIC_FILE, self._key.public_key().public_bytes_raw().hex())
+            durable.replace(folder / PUBLIC_FILE, self._key.public_key().public_bytes_raw().hex().encode() + b"\n")
 
     def write(self, connection: sqlite3.Connection, entry: Mapping[str, Any]) -> None:
         """One more entry. Within a transaction of the caller, which does what it says."""
@@ -48,19 +47,6 @@ class Signer:
         digest = _hash(last[1], text)
         signature = self._key.sign(bytes.fromhex(digest)).hex()
         connection.execute("INSERT INTO tombstone VALUES (?, ?, ?, ?)", (last[0] + 1, text, digest, signature))
-
-
-def _write(path: Path, text: str) -> None:
-    """For this user alone, whole or not at all, also after a power cut."""
-    aside = path.with_name(path.name + ".new")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    sync_file(path.parent)
 
 
 def _hash(before: str, text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Fatal
 from tocsin.model.city import City
 
@@ -95,20 +95,5 @@ def pinned(bundle: Bundle, city: City, contents: Path) -> Bundle:
             digest = layers[home.name(layer.path)] = hashlib.sha256(body).hexdigest()
             kept = contents / (digest + layer.path.suffix)
             if not kept.exists():
-                _store(kept, body)
+                durable.replace(kept, body)  # a journal entry is about to name it
     return Bundle(bundle.texts, layers)
-
-
-def _store(path: Path, body: bytes) -> None:
-    """Whole or not at all, and on the disk when this returns: a journal entry is about to name it."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -7,7 +7,6 @@ snapshot. The parent renames it, once all that was told before is durable.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -15,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NoReturn
+
+from tocsin.kernel.priority import give_way
 
 from . import snapshots
 from .meters import Counters
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 #: At most one part in so many of the time goes into snapshots. While one is made, every page that the kernels write is copied first, and events
 #: wait: at 100,000 events/s, 0.2 s. With one part in 20 that was the 99th percentile of all alerts.
 _SHARE: Final = 200
-_NICE: Final = 19  # the child gives way to whoever has an event to match
 _WORDS: Final = 2000  # bytes of a child's last words
 
 
@@ -122,21 +122,13 @@ def _work(work: Callable[[], None], said: int) -> NoReturn:
     code = 1
     try:
         gc.disable()
-        _give_way()
+        give_way()
         work()
         code = 0
     except BaseException as error:  # whatever it was, the parent is told
         os.write(said, f"{error}".encode()[:_WORDS])
     finally:
         os._exit(code)
-
-
-def _give_way() -> None:
-    """From here on this process runs only when a processor has nothing else to do (Linux), or nearly so."""
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _wait(child: int, heard: int) -> tuple[str, float]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tocsin.kernel import durable
 from tocsin.model.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -127,28 +128,17 @@ def write(beside: Path, content: bytes) -> None:
     """The first half: beside the file, and on disk; when that fails nothing is left of it. Raises OSError."""
     beside.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _write(beside, content)
+        durable.write(beside, content)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
 
 
-def _write(beside: Path, content: bytes) -> None:
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def publish(beside: Path, path: Path) -> None:
     """The second half: what was written becomes the file. Raises OSError."""
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.sync(path.parent)
 
 
 def load(path: Path, plan: str) -> Snapshot | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Misconfigured, Problem
 
 FULL_BYTES = 16 << 20
@@ -90,22 +91,4 @@ def read_credentials(path: Path) -> Credentials:
 
 def write_credentials(path: Path, credentials: Credentials) -> None:
     """Atomically, readable by the owner only."""
-    body = orjson.dumps(asdict(credentials), option=orjson.OPT_INDENT_2)
-    write_private(path, body)
-
-
-def write_private(path: Path, body: bytes) -> None:
-    """Replaces a file durably (fsync, rename, fsync of the folder); mode 0600 from the first byte."""
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(body)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.replace(path, orjson.dumps(asdict(credentials), option=orjson.OPT_INDENT_2))

@@ -19,10 +19,10 @@ from typing import Any
 
 import orjson
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Retriable
 from tocsin.model.time import to_iso
 
-from .endpoint import write_private
 from .link import Link
 from .streams import ALERTS, EVENTS, StreamState, api, set_epoch, state
 
@@ -95,7 +95,7 @@ class HighWater:
 
     def _write(self) -> None:
         seen = dict(self._seen)
-        write_private(self.path, orjson.dumps(seen))
+        durable.replace(self.path, orjson.dumps(seen))
         self._saved, self._written = seen, time.monotonic()
 
     async def close(self) -> None:

@@ -21,9 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 
-from .endpoint import Credentials, Endpoint, MqttLogin, read_credentials, write_credentials, write_private
+from .endpoint import Credentials, Endpoint, MqttLogin, read_credentials, write_credentials
 from .host import LogPipe, demand_free, find_binary, free_port
 from .link import Link, Lost
 from .mqtt import keep_feeds, wake
@@ -161,7 +162,7 @@ class EmbeddedServer:
             devices=credentials.devices,
             sync=self.sync,
         )
-        write_private(self.data_dir / "nats.conf", render(settings).encode())
+        durable.replace(self.data_dir / "nats.conf", render(settings).encode())
 
     async def _launch(self, binary: Path) -> None:
         lock = self._lock

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tocsin.kernel import durable
 from tocsin.kernel.fault import Fatal
 
 _ASIDE: Final = ".aside-"
@@ -42,9 +43,9 @@ class Work:
             raise Fatal(f"{folder} belongs to another user; name a folder of your own with --work")
         known = folder / _QUESTION
         if not known.exists():
-            _write(folder / f"{_ASIDE}{uuid.uuid4().hex}", text.encode()).rename(known)
-            _sync(folder)
-            _sync(root)
+            durable.write(folder / f"{_ASIDE}{uuid.uuid4().hex}", text.encode()).rename(known)
+            durable.sync(folder)
+            durable.sync(root)
         elif known.read_text() != text:
             raise Fatal(f"{known} is of another question; remove {folder}, or name another folder with --work")
         return cls(folder)
@@ -80,17 +81,17 @@ class Work:
         try:
             for file, content in files.items():
                 if isinstance(content, bytes):
-                    _write(aside / file, content)
+                    durable.write(aside / file, content)
                 else:
                     content(aside / file)
-                    _sync(aside / file)
-            _sync(aside)
+                    durable.sync(aside / file)
+            durable.sync(aside)
             aside.rename(final)
         except OSError:
             _remove(aside)
             if not final.is_dir():
                 raise
-        _sync(self.folder)
+        durable.sync(self.folder)
         return final
 
     def clear(self) -> None:
@@ -98,22 +99,6 @@ class Work:
         for path in self.folder.iterdir():
             if path.is_dir():
                 _remove(path)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return path
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:
