@@ -269,6 +269,10 @@ class Family:
             await child.go()
         return children
 
+    async def stop(self, name: str) -> None:
+        """Stops this one for good, and returns when it has ended."""
+        await self._children[name].stop()
+
     async def aclose(self) -> None:
         """Stops every one, the last started first."""
         for child in reversed(self._children.values()):

@@ -194,6 +194,7 @@ async def report(journal: Journal, correlator: Correlator, more: Sequence[Callab
             "pid": os.getpid(),
             "wall": time.time_ns(),
             "last_seq": correlator.seq,
+            "untold": correlator.untold,
             "config": correlator.setting.entry,
             "rules": len(correlator.setting.plan.rules),
             "behind": await behind(journal, correlator.seq),

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,17 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
 
     await journal.subscribe("ctl.quarantine.retry", answering(journal, supervisor))
     await journal.subscribe(CONTROL, injecting.answering(journal, exercises))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(exercises.run(), name="exercises")
-        group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
-        group.create_task(ticks(writer, turns, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
-        group.create_task(report(journal, supervisor, monotone, news), name="health")
-        group.create_task(supervisor.run(stay=True), name="feeds")
-        group.create_task(news.follow(changed), name="configuration")
+    report = Report(journal, supervisor, monotone, news)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(exercises.run(), name="exercises")
+            group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
+            group.create_task(ticks(writer, turns, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
+            group.create_task(report.run(), name="health")
+            group.create_task(supervisor.run(stay=True), name="feeds")
+            group.create_task(news.follow(changed), name="configuration")
+    finally:
+        await report.tell(last=True)
 
 
 def open_doors(desk: Desk, city: City, data: Path) -> None:
@@ -147,28 +152,43 @@ async def serving(server: uvicorn.Server, **how: Any) -> None:
         raise
 
 
-async def report(journal: Journal, supervisor: Supervisor, monotone: Monotone, news: Follower) -> None:
-    """`health.ingest`, once a second."""
-    told = False
-    while True:
-        ahead = monotone.ahead / 1e6
-        if ahead > CLOCK_BEHIND and not told:
-            log.error(
-                "this machine's clock is %.0f s behind the journal: it was set back; city time goes on slowly until it catches up", ahead
-            )
-        told = ahead > CLOCK_BEHIND
+@dataclass(slots=True)
+class Report:
+    """`health.ingest`."""
+
+    journal: Journal
+    supervisor: Supervisor
+    monotone: Monotone
+    news: Follower
+
+    async def run(self) -> None:
+        """Once a second."""
+        told = False
+        while True:
+            behind = self.monotone.ahead / 1e6
+            if behind > CLOCK_BEHIND and not told:
+                log.error(
+                    "this machine's clock is %.0f s behind the journal: it was set back; city time goes on slowly until it catches up",
+                    behind,
+                )
+            told = behind > CLOCK_BEHIND
+            await self.tell()
+            await asyncio.sleep(HEALTH_SECONDS)
+
+    async def tell(self, last: bool = False) -> None:
+        """`last`: all that this process put into the journal is counted, and there will be no more of it."""
         body = {
             "process": "ingest",
+            "last": last,
             "start": steps(),
             "pid": os.getpid(),
             "wall": time.time_ns(),
-            "clock": monotone.clock.to_json(),
-            "config": news.entry,
-            "feeds": supervisor.health.items(),
-            "metrics": supervisor.metrics() + clock_metrics(ahead) + journal_metrics(journal, "ingest"),
+            "clock": self.monotone.clock.to_json(),
+            "config": self.news.entry,
+            "feeds": self.supervisor.health.items(),
+            "metrics": self.supervisor.metrics() + clock_metrics(self.monotone.ahead / 1e6) + journal_metrics(self.journal, "ingest"),
         }
-        await journal.publish("health.ingest", json.dumps(body).encode())
-        await asyncio.sleep(HEALTH_SECONDS)
+        await self.journal.publish("health.ingest", json.dumps(body).encode())
 
 
 def clock_metrics(ahead: float) -> str:

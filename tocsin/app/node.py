@@ -67,6 +67,7 @@ class Running:
     """A node that is up."""
 
     city: City
+    children: Family
     node: NodeFile
     journal: Journal
     health: dict[str, dict[str, Any]]
@@ -193,7 +194,7 @@ async def _started(options: Options, layout: Layout, prepared: Prepared, childre
         step("ready")
         children.start("keep")  # nobody waits for it: alerts do not need history
         await children.go("keep")
-        yield Running(city, node, journal, health, time.monotonic() - began)
+        yield Running(city, children, node, journal, health, time.monotonic() - began)
 
 
 def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, mqtt_port: int) -> NodeFile:

@@ -31,20 +31,21 @@ async def final_alerts(journal: Journal) -> list[Alert]:
     return list(newest.values())
 
 
-async def caught_up(node: Running, patience: float = 10.0) -> bool:
-    """Waits until correlate has read all that is in the journal now."""
-    last = await last_seq(node.journal)
+async def fell_silent(node: Running, patience: float = 10.0) -> bool:
+    """Ends the feeds, and waits until correlate has read all that they brought and what it told of it is in the journal, too. Whether that was so in
+    time."""
+    await node.children.stop("ingest")
     for _ in range(round(patience / 0.1)):
-        if node.health.get("correlate", {}).get("last_seq", 0) >= last:
+        brought, correlated = node.health.get("ingest", {}), node.health.get("correlate", {})
+        if brought.get("last") and correlated.get("last_seq", 0) >= await last_seq(node.journal) and not correlated.get("untold"):
             return True
         await asyncio.sleep(0.1)
     return False
 
 
 async def summary(node: Running) -> dict[str, Any]:
-    """events, duplicates, quarantined, alerts, alerts_hash, ingest_to_alert_ms {p50, p99}, feeds."""
-    complete = await caught_up(node)
-    await asyncio.sleep(1.1)  # one more health report, so that the counts belong together
+    """events, duplicates, quarantined, alerts, alerts_hash, ingest_to_alert_ms {p50, p99}, feeds. The node hears nothing more after it."""
+    complete = await fell_silent(node)
     feeds = node.health.get("ingest", {}).get("feeds", [])
     alerts = await final_alerts(node.journal)
     correlate = node.health.get("correlate", {})

@@ -60,6 +60,11 @@ class Outbox:
         self._lanes[alert.id] = lane
         lane.add_done_callback(lambda task: self._ended(alert.id, task))
 
+    @property
+    def under_way(self) -> int:
+        """Revisions that were put and are not durable yet, those of one alert as one."""
+        return len(self._lanes)
+
     async def leave(self) -> None:
         """Lets what was put reach the socket, which it would not do before the next entry has been taken in."""
         for _ in range(_TURNS):

@@ -51,6 +51,11 @@ class Teller:
         """Amendments that are decided but not yet in words."""
         return self._size
 
+    @property
+    def untold(self) -> int:
+        """Revisions that are decided but not yet durable."""
+        return self._size + self._turn.locked() + self._outbox.under_way
+
     async def tell(self, tellings: Sequence[Telling], wall: int, read: int) -> None:
         """Takes what one entry decided: what is urgent is on its way to the journal when this returns. `wall`, `read`: `outbox.Times`."""
         self._raise()

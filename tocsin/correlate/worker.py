@@ -176,6 +176,11 @@ class Correlator:
         return self._outbox.times(alert)
 
     @property
+    def untold(self) -> int:
+        """Revisions of alerts that entries up to `seq` decided and that are not durable yet."""
+        return 0 if self._teller is None else self._teller.untold
+
+    @property
     def _beside(self) -> Beside:
         return self._assembler.parts.beside
 
