@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+#: How a click ends in a browser that draws nothing: two frames in which the button stands still never come.
+ASLEEP = r"(?s)^TimeoutError: Locator\.\w+: Timeout.*waiting for element to be visible, enabled and stable\s*\Z"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything else first; then the browser on the real node (closed after its module), then the console's own (one browser for all)."""
+    """Everything else first; then the browser on the real node, then the console's own. A browser may fall asleep on a loaded machine: it then draws no
+    frame for half a minute, and no click is possible. Such a test (no other failure, and no other test) is run once more, and counted as "rerun"."""
 
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("browser") is None:
@@ -21,6 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 2 if "tests/console/" in item.path.as_posix() else 1
 
     items.sort(key=place)
+    for item in items:
+        if place(item) == 2:  # the others go on with a node that has heard their clicks
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[ASLEEP]))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """The processes that share the tests must agree on their names, and what is packed may hold the time."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
 def _process() -> tuple[Any, ...]:

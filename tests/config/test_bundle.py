@@ -85,7 +85,7 @@ def test_problems_name_the_file_as_the_city_does(city: Path) -> None:
     assert [problem.file for problem in report.problems] == ["rules/r.yaml"]
 
 
-@pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]"), zlib.compress(b'{"texts": {}}')])
+@pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]"), zlib.compress(b'{"texts": {}}')], ids=range(5))
 def test_what_is_no_configuration_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(Fatal, match="cannot be read"):
         decode(content)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.fail(f"{CHROMIUM} is missing; install it with 'apt-get install chromium', or name another with CHROMIUM=...")

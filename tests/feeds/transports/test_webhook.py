@@ -184,6 +184,7 @@ async def test_gzip_is_unpacked_within_the_limit(city):
         (b"x", "br", 415, "'br' is not known"),
         (b"x", "gzip, gzip", 415, "not known"),
     ],
+    ids=["no gzip", "cut", "more follows", "unknown", "twice"],
 )
 async def test_bodies_that_cannot_be_unpacked(city, body, encoding, status, words):
     assert is_problem(await city.post(body, **{"content-encoding": encoding}), status, words)
