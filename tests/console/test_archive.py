@@ -84,6 +84,23 @@ def test_without_an_archive_it_says_so(console: Callable[..., Page], node: Any) 
     page.complaints[:] = [one for one in page.complaints if "503" not in one]  # type: ignore[attr-defined]
 
 
+def test_false_alarms_are_drawn_where_there_were_any(console: Callable[..., Page], node: Any) -> None:
+    def source(name: str, alerts: int, retracted: int, closed: int) -> dict[str, Any]:
+        share = (retracted + closed) / alerts
+        return {"feed": "air", "source": name, "alerts": alerts, "retracted": retracted, "closed_as_false": closed, "share": share}
+
+    sheet = "[data-report=false-alarms]"
+    node.false_alarms = [source("E18", 3, 0, 0), source("E9", 1, 0, 0)]
+    page = console("#analytics")
+    expect(page.locator(sheet)).to_contain_text("0 alerts came to nothing, of 2 sources")
+    expect(page.locator(f"{sheet} svg")).to_have_count(0)  # bars of nothing had some width
+    node.false_alarms.insert(0, source("L3", 4, 1, 2))
+    page.reload()
+    expect(page.locator(sheet)).to_contain_text("3 alerts came to nothing, of 3 sources")
+    expect(page.locator(f"{sheet} svg [data-part=bar] rect")).to_have_count(2)
+    expect(page.locator(f"{sheet} svg [data-part='y-axis tick label']")).to_have_text("L3")
+
+
 def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:
     page = console("#rules")
     card = page.locator(".card").first

@@ -32,7 +32,7 @@ interface CardProps {
   name: ReportName;
   query: Query;
   title: string;
-  draw?: (report: Report) => Chart;
+  draw?: (report: Report) => Chart | null;
   body?: (report: Report) => ComponentChildren;
   say: (report: Report) => string;
   keys?: ComponentChildren;

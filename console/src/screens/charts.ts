@@ -88,8 +88,11 @@ export function responseChart(report: Report): Chart {
   });
 }
 
-export function falseChart(report: Report): Chart {
-  const rows = report.rows.slice(0, 12).flatMap((row) => [
+/** Null when no alert came to nothing: there are no bars to draw. */
+export function falseChart(report: Report): Chart | null {
+  const found = report.rows.filter((row) => number(row.retracted) + number(row.closed_as_false) > 0);
+  if (found.length === 0) return null;
+  const rows = found.slice(0, 12).flatMap((row) => [
     { source: String(row.source), alerts: number(row.retracted), why: t('rep.retracted') },
     { source: String(row.source), alerts: number(row.closed_as_false), why: t('rep.closedFalse') },
   ]);
