@@ -277,9 +277,10 @@ class Assembler:
         self._unsettle(case)
 
     def _take_back(self, case: Case, late: int, match: Sequence[int], clock: int) -> None:
-        """The engine took a match back because of a late event; `match` holds the event that had completed it."""
+        """The engine took a match back because of a late event; `match` holds the event that had completed it. A history names only that one."""
         self.ledger.fold(case)
-        self.ledger.add_evidence(case, [late], [MEMBER])  # whatever part it plays elsewhere
+        if late not in match:
+            self.ledger.add_evidence(case, [late], [MEMBER])  # whatever part it plays elsewhere
         case.withdrawn += 1
         case.down += match
         _note(case, _TAKEN_BACK[outside(self._rules[case.rule])], clock)

@@ -255,6 +255,16 @@ class Engine:
         left_aside(self._memory.m, columns.time, columns.source, columns.value, found)
         return np.asarray(found, np.bool_)
 
+    def states(self) -> dict[Any, Any]:
+        """Of sources that do not rest: what rules know of them that lasts until other samples end it (`match` with `samples`, `until` or for a time)."""
+        states, words = self._memory["track_states"], self._memory["track_words"]
+        series = self._memory["series"]
+        found: dict[Any, Any] = dict(self._series.states())
+        for state in states[(states["key"] >= 0) & (states["active"] > 0)]:
+            one = series[int(state["key"]) & 0xFFFFFF]
+            found[int(state["key"])] = words[state["words"] : state["words"] + one["track_end"] - one["track"]].tolist()
+        return found
+
     @property
     def listening(self) -> bool:
         """Whether rules look at alerts of other rules."""

@@ -304,6 +304,9 @@ class Correlator:
         if run.withdrawn:
             self.counters.withdrawn += len(run.withdrawn)
             self.late.withdraw(run.withdrawn, self.clock)
+            if self.late.asks:
+                facts = await self._recent.lookup(run.withdrawn)
+                self.late.undone(entry, facts.values(), self.clock, self._codebook.skew)
             self._beside.withdraw(run.withdrawn, int(columns.time[run.row]))
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
             await self._apply(self._engine.withdraw(run.withdrawn, int(columns.time[run.row])), entry)

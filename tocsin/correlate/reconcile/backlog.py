@@ -65,15 +65,16 @@ class Backlog:
             new = []
         return new + [entry for entry in self.entries.values() if entry.early and entry.newest + reach(entry) <= clock]
 
-    def settle(self, seqs: Iterable[int], *, closed: bool, gone: bool = False) -> int:
-        """Entries were looked at: `closed` for good. Returns how many were waiting for that; 0 when all were settled before."""
+    def settle(self, seqs: Iterable[int], *, closed: bool, gone: bool = False, until: int = -1) -> int:
+        """Entries were looked at: `closed` for good, or to be looked at up to `until` once more. Returns how many were waiting for that; 0 when all were
+        settled before."""
         waiting = 0
         for seq in seqs:
             entry = self.entries.get(seq)
-            if entry is None or (entry.early and not closed):
+            if entry is None or (entry.early and not closed and until <= entry.newest):
                 continue
             waiting += 1
-            entry.early = True
+            entry.early, entry.newest = True, max(entry.newest, until)
             if closed:
                 self.done += 0 if gone else entry.count
                 self.gone += entry.count if gone else 0

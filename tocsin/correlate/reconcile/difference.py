@@ -42,10 +42,11 @@ class Outcome:
 
 
 class Stood(NamedTuple):
-    """An alert, and the matches in it."""
+    """An alert, and the matches in it. `stands`: false for one that fell with what it rested on, though its matches are still counted."""
 
     alert: Outcome
     matches: Matches
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,13 @@ Apart = Callable[[Outcome, int], tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Which late facts may have done it. `of_rule`: rule -> late facts that it looks at, those that are judged now first. `late_by`: late fact -> µs
-    from happening to learning."""
+    """Which late facts may have done it, and which that were taken back late, `gone`. `of_rule`: rule -> those of them that it looks at, those that are
+    judged now first. `late_by`: fact -> µs from happening to learning, or to learning that it did not."""
 
     of_rule: Mapping[str, Sequence[int]]
     late_by: Mapping[int, int]
     apart: Apart
+    gone: frozenset[int] = frozenset()
 
     def because(self, alert: Outcome, without: tuple[int, ...]) -> tuple[int, ...]:
         """The late facts among the alert's new evidence, or those nearest to it."""
@@ -103,6 +105,8 @@ class Comparison:
     def changes(self, without: Sequence[Stood], with_late: Sequence[Stood]) -> list[Change]:
         """In order of time. An alert that stands in both, or a new one that rests on events of one that is gone, is one alert: what it rests on
         or its count changes, its id stays."""
+        fallen = {one.alert.id: one for one in without if not one.stands}
+        without, with_late = ([one for one in side if one.stands] for side in (without, with_late))
         others = _sharing((*without, *with_late))
         before = {one.alert.id for one in without}
         after = {one.alert.id: one for one in with_late}
@@ -116,7 +120,7 @@ class Comparison:
             else:
                 same.append((old, new.pop(twin.alert.id)))
         found += [self._change(AMEND, old, one) for old, one in same]
-        found += [self._change(RAISE, None, one) for one in new.values()]
+        found += [self._change(RAISE, fallen.get(name), one) for name, one in new.items()]
         named = [replace(change, others=_others(change, others)) for change in found if change is not None]
         return sorted(named, key=lambda change: (change.alert.opened, change.id))
 
@@ -128,7 +132,8 @@ class Comparison:
         matches = tuple(self._matches(old.matches if old else None, new.matches if new else None))
         because = self.blame.because(alert, without if new else ())
         if new is None:
-            evidence = tuple((fact, min(max(alert.opened, self.start), self.stop - 1), _MEMBER) for fact in because) if matches else ()
+            shown_for = [fact for fact in because if fact not in self.blame.gone] if matches else []
+            evidence = tuple((fact, min(max(alert.opened, self.start), self.stop - 1), _MEMBER) for fact in shown_for)
         else:
             evidence = tuple(self._evidence(old, new))
         closing = self._closing(old, new)

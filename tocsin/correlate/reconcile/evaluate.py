@@ -15,9 +15,11 @@ from tocsin.correlate.firing import Firings
 from tocsin.correlate.horizon import rows
 from tocsin.correlate.ledger import Case
 from tocsin.model.plan import Plan
+from tocsin.model.severity import Action
 
 from .difference import Outcome, Stood
-from .tally import Tally
+from .guarding import sampled
+from .tally import Matches, Tally
 from .window import Facts, Window
 
 #: Called between small pieces of work; may wait, so that a long evaluation takes a bounded share of the processor.
@@ -26,45 +28,54 @@ _TOGETHER: Final = 4096  # facts pushed at once
 
 
 class Evaluation:
-    """One evaluation with an engine of its own. `codes`: snapshot of the engine that gave the facts their codes."""
+    """One evaluation with an engine of its own. `codes`: snapshot of the engine that gave the facts their codes. `undone`: facts may be taken back."""
 
-    def __init__(self, plan: Plan, window: Window, codes: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Plan, window: Window, codes: Mapping[str, Any], undone: bool) -> None:
         self._plan = plan
-        self._engine = Engine(plan)
+        self._engine = Engine(plan, corrects=None if undone else frozenset())
         self._engine.restore(codes)
         context = Context(window.corrections.root, self._engine.source_name, self._engine.source_code, window.codebook.skew)
         self._assembler = Assembler(plan, context)
         self._recent = window.recent
         self._tally = Tally()
+        self._undone: set[int] = set()
+        self.states: dict[Any, Any] | None = None
 
-    async def run(self, facts: Facts, without: bool, span: tuple[int, int], pace: Pace) -> list[Stood]:
-        """The alerts that stand at the end of `span`: as it was, `without` what came late, or with all that is known now."""
+    async def run(self, facts: Facts, without: bool, span: tuple[int, int], judged: int, pace: Pace) -> list[Stood]:
+        """The alerts that stand at the end of `span`: as it was, `without` what came late, or with all that is known now. `judged`: end of the stretch
+        that is judged; `states` are of that moment."""
         start, stop = span
         await self._apply(self._engine.tick(start), start)
-        for when, piece, ends in self._pieces(facts, without, stop):
+        for when, piece, ends in self._pieces(facts, without, stop, judged):
+            if when >= judged and self.states is None:
+                self.states = self._states(judged)
             told = self._engine.push(rows(facts.columns, piece), when) if len(piece) else self._engine.tick(when)
             await self._apply(told, when)  # deadlines fire before anything is taken back
             for seq in ends:
-                await self._apply(self._engine.withdraw((seq,), facts.ended[seq].until), when)
+                await self._end(seq, facts, when)
             await pace()
+        self.states = self._states(judged) if self.states is None else self.states
         await self._apply(self._engine.tick(stop), stop)
+        for seq, undone in facts.undone.items():
+            if without and undone.clock > stop:  # the engine did not judge again what happened so long before
+                await self._undo(seq, stop)
         return await asyncio.to_thread(self._standing)
 
-    def _pieces(self, facts: Facts, without: bool, until: int) -> Iterator[tuple[int, NDArray[np.intp], list[int]]]:
+    def _pieces(self, facts: Facts, without: bool, until: int, judged: int) -> Iterator[tuple[int, NDArray[np.intp], list[int]]]:
         """Facts that are pushed together, the clock, and what ends after them: few, of less than the plan's `delay`, so that no deadline among them is decided too
-        late or too early; one that is known to end is the last of its piece."""
-        chosen = np.flatnonzero(~facts.late & (facts.seen <= until)) if without else np.arange(len(facts.late))
+        late or too early; one that is known to end is the last of its piece, and so is the last before `judged`."""
+        chosen = np.flatnonzero(~facts.late & (facts.seen <= until) if without else ~facts.gone)
         seen = facts.seen if without else facts.columns.time
         chosen = chosen[np.argsort(seen[chosen], kind="stable")]
-        there = set(facts.columns.seq[chosen].tolist())
-        ends = sorted((end.learnt, seq) for seq, end in facts.ended.items() if without and seq in there and end.until < end.learnt <= until)
+        ends = self._ends(facts, chosen, until) if without else []
         later = {seq for seq, end in facts.ended.items() if without and end.learnt > end.until}
         ended = np.isin(facts.columns.seq[chosen], np.array([seq for seq in facts.ended if seq not in later], np.int64))
+        ended &= ~facts.gone[chosen]
         marks = np.searchsorted(seen[chosen], np.array([at for at, _ in ends], np.int64), "right")
         step = max(1, self._plan.delay)
         cuts = np.flatnonzero((np.diff(seen[chosen] // step) != 0) | ended[:-1]) + 1 if len(chosen) else np.empty(0, np.int64)
         last, at = 0, 0
-        for stop in sorted({*cuts.tolist(), *marks.tolist(), len(chosen)}):
+        for stop in sorted({*cuts.tolist(), *marks.tolist(), int(np.searchsorted(seen[chosen], judged)), len(chosen)}):
             for begin in range(last, stop, _TOGETHER):
                 piece = chosen[begin : min(stop, begin + _TOGETHER)]
                 own = [int(facts.columns.seq[piece[-1]])] if ended[begin + len(piece) - 1] else []
@@ -74,16 +85,73 @@ class Evaluation:
                 yield ends[at][0], chosen[:0], [ends[at][1]]
                 at += 1
 
+    def _ends(self, facts: Facts, chosen: NDArray[np.intp], until: int) -> list[tuple[int, int]]:
+        """When something came that ends a fact, or takes it back, and which (`_end`), in order."""
+        there = set(facts.columns.seq[chosen].tolist())
+        ends = [(end.learnt, seq) for seq, end in facts.ended.items() if seq in there and end.until < end.learnt <= until]
+        back = chosen[facts.gone[chosen]]
+        for seq, seen in zip(facts.columns.seq[back].tolist(), facts.seen[back].tolist(), strict=True):
+            if facts.undone[seq].clock <= until:
+                ends.append((max(seen, facts.undone[seq].clock), ~seq))
+        return sorted(ends)
+
+    async def _end(self, end: int, facts: Facts, clock: int) -> None:
+        """A fact ends, or is taken back (`~seq`) from rules that go by samples: then what rests on it is looked at again."""
+        if end >= 0:
+            await self._apply(self._engine.withdraw((end,), facts.ended[end].until), clock)
+        else:
+            await self._undo(~end, clock, self._engine.withdraw((~end,), facts.undone[~end].until))
+
+    async def _undo(self, seq: int, clock: int, told: Firings | None = None) -> None:
+        """As the correlator does it (`worker.py`)."""
+        self._undone.add(seq)
+        self._assembler.withdraw((seq,), Action.CANCEL, clock)
+        if told is not None:
+            await self._take(told, clock)
+        await self._settle(clock)
+
     async def _apply(self, firings: Firings, clock: int) -> None:
+        await self._take(firings, clock)
+        await self._settle(clock)
+
+    async def _take(self, firings: Firings, clock: int) -> None:
         if len(firings):
             known = await self._recent.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, known, clock, 0)
             self._tally.take(firings)
 
+    async def _settle(self, clock: int) -> None:
+        """What lost some of what it rests on, or what was joined after it fell: whether it holds."""
+        while (unsettled := self._assembler.unsettled()) is not None:
+            turns = self._assembler.settle(await self._recent.lookup(unsettled))
+            if turns:
+                await self._take(self._engine.turn(turns), clock)
+
+    def _states(self, at: int) -> dict[Any, Any]:
+        """What earlier facts still make of those that are to come: states of sources, and alerts that others may join."""
+        found = self._engine.states()
+        for case in self._assembler.ledger.cases.values():
+            per = self._plan.rules[case.rule].alert.per
+            if per is not None and case.status != "retracted" and case.newest + per.hold >= at:
+                found["joins", case.id] = case.newest
+        return found
+
     def _standing(self) -> list[Stood]:
         ledger = self._assembler.ledger
         matches = self._tally.by_alert(ledger.groups)
-        return [Stood(self._outcome(case), matches[case.id]) for case in ledger.cases.values() if case.status != "retracted"]
+        found = []
+        for case in ledger.cases.values():
+            left, stands = self._left(case, matches[case.id]), case.status != "retracted"
+            if stands or (self._undone and left.numbers.any()):
+                found.append(Stood(self._outcome(case), left, stands))
+        return found
+
+    def _left(self, case: Case, matches: Matches) -> Matches:
+        """Without those of samples in a row that were taken back: the ledger does not count them either."""
+        if not self._undone or not sampled(self._plan.rules[case.rule]):
+            return matches
+        kept = ~np.isin(matches.anchors, np.array(sorted(self._undone), np.int64))
+        return matches._replace(anchors=matches.anchors[kept], times=matches.times[kept], numbers=matches.numbers[kept])
 
     def _outcome(self, case: Case) -> Outcome:
         self._assembler.ledger.fold(case)

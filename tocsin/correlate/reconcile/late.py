@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,12 +17,15 @@ from tocsin.correlate.corrections import Corrections, Run
 from tocsin.correlate.horizon import Horizon, of_kinds, present
 from tocsin.correlate.meters import Sample
 from tocsin.kernel.fault import Skippable
-from tocsin.model.plan import Plan
+from tocsin.model.alert import Evidence
+from tocsin.model.plan import Match, Plan
+from tocsin.model.predicate import covers
+from tocsin.model.reading import selectors_in
 from tocsin.model.time import DAY
 
 from .backlog import Backlog, LateEntry
-from .guarding import guard_kinds, sampled_kinds
-from .learnt import Learning, decode
+from .guarding import guard_kinds, remembered_kinds, sampled_kinds
+from .learnt import Learning, Learnt, decode
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,8 @@ class LateFacts:
         self.horizon = horizon
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
         self._guards, self._delay = guard_kinds(plan), plan.delay
-        self._sampled = sampled_kinds(plan)
+        self._sampled, self._remembered = sampled_kinds(plan), remembered_kinds(plan)
+        self._lasting = frozenset(of.kind for rule in plan.rules if isinstance(rule.when, Match) for of in selectors_in(rule.when))
         self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
@@ -120,6 +124,22 @@ class LateFacts:
         if self.backlog.entries:
             self._withdrawn.update(dict.fromkeys(seqs, clock))
 
+    @property
+    def asks(self) -> bool:
+        """Whether it matters what was taken back: rules go by samples before a match."""
+        return bool(self._sampled or self._remembered)
+
+    def undone(self, seq: int, facts: Iterable[Evidence], clock: int, skew: Callable[[str], int]) -> None:
+        """Facts were taken back by the journal entry `seq`. Samples in a row are judged again without them, and so are histories where live none goes
+        back so far. `skew`: feed -> µs an event time may be ahead."""
+        horizon = clock - self.horizon.longest
+        for fact in facts:
+            time = min(fact.event_time, fact.ingest_time + skew(fact.feed))
+            late = time < horizon or fact.ingest_time - fact.event_time > self.horizon.of(fact.feed)
+            if _of(self._sampled, fact.kind) or (late and _of(self._remembered, fact.kind)):
+                lasting = _of(self._lasting, fact.kind)  # a sample in a row, or of a state, changes what those after it show
+                self.backlog.add(LateEntry(seq, clock, time, clock + self.horizon.longest if lasting else time, 0, (fact.kind,)))
+
     def learn(self, content: bytes, clock: int, entry: int) -> None:
         """Takes in a journal entry that says what was learnt. One that was taken in before changes nothing."""
         try:
@@ -127,15 +147,15 @@ class LateFacts:
         except Skippable as error:
             log.error("journal entry %d: %s", entry, error)
             return
-        if not any(self._waits(seq, learnt.closed) for seq in learnt.entries):
+        if not any(self._waits(seq, learnt) for seq in learnt.entries):
             return
         self.learning.apply(learnt, clock, entry, self._withdrawn)
         if learnt.last:
-            self.backlog.settle(learnt.entries, closed=learnt.closed, gone=bool(learnt.problem))
+            self.backlog.settle(learnt.entries, closed=learnt.closed, gone=bool(learnt.problem), until=learnt.until)
 
-    def _waits(self, seq: int, closed: bool) -> bool:
+    def _waits(self, seq: int, learnt: Learnt) -> bool:
         entry = self.backlog.entries.get(seq)
-        return entry is not None and (closed or not entry.early)
+        return entry is not None and (learnt.closed or not entry.early or learnt.until > entry.newest)
 
     def since(self, clock: int) -> int:
         """When the oldest late facts came that are not judged for good: alerts that were remembered then may still change."""
@@ -173,3 +193,7 @@ class LateFacts:
         self.backlog.restore(state["backlog"])
         self._withdrawn = dict(state["withdrawn"])
         self.learning.restore(state["said"])
+
+
+def _of(prefixes: frozenset[str], kind: str) -> bool:
+    return any(covers(prefix, kind) for prefix in prefixes)

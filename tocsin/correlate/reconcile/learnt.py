@@ -26,7 +26,9 @@ _LARGEST: Final = 512 << 10  # bytes of one entry
 class Learnt:
     """`entries`: the journal entries whose late facts were looked at. `closed`: for good. `kinds`: of these facts. `start`, `stop`: the stretch of time that
     was judged, whole minutes, µs, its end left out; `facts`: how many were read for it. `problem`: why it could not be done, empty when it
-    could. `part`: counts the journal entries that say it; `last`: nothing more follows."""
+    could. `part`: counts the journal entries that say it; `last`: nothing more follows. `gone`: facts that were known to have been taken back, of matches that are
+    counted in spite of that and may be among those left out. `until`: they must be looked at once more, up to then, because what they changed was not
+    over; -1 when it was."""
 
     entries: tuple[int, ...]
     closed: bool
@@ -38,6 +40,8 @@ class Learnt:
     problem: str = ""
     part: int = 0
     last: bool = True
+    gone: tuple[int, ...] = ()
+    until: int = -1
 
 
 def encode(learnt: Learnt) -> list[bytes]:
@@ -125,6 +129,7 @@ class Learning:
             return
         if learnt.part == 0:
             self._said.clear()
+        since = withdrawn if not learnt.gone else _But(withdrawn, frozenset(learnt.gone))
         news: dict[str, News] = {}
         named = {change.id for change in learnt.changes}
         for change in learnt.changes:
@@ -136,7 +141,7 @@ class Learning:
                 self.unmatched += 1
                 continue
             case = case or self._open(change, rule, clock, entry)
-            news.setdefault(case.id, News()).add(change, withdrawn)
+            news.setdefault(case.id, News()).add(change, since)
         cases = self._assembler.ledger.cases
         for name, one in news.items():
             self._take_in(cases[name], one, learnt, clock, withdrawn)
@@ -244,6 +249,16 @@ class Learning:
             case.status = "retracted"
         elif news.doubtful:
             self._assembler.recheck(case)
+
+
+class _But:
+    """All of some numbers but these."""
+
+    def __init__(self, numbers: Container[int], without: frozenset[int]) -> None:
+        self._numbers, self._without = numbers, without
+
+    def __contains__(self, number: object) -> bool:
+        return number not in self._without and number in self._numbers
 
 
 def _state(case: Case) -> tuple[str, int, frozenset[int], int]:

@@ -29,7 +29,7 @@ from tocsin.model.time import HOUR, MINUTE
 from .backlog import Backlog, LateEntry
 from .difference import Blame, Comparison, Outcome
 from .evaluate import Evaluation, Pace
-from .guarding import guard_kinds, sampled_kinds
+from .guarding import guard_kinds, remembering, sampled_kinds
 from .learnt import Learnt
 from .window import Facts, Window, reach, touched
 
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: How long before the stretch samples in a row are read: whether a state was on.
 _WARM: Final = HOUR
+#: While states that samples change differ by what is known now, the stretch is judged again, twice as long, but not longer than this.
+_LASTS: Final = 6 * HOUR
 _KEPT: Final = 32 << 20  # bytes of journal entries kept at hand for what alerts rest on
 
 
@@ -87,14 +89,17 @@ class Reconciler:
         the other. So what is found about a moment depends on what is known, not on which late facts are looked at together, and replaces
         what was found about it before (`learnt.py`)."""
         kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
-        rules, margin = touched(self._plan, kinds), max(self._reach(entry) for entry in group)
-        if guard_kinds(rules) or sampled_kinds(rules):
+        undone = self._corrects is None or bool(self._corrects)
+        rules, margin = touched(self._plan, kinds, undone), max(self._reach(entry) for entry in group)
+        remembers = undone and any(map(remembering, rules.rules))
+        if guard_kinds(rules) or sampled_kinds(rules) or remembers:
             rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
         awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
         warm = max(_WARM, self._horizon.longest) if sampled_kinds(rules) else 0  # a state begins long before what it decides
-        span = start - margin - warm, clock if awaits else min(stop + margin, clock)  # what closes an alert may come any time
+        after = margin + (self._horizon.longest if remembers else 0)  # until nothing that was taken back is judged again live
+        span = start - margin - warm, clock if awaits else min(stop + after, clock)  # what closes an alert may come any time
         closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
         learnt = Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0)
         ahead = max([self._plan.skew, *self._skews.values()])
@@ -117,12 +122,15 @@ class Reconciler:
         """The two evaluations."""
         facts = await asyncio.to_thread(window.facts)
         codes = window.engine.snapshot()
+        sides = [await asyncio.to_thread(Evaluation, rules, window, codes, bool(facts.undone)) for _ in range(2)]
         without, with_late = [
-            await (await asyncio.to_thread(Evaluation, rules, window, codes)).run(facts, side, span, pace) for side in (True, False)
+            await side.run(facts, known, span, learnt.stop, pace) for side, known in zip(sides, (True, False), strict=True)
         ]
+        if learnt.closed and sides[0].states != sides[1].states and learnt.stop - learnt.start < _LASTS:
+            learnt = replace(learnt, closed=False, until=2 * learnt.stop - learnt.start)
         comparison = Comparison(learnt.start, learnt.stop, _blame(rules, window, facts, frozenset(learnt.entries)))
         found = await asyncio.to_thread(comparison.changes, without, with_late)
-        return replace(learnt, facts=len(facts.late), changes=tuple(found))
+        return replace(learnt, facts=len(facts.late), changes=tuple(found), gone=tuple(facts.undone))
 
     def _reach(self, entry: LateEntry) -> int:
         margin = self._margins.get(entry.kinds)
@@ -142,11 +150,15 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> B
     news = np.flatnonzero(np.isin(columns.seq, np.array(list(facts.learnt), np.int64)))
     rows = {int(columns.seq[i]): int(i) for i in news}
     order = np.argsort(columns.seq)
+
+    def brought(seq: int) -> int:
+        return facts.undone[seq].entry if seq in facts.undone else split_seq(seq)[0]
+
     of_rule = {}
     for rule in plan.rules:
         kinds = [code for code, name in names.items() if any(covers(of.kind, name) for of in selectors(rule))]
         seen = dict.fromkeys(columns.seq[news[np.isin(columns.kind[news], np.array(kinds, columns.kind.dtype))]].tolist())
-        of_rule[rule.name] = [seq for seq in seen if split_seq(seq)[0] in group] or list(seen)
+        of_rule[rule.name] = [seq for seq in seen if brought(seq) in group] or list(seen)
 
     def apart(alert: Outcome, seq: int) -> tuple[float, int]:
         row = rows[seq]
@@ -158,4 +170,4 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> B
         metres = distance(*(float(column[i]) for i in (anchor, row) for column in (columns.lon, columns.lat)))
         return (math.inf if math.isnan(metres) else metres), gap
 
-    return Blame(of_rule, facts.learnt, apart)
+    return Blame(of_rule, facts.learnt, apart, frozenset(facts.undone))

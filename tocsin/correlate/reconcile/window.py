@@ -25,7 +25,7 @@ from tocsin.model.reading import alerts_read, building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
-from .guarding import OWN, apart, guard_kinds, own_kinds, sampled_kinds
+from .guarding import OWN, SAMPLES, apart, guard_kinds, own_kinds, sampled_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
 FACTS_MAX: Final = 3_000_000
@@ -39,25 +39,36 @@ class End(NamedTuple):
     learnt: int
 
 
+class Undone(NamedTuple):
+    """A fact was taken back at the journal clock `clock`, by a row of the journal entry `entry` of event time `until`, µs."""
+
+    clock: int
+    until: int
+    entry: int
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Ordered by (time, seq, what guards see last). `late[i]`: fact i came too late for the live engine. `seen`: when the live engine saw it, µs: at its time, or
-    later where a guard learnt it later. `ended`: by seq. `learnt`: fact -> µs from happening to learning, where that was too late for something."""
+    later where a guard learnt it later. `ended`: by seq. `learnt`: fact -> µs from happening to learning, where that was too late for something.
+    `gone[i]`: fact i was taken back, and is here for rules that go by samples, which saw it until then; `undone`: by seq."""
 
     columns: Columns
     late: NDArray[np.bool_]
     seen: NDArray[np.int64]
     ended: Mapping[int, End]
     learnt: Mapping[int, int]
+    gone: NDArray[np.bool_]
+    undone: Mapping[int, Undone]
 
 
-def touched(plan: Plan, kinds: Iterable[str]) -> Plan:
+def touched(plan: Plan, kinds: Iterable[str], undone: bool = False) -> Plan:
     """The rules that look at one of these kinds, those that build on their alerts, and what these build on; with time settings for facts
-    that come in order."""
+    that come in order. `undone`: histories see what is taken back until then (`guarding.py`)."""
     names = set(kinds)
     looking = (rule.name for rule in plan.rules if any(covers(of.kind, name) for of in selectors(rule) for name in names))
     wanted = building_on(plan.rules, looking)
-    return apart(replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND)))
+    return apart(replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND)), undone)
 
 
 def reach(rules: Iterable[RulePlan], delay: int) -> int:
@@ -105,8 +116,10 @@ class Window:
         self._matched = frozenset(of.kind for rule in plan.rules for of in selectors_in(rule.when))
         self._asked = frozenset(of.kind for rule in plan.rules for of in selectors_in((rule.when, rule.alert)))
         self._guards, self._sampled = guard_kinds(plan), sampled_kinds(plan)
+        self._going_by = frozenset(kind for kind in self._matched if kind.startswith(SAMPLES))
         self._newest: dict[tuple[int, str], int] = {}  # of the samples of a source, as the kernels took them
         self._standing: set[int] = set()
+        self._undone: dict[int, Undone] = {}
 
     def take(self, entry: Entry) -> None:
         """One more entry. Raises Skippable when there is more than can be held."""
@@ -118,17 +131,17 @@ class Window:
         asked, kept = of_kinds(batch, self._asked), False
         if asked.any() or runs is not None:
             columns = self.codebook.columns(batch, entry.ingest, entry.seq)
-            kept = self._keep(entry, batch, columns, asked & self._facts(runs, columns), False)
-        own = self._guards | self._sampled
-        if own and of_kinds(guarded := own_kinds(batch), own).any():
-            columns = self.codebook.columns(guarded, entry.ingest, entry.seq)
-            kept |= self._keep(entry, guarded, columns, of_kinds(guarded, own) & self._facts(runs, columns), True)
+            kept = self._keep(entry, batch, columns, asked & self._facts(runs, columns, entry.seq), "")
+        for own, kinds in ((SAMPLES, self._going_by), (OWN, self._guards)):
+            if kinds and of_kinds(view := own_kinds(batch, own), kinds).any():
+                columns = self.codebook.columns(view, entry.ingest, entry.seq)
+                kept |= self._keep(entry, view, columns, of_kinds(view, kinds) & self._facts(runs, columns, entry.seq), own)
         if kept:
             self.recent.add(entry)
         if self.size > FACTS_MAX:
             raise Skippable(f"more than {FACTS_MAX:,} facts lie within reach of what came late; the rules look too far")
 
-    def _facts(self, runs: Sequence[Run] | None, columns: Columns) -> NDArray[np.bool_]:
+    def _facts(self, runs: Sequence[Run] | None, columns: Columns, entry: int) -> NDArray[np.bool_]:
         """Rows that are facts, and what others take back."""
         if runs is None:
             return np.ones(len(columns.seq), np.bool_)
@@ -137,30 +150,32 @@ class Window:
             facts[run.start : run.stop] = True
             until = int(columns.time[run.row])
             self._ended.update((seq, End(until, self._seen(until))) for seq in run.withdrawn if seq not in self._ended)
+            self._undone.update((seq, Undone(self._clock, until, entry)) for seq in run.withdrawn if seq not in self._undone)
         return facts
 
     def _seen(self, time: int) -> int:
         return self._clock if self._clock - time > self._delay else time
 
-    def _keep(self, entry: Entry, batch: pa.RecordBatch, columns: Columns, facts: NDArray[np.bool_], guards: bool) -> bool:
+    def _keep(self, entry: Entry, batch: pa.RecordBatch, columns: Columns, facts: NDArray[np.bool_], own: str) -> bool:
         known = self._late.get(entry.seq)
         clock = self._clock if known is None else known.clock
         late = self._horizon.late(batch, columns.time, clock)
-        after = self._disordered(batch, columns, facts if late is None else facts & ~late) if guards and self._sampled else None
+        sampled = own == SAMPLES and bool(self._sampled)
+        after = self._disordered(batch, columns, facts if late is None else facts & ~late) if sampled else None
         wanted = facts & (columns.time >= self._start) & (columns.time <= self._stop)
         if not wanted.any():
             return False
         part = rows(columns, wanted)
         too_late = late[wanted] if late is not None else np.zeros(len(part.seq), np.bool_)
         news, seen = too_late, part.time
-        if guards:
-            news = too_late | (of_kinds(batch, self._guards)[wanted] & (clock - part.time > self._delay))
+        if own == OWN:
+            news = too_late | (clock - part.time > self._delay)
             seen = np.where(news, clock, part.time)
         if after is not None:  # its turn was over when it came
-            news, seen = news | (after[wanted] > 0), np.where(after[wanted] > 0, np.maximum(after[wanted], clock), seen)
+            news, seen = news | (after[wanted] > 0), np.where(after[wanted] > 0, np.maximum(after[wanted] + 1, clock), seen)
         self._learnt.update(zip(part.seq[news].tolist(), (clock - part.time[news]).tolist(), strict=True))
         self._parts.append((part, too_late, seen))
-        standing = np.ones(len(part.seq), np.bool_) if guards else ~of_kinds(batch, self._matched)[wanted]
+        standing = np.ones(len(part.seq), np.bool_) if own == OWN else ~of_kinds(batch, self._matched)[wanted]
         self._standing.update(part.seq[standing].tolist())
         self.size += len(part.seq)
         return True
@@ -183,18 +198,23 @@ class Window:
         parts = self._parts or [nothing]
         joined = _join([part for part, _, _ in parts])
         late, seen = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-        own = self._own(joined)
+        guards, samples = self._own(joined, OWN), self._own(joined, SAMPLES)
+        own = guards | samples
         ended = {seq: end for seq, end in self._ended.items() if seq in self._standing}
         kept = np.array(list(ended.keys() - self._matched_seqs(joined, own)), np.int64)
-        gone = np.isin(joined.seq, np.array(list(self._ended), np.int64)) & ~(own | np.isin(joined.seq, kept))
-        order = np.lexsort((own, joined.seq, joined.time))
+        undone = np.isin(joined.seq, np.array(list(self._undone), np.int64))
+        gone = undone & ~(own | np.isin(joined.seq, kept)) | (samples & undone & late)
+        order = np.lexsort((guards, joined.seq, joined.time))
         order = order[~gone[order]]
         learnt = self._learnt | {seq: end.learnt - end.until for seq, end in ended.items() if end.learnt > end.until}
-        return Facts(rows(joined, order), late[order], seen[order], ended, learnt)
+        back = {seq: self._undone[seq] for seq in joined.seq[samples & undone & ~late].tolist()}
+        times = dict(zip(joined.seq[samples].tolist(), joined.time[samples].tolist(), strict=True))
+        learnt |= {seq: max(0, one.clock - times[seq]) for seq, one in back.items()}
+        return Facts(rows(joined, order), late[order], seen[order], ended, learnt, (samples & undone)[order], back)
 
-    def _own(self, columns: Columns) -> NDArray[np.bool_]:
-        """Rows that guards see."""
-        codes = [code for (kind, _), code in self.engine.kinds.items() if kind.startswith(OWN)]
+    def _own(self, columns: Columns, own: str) -> NDArray[np.bool_]:
+        """Rows that guards see, or rules that go by samples."""
+        codes = [code for (kind, _), code in self.engine.kinds.items() if kind.startswith(own)]
         return np.isin(columns.kind, np.array(codes, columns.kind.dtype))
 
     def _matched_seqs(self, columns: Columns, own: NDArray[np.bool_]) -> set[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tocsin.model.plan import Plan
 
 from .holding import Holding
 from .keys import Keyer, KeyValue
+from .lasting import LastingMachine
 from .sample import NEVER, Found, Sample
 from .saving import Packer, Unpacker, tuples
 from .track import Machine, Outlet, Track
@@ -102,6 +103,7 @@ class Keyed:
         """Events are taken back."""
         for key, track in sorted(self._tracks.items(), key=lambda pair: pair[1].rank):
             if track.remove(seqs, clock - self._lateness):
+                track.floor = max(track.floor, clock - self._keep)  # as if forgotten: nothing is found there any more
                 self._refolded(key, track, clock, NEVER)
 
     def settle(self, clock: int, watermark: int) -> None:
@@ -159,6 +161,12 @@ class Keyed:
             idle = not track.samples or track.samples[-1].time < horizon - max(track.machine.reach, self._linger)
             if idle and not track.found and track.tail == track.machine.blank and key not in self._dirty:
                 del self._tracks[key]
+
+    def states(self) -> Iterator[tuple[Any, Any]]:
+        """Keys whose state lasts until other samples end it (`lasting.py`), and the state."""
+        for key, track in self._tracks.items():
+            if isinstance(track.machine, LastingMachine) and track.tail != track.machine.blank:
+                yield key, track.machine.ahead(track.tail)
 
     def size(self) -> tuple[int, int]:
         """(histories, samples kept)."""

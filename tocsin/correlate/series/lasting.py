@@ -73,5 +73,10 @@ class LastingMachine(Steady):
         """While it is on."""
         return Lasting(*saved).on  # type: ignore[arg-type]
 
+    def ahead(self, saved: tuple[object, ...]) -> tuple[object, ...]:
+        """What decides about the samples to come."""
+        state = Lasting(*saved)  # type: ignore[arg-type]
+        return (state.off, state.last) if state.on else saved
+
     def _end(self, state: Lasting) -> int:
         return int(state.start[0]) + self._when.lasting  # type: ignore[call-overload, no-any-return]

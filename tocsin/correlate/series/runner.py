@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from tocsin.correlate.columns import Columns
 from tocsin.model.predicate import Expr
 from tocsin.model.time import MINUTE
 
+from .keyed import Keyed
 from .keys import links
 from .picker import Ask, Picker, Rows
 from .reader import AlertReader
@@ -136,6 +137,12 @@ class Series:
             "searches_given_up": sum(getattr(member, "given_up", 0) for member in self._order),
             "guarded": sum(getattr(member, "suppressed", 0) for member in self._order),
         }
+
+    def states(self) -> Iterator[tuple[Any, Any]]:
+        """(rule, key) -> what lasts until other samples end it, where that is anything."""
+        for rule, member in self._members.items():
+            for key, state in member.states() if isinstance(member, Keyed) else ():
+                yield (rule, key), state
 
     def save(self) -> dict[str, Any]:
         """Plain values and arrays."""
