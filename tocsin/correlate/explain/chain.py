@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -38,10 +40,13 @@ class _Search:
     patience: int = PATIENCE
 
 
-def search(pattern: Pattern, anchor: Sample, facts: Sequence[Sample]) -> _Search:
-    """Fills every place of the pattern as the engine does: facts newest first, going back where that fails."""
-    found = _Search()
-    newest_first = [fact for fact in reversed(facts) if abs(fact.time - anchor.time) <= pattern.span and fact.seq != anchor.seq]
+def search(pattern: Pattern, anchor: Sample, facts: Sequence[Sample], patience: int = PATIENCE) -> _Search:
+    """Fills every place of the pattern as the engine does: facts known before the anchor, newest first, going back where that fails. `facts`: by time;
+    of those within its span no more are taken than it has patience for."""
+    found = _Search(patience=patience)
+    low, high = bisect_left(facts, anchor.time - pattern.span, key=_time), bisect_right(facts, anchor.time + pattern.span, key=_time)
+    before = (fact for fact in map(facts.__getitem__, range(high - 1, low - 1, -1)) if fact.seq < anchor.seq)
+    newest_first = list(islice(before, found.patience + 1))
     for place, others in pattern.places(anchor):
         found.chosen = _fill(pattern, anchor, {place: anchor}, others, newest_first, found)
         if found.chosen is not None:
@@ -91,16 +96,17 @@ class _Chain:
     def candidate(self, row: int) -> Candidate:
         """The event as the one that might have completed the match."""
         anchor = self._sample(row)
-        known = [sample for sample in self.samples if sample.seq < anchor.seq]
-        found = search(self.pattern, anchor, known)
+        found = search(self.pattern, anchor, self.samples)
         ok = found.chosen is not None
         places = len(self.names)
         score = 0.0 if ok else 1 - len(found.best) / max(places, 1)
         return at_row(self.scene, row, ok, score, lambda: self._tell(anchor, found))
 
     def _sample(self, row: int) -> Sample:
-        seq = int(self.scene.facts.seq[row])
-        return next(sample for sample in self.samples if sample.seq == seq)
+        facts = self.scene.facts
+        time, seq = int(facts.time[row]), int(facts.seq[row])
+        first = bisect_left(self.samples, time, key=_time)
+        return next(sample for sample in islice(self.samples, first, None) if sample.seq == seq)
 
     def _tell(self, anchor: Sample, found: _Search) -> Sequence[Clause]:
         scene = self.scene
@@ -201,6 +207,10 @@ def _span(us: int) -> str:
 
 def _metres(a: Sample, b: Sample) -> float:
     return 2 * RADIUS * math.asin(min(1.0, math.sqrt(chord(a, b)) / 2)) if a.placed and b.placed else math.nan
+
+
+def _time(sample: Sample) -> int:
+    return sample.time
 
 
 def _apart(anchor: Sample, sample: Sample) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,6 +116,10 @@ def matched(scene: Scene, folded: Folded, found: Found, row: int, tell: Callable
 def in_stretch(scene: Scene, history: History) -> Iterator[tuple[int, Sample]]:
     """Samples of a history in the stretch and near the place, that no match was found at, with their index."""
     fired = {found.anchor.seq for found in history.folded.found if not found.deadline}
-    for i, sample in enumerate(history.folded.samples):
-        if scene.start <= sample.time <= scene.at and sample.seq not in fired and scene.here(sample.lon, sample.lat):
-            yield i, sample
+    samples, near = history.folded.samples, scene.vicinity
+    low, high = bisect_left(samples, (scene.start,)), bisect_left(samples, (scene.at + 1,))
+    rows = [history.rows[sample.seq] for sample in samples[low:high]]
+    for i in np.flatnonzero(near[rows] if near is not None else np.ones(len(rows), np.bool_)).tolist():
+        sample = samples[low + i]
+        if sample.seq not in fired and scene.here(sample.lon, sample.lat):
+            yield low + i, sample

@@ -61,6 +61,7 @@ class Scene:
     feeds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # feed -> kinds it declares
     with_late: bool = False
     notes: list[str] = field(default_factory=list)
+    _vicinity: Mask | None = None
 
     @property
     def watermark(self) -> int:
@@ -79,6 +80,14 @@ class Scene:
         if self.facts.ended:
             mask &= ~np.isin(self.facts.seq, np.fromiter(self.facts.ended, np.int64))
         return mask
+
+    @property
+    def vicinity(self) -> Mask | None:
+        """Facts that may be `here`, all at once: those that are, and few that lie just outside. None when everything is."""
+        if self.somewhere and math.isfinite(self.within) and self._vicinity is None:
+            every = np.arange(len(self.facts))
+            self._vicinity = self.facts.chords(self.lon, self.lat, every) <= chord_limit(min(self.within * 1.001 + 1.0, 2e7))
+        return self._vicinity
 
     def passing(self, of: Selector, valued: bool = False) -> Mask:
         """Standing facts that pass a selector."""

@@ -23,8 +23,10 @@ def candidates(scene: Scene, when: Silence) -> list[Candidate]:
     rows = np.flatnonzero(facts.passing(when.of) & (facts.live | scene.with_late))  # what was heard stays heard
     groups = _groups(scene, when, rows)
     found: list[Candidate] = []
+    near, by_history = scene.vicinity, outside(scene.rule)
     for mine in groups:
-        found += _gaps(scene, when, mine)
+        if near is None or near[mine].any():
+            found += _gaps(scene, when, mine, by_history)
     found += _declared(scene, when, groups)
     if when.area is not None:
         scene.note("the outage of an area is told from its alerts alone; the clauses are those of single sources")
@@ -49,7 +51,7 @@ def _groups(scene: Scene, when: Silence, rows: Rows) -> list[Rows]:
     return [rows[part] for part in np.split(order, cuts) if own[part[0]] >= 0]
 
 
-def _gaps(scene: Scene, when: Silence, rows: Rows) -> list[Candidate]:
+def _gaps(scene: Scene, when: Silence, rows: Rows, by_history: bool) -> list[Candidate]:
     times = scene.facts.time[rows]
     following = np.append(times[1:], np.iinfo(np.int64).max)
     real = following - times > when.during
@@ -57,24 +59,24 @@ def _gaps(scene: Scene, when: Silence, rows: Rows) -> list[Candidate]:
     over = real & (due >= scene.start) & (due <= scene.at) & (due <= scene.watermark)
     found = []
     for place in np.flatnonzero(over):
-        row = _spoke(scene, when, rows, int(place))
+        row = _spoke(scene, when, rows, int(place), by_history)
         if scene.here(*scene.place(row)):
             found.append(_candidate(scene, when, row, int(due[place]), True))
     last = int(np.searchsorted(times, scene.at, "right")) - 1
     if not found and last >= 0:
-        row = _spoke(scene, when, rows, last)
+        row = _spoke(scene, when, rows, last, by_history)
         if scene.here(*scene.place(row)):
             found.append(_candidate(scene, when, row, int(due[last]), False))
     return found
 
 
-def _spoke(scene: Scene, when: Silence, rows: Rows, place: int) -> int:
-    """Of several events of one time, the last that had arrived when the time was up; the first where histories run the rule."""
+def _spoke(scene: Scene, when: Silence, rows: Rows, place: int, by_history: bool) -> int:
+    """Of several events of one time, the last that had arrived when the time was up; the first where histories run the rule (`by_history`)."""
     facts = scene.facts
     time = int(facts.time[rows[place]])
     up = time + when.during + scene.plan.delay
     first = int(np.searchsorted(facts.time[rows], time))
-    if outside(scene.rule):
+    if by_history:
         return int(rows[first])
     same = [int(row) for row in rows[first : place + 1]]
     in_time = [row for row in same if int(facts.ingest[row]) < up]
