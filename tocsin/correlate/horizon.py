@@ -10,7 +10,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tocsin.model.plan import Plan
-from tocsin.model.predicate import covers
 
 from .columns import Columns
 from .extras import Picked
@@ -54,7 +53,16 @@ class Horizon:
 def of_kinds(batch: pa.RecordBatch, prefixes: frozenset[str]) -> NDArray[np.bool_]:
     """Which rows of a batch are of one of these kinds."""
     names, codes = _coded(batch.column("kind"))
-    return np.array([any(covers(prefix, name) for prefix in prefixes) for name in names], np.bool_)[codes]
+    return np.array([under(prefixes, name) for name in names], np.bool_)[codes]
+
+
+def under(prefixes: frozenset[str], kind: str) -> bool:
+    """Whether one of the prefixes covers a kind (`model.predicate.covers`): a step for each part of its name, not for each prefix."""
+    while kind not in prefixes:
+        kind, dot, _ = kind.rpartition(".")
+        if not dot:
+            return False
+    return True
 
 
 def present(batch: pa.RecordBatch, wanted: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from tocsin.model.reading import alerts_read, building_on, selectors_in
 from tocsin.model.time import SECOND
 
 from .backlog import LateEntry
+from .disorder import Newest, Prefixes
 from .guarding import OWN, SAMPLES, apart, guard_kinds, own_kinds, sampled_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
@@ -117,7 +118,7 @@ class Window:
         self._asked = frozenset(of.kind for rule in plan.rules for of in selectors_in((rule.when, rule.alert)))
         self._guards, self._sampled = guard_kinds(plan), sampled_kinds(plan)
         self._going_by = frozenset(kind for kind in self._matched if kind.startswith(SAMPLES))
-        self._newest: dict[tuple[int, str], int] = {}  # of the samples of a source, as the kernels took them
+        self._newest, self._prefixes = Newest(), Prefixes(self._sampled)  # of the samples of a source, as the kernels took them
         self._standing: set[int] = set()
         self._undone: dict[int, Undone] = {}
 
@@ -183,13 +184,12 @@ class Window:
     def _disordered(self, batch: pa.RecordBatch, columns: Columns, taken: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Of samples that came after a newer one of their source: when that was, 0 for all others."""
         after = np.zeros(len(columns.seq), np.int64)
-        for row in np.flatnonzero(taken & of_kinds(batch, self._sampled)).tolist():
-            name = str(batch.column("kind")[row].as_py())
-            prefix = min(prefix for prefix in self._sampled if covers(prefix, name))
-            key, time = (int(columns.source[row]), prefix), int(columns.time[row])
-            newest = self._newest.get(key, time)
-            after[row] = newest if time < newest else 0
-            self._newest[key] = max(newest, time)
+        sampled = np.flatnonzero(taken & of_kinds(batch, self._sampled))
+        if len(sampled):
+            kinds = batch.column("kind")
+            names = [self._prefixes.number(name) for name in kinds.dictionary.to_pylist()]
+            series = np.array(names, np.int64)[kinds.indices.to_numpy(zero_copy_only=False)[sampled]]
+            after[sampled] = self._newest.take(columns.source[sampled].astype(np.int64) << 32 | series, columns.time[sampled])
         return after
 
     def facts(self) -> Facts:
