@@ -234,6 +234,10 @@ def table(dtype: np.dtype[np.void], rows: Iterable[tuple[Any, ...]]) -> Table:
     return made if len(made) else np.zeros(1, dtype)
 
 
+#: Who listens to a kind: channels, the same as a mask over all of them, and the rest of its row in `layout.KIND`.
+Heard = tuple[list[int], Table, tuple[float, float, float, int, int]]
+
+
 @dataclass(slots=True)
 class Tables:
     """The plan as arrays, by the names of `layout.TABLES`; `kinds`, `listens` and `member` depend on the kinds seen so far."""
@@ -253,29 +257,35 @@ class Tables:
     near: Table
     rest: Table
     load: Table  # per channel: most that one event can add to a table
+    heard: dict[tuple[str, str | None], Heard] = field(default_factory=dict)
 
     def of_kinds(self, kinds: Iterable[tuple[str, str | None]]) -> dict[str, Table]:
         """The tables that say who listens to which (kind, dimension)."""
         rows: list[tuple[int, int, float, float, float, int, int]] = []
         listens: list[int] = []
         member = []
-        for kind, dimension in kinds:
-            first = len(listens)
-            mine = [c for c, (prefix, of) in enumerate(self.channels) if covers(prefix, kind) and of in (None, dimension)]
+        for key in kinds:
+            if key not in self.heard:
+                self.heard[key] = self._heard(*key)
+            mine, mask, numbers = self.heard[key]
+            rows.append((len(listens), len(listens) + len(mine), *numbers))
             listens += mine
-            member.append(np.isin(np.arange(max(len(self.channels), 1)), mine))
-            low = min((float(self.low[c]) for c in mine), default=math.inf)
-            near = min((float(self.near[c]) for c in mine), default=math.inf)
-            rest = min((float(self.rest[c]) for c in mine), default=math.inf)
-            series = [position if own else -1 for channel, position, own in self.hears if channel in mine]
-            watch = next((self.watch_of[c] for c in mine if c in self.watch_of), -1)
-            rows.append((first, len(listens), low, near, rest, series[0] if len(series) == 1 else -1, watch))
-            self.widest = max(self.widest, sum(int(self.load[c]) for c in mine))
+            member.append(mask)
         return {
             "kinds": np.array(rows, layout.KIND),
             "listens": np.array(listens or [0], np.int64),
-            "member": np.concatenate(member or [np.zeros(1, bool)]).astype(np.uint8),
+            "member": np.concatenate(member or [np.zeros(1, np.uint8)]),
         }
+
+    def _heard(self, kind: str, dimension: str | None) -> Heard:
+        mine = [c for c, (prefix, of) in enumerate(self.channels) if of in (None, dimension) and covers(prefix, kind)]
+        low, near, rest = (min((float(of[c]) for c in mine), default=math.inf) for of in (self.low, self.near, self.rest))
+        watch = next((self.watch_of[c] for c in mine if c in self.watch_of), -1)
+        self.widest = max(self.widest, sum(int(self.load[c]) for c in mine))
+        mask = np.zeros(max(len(self.channels), 1), np.uint8)
+        mask[mine] = 1
+        series = [position if own else -1 for channel, position, own in self.hears if mask[channel]]
+        return mine, mask, (low, near, rest, series[0] if len(series) == 1 else -1, watch)
 
 
 def compile_plan(plan: Plan) -> Tables:
