@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from . import scan_doors
+
 Keys = NDArray[np.uint64]
 Values = NDArray[np.uint32]
 Slots = NDArray[np.int64]
@@ -174,6 +176,16 @@ class IdTable:
 
 
 def _seek(table: Keys, keys: Keys) -> Slots:
+    """For each key its slot in the table, or the empty slot where it belongs."""
+    if not scan_doors.LIBRARY.loaded:
+        return _seek_slowly(table, keys)
+    slots = np.empty(keys.size, np.int64)
+    scan_doors.seek(table, np.ascontiguousarray(keys), slots)
+    return slots
+
+
+def _seek_slowly(table: Keys, keys: Keys) -> Slots:
+    """The same before the compiled code is loaded, which a node with little to read never does."""
     mask = table.size - 1
     slots = (keys & np.uint64(mask)).view(np.int64)
     other = np.flatnonzero(table[slots] != keys)

@@ -125,6 +125,11 @@ class Library:
         self._engine: Any = None
         self._lock = threading.Lock()
 
+    @property
+    def loaded(self) -> bool:
+        """Whether its functions can be called at once."""
+        return self._engine is not None
+
     def door(self, name: str) -> Door:
         return Door(self, name, self.specs[name])
 

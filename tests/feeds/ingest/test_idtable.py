@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tocsin.feeds import idtable
+from tocsin.feeds import idtable, scan_doors
 from tocsin.feeds.idtable import IdTable
 
 #: Few distinct keys that share their low bits, so that probing collides all the time.
@@ -23,6 +23,15 @@ def _pace(request, monkeypatch):
     monkeypatch.setattr(idtable, "_SMALL", request.param[2])
     monkeypatch.setattr(idtable, "_LEAST", request.param[0])
     monkeypatch.setattr(idtable, "_STEP", request.param[1])
+
+
+@pytest.fixture(params=["compiled", "plain"], autouse=True)
+def _search(request, monkeypatch):
+    """Both ways of finding slots."""
+    if request.param == "compiled":
+        scan_doors.LIBRARY.load()
+    else:
+        monkeypatch.setattr(idtable, "_seek", idtable._seek_slowly)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
