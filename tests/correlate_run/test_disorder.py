@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.correlate.horizon import under
@@ -14,6 +14,7 @@ SAMPLES = st.lists(st.lists(st.tuples(st.integers(-2, 3), st.integers(1, 9)), mi
 NAMES = st.text("ab.", max_size=5)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_each_sample_is_held_against_the_newest_of_its_series(batches: list[list[tuple[int, int]]]) -> None:
     newest, known = Newest(), dict[int, int]()
@@ -27,6 +28,7 @@ def test_each_sample_is_held_against_the_newest_of_its_series(batches: list[list
         assert newest.take(series, times).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(st.frozensets(NAMES, max_size=4), NAMES)
 def test_a_kind_is_under_a_prefix_that_covers_it(prefixes: frozenset[str], kind: str) -> None:
     covering = [prefix for prefix in prefixes if covers(prefix, kind)]

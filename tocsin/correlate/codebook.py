@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,11 @@ from tocsin.model.predicate import Expr, Selector, covers
 
 from .columns import Columns
 from .extras import BatchExtras
+from .names import Names
 from .predicates import View, evaluate
 from .units_columns import UNKNOWN_DIMENSION, canonical_values, clamped_times, coordinates, dimension, microseconds
+
+_STRING: Final = pa.string().id
 
 
 class Coder(Protocol):
@@ -55,7 +59,7 @@ class CodeBook:
         self._skew = plan.skew
         self._skews = dict(skews or {})
         self._kinds: dict[tuple[str, str | None], int] = {}
-        self._sources: dict[str, dict[str | None, int]] = {}
+        self._sources: dict[str, Names] = {}
         self._asked = _prefixes(engine.predicates, plan)
         self._relevant: dict[str, frozenset[int]] = {}
         self._hears: dict[str | None, bool] = {}
@@ -143,20 +147,24 @@ class CodeBook:
         return out
 
     def _of_feed(self, feed: str, column: pa.DictionaryArray) -> NDArray[np.int32]:
-        book = self._sources.setdefault(feed, {})
-        names, codes = _coded(column)
-        if not len(codes):
+        book = self._sources.get(feed)
+        if book is None:
+            book = self._sources[feed] = Names(partial(self._engine.source_code, feed))
+        names, rows = column.dictionary, column.indices
+        if not len(rows):
             return np.empty(0, np.int32)
-        if len(names) > 2 * len(codes) + 16:  # a long dictionary of which this batch uses little
-            present, where = _distinct(codes, len(names))
-            names, codes = [names[i] for i in present], where
-        known = list(map(book.get, names))  # in C: a batch may name as many sources as it has events
-        if None in known:
-            for name in names:
-                if name not in book:
-                    book[name] = self._engine.source_code(feed, name)
-            known = list(map(book.get, names))
-        return np.array(known, np.int32)[codes]
+        if names.type.id != _STRING:
+            names = names.cast(pa.string())
+        missing = rows.null_count > 0
+        at = (rows.cast(pa.int32()).fill_null(len(names)) if missing else rows).to_numpy(zero_copy_only=False)
+        if len(names) + missing > 2 * len(at) + 16:  # a long dictionary of which this batch uses little
+            present, at = _distinct(at.astype(np.intp), len(names) + 1)
+            names = names.take(pa.array(present[: len(present) - missing], pa.int64()))
+        codes = book.codes(names)
+        if missing:
+            codes = np.append(codes, np.int32(book.nobody))
+        spread: NDArray[np.int32] = codes[at]
+        return spread
 
     def _bits(self, view: View, kinds: set[str]) -> NDArray[np.uint64]:
         bits = np.zeros((view.rows, self._engine.words), np.uint64)

@@ -13,7 +13,7 @@ from tocsin.kernel.machine import FLOAT, INT, Array, Library, Spec
 from . import layout
 
 _TABLES: Final = dict(layout.TABLES)
-_I8, _I4, _F8, _U8 = (Array(np.dtype(name)) for name in ("i8", "i4", "f8", "u8"))
+_I8, _I4, _F8, _U8, _U1 = (Array(np.dtype(name)) for name in ("i8", "i4", "f8", "u8", "u1"))
 _COLUMNS: Final = (_I8, _I8, _I4, _I4, _F8, _F8, _F8, Array(np.dtype("u8"), 2), _I8)
 
 
@@ -43,6 +43,9 @@ LIBRARY: Final = Library(
         "refill_watched": _spec("match:refill", *2 * (Array(_TABLES["watched"]),)),
         "refill_latest": _spec("match:refill", *2 * (Array(_TABLES["latest"]),)),
         "gather": _spec("gathered:gather", INT, Array(layout.GATHERED), Array(layout.TOLD), INT, gives=2),
+        "hash_names": _spec("names:hash_names", _U1, _I4, INT, _U8),
+        "find_names": _spec("names:find_names", _U1, _I4, _U8, _I4, _U8, _I8, _U1, _I4, _I4),
+        "hang_names": _spec("names:hang_names", _I4, _U8, INT, INT),
         "outside": _spec("outside:outside", INT, INT, INT, INT, INT, FLOAT, FLOAT, INT, INT, gives=2),
         "outside_back": _spec("outside:outside_back", *7 * (INT,)),
         "outside_more": _spec("outside:outside_more", *8 * (INT,)),
@@ -54,6 +57,7 @@ start_watches, restore_answered = (LIBRARY.door(name) for name in ("start_watche
 bury, compact, living, relink = (LIBRARY.door(name) for name in ("bury", "compact", "living", "relink"))
 rehang, forget = (LIBRARY.door(name) for name in ("rehang", "forget"))
 rehang_verdicts, withdraw_verdicts = (LIBRARY.door(name) for name in ("rehang_verdicts", "withdraw_verdicts"))
+hash_names, find_names, hang_names = (LIBRARY.door(name) for name in ("hash_names", "find_names", "hang_names"))
 gather, left_aside = LIBRARY.door("gather"), LIBRARY.door("left_aside")
 outside, outside_back, outside_more = (LIBRARY.door(name) for name in ("outside", "outside_back", "outside_more"))
 _refills: Final = {_TABLES[name]: LIBRARY.door(f"refill_{name}") for name in ("track_states", "watched", "latest")}
