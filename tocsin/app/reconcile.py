@@ -26,7 +26,7 @@ from tocsin.model.time import MINUTE
 log = logging.getLogger(__name__)
 
 SHARE: Final = 5  # at most one part in so many of a processor
-_STEP: Final = 0.005  # seconds of work between two pauses
+_STEP: Final = 0.002  # seconds of work between two pauses: so much later may an event be matched
 _LOOK: Final = 1.0  # seconds between two looks for something due
 _PATIENCE: Final = 30.0  # seconds until an entry that was journaled must have been read
 
