@@ -23,7 +23,7 @@ from tocsin.model.predicate import Expr, Selector, covers
 
 from .columns import Columns
 from .extras import BatchExtras
-from .names import Names
+from .names import Names, PlainNames, names_for
 from .predicates import View, evaluate
 from .units_columns import UNKNOWN_DIMENSION, canonical_values, clamped_times, coordinates, dimension, microseconds
 
@@ -59,7 +59,7 @@ class CodeBook:
         self._skew = plan.skew
         self._skews = dict(skews or {})
         self._kinds: dict[tuple[str, str | None], int] = {}
-        self._sources: dict[str, Names] = {}
+        self._sources: dict[str, Names | PlainNames] = {}
         self._asked = _prefixes(engine.predicates, plan)
         self._relevant: dict[str, frozenset[int]] = {}
         self._hears: dict[str | None, bool] = {}
@@ -149,7 +149,7 @@ class CodeBook:
     def _of_feed(self, feed: str, column: pa.DictionaryArray) -> NDArray[np.int32]:
         book = self._sources.get(feed)
         if book is None:
-            book = self._sources[feed] = Names(partial(self._engine.source_code, feed))
+            book = self._sources[feed] = names_for(partial(self._engine.source_code, feed))
         names, rows = column.dictionary, column.indices
         if not len(rows):
             return np.empty(0, np.int32)

@@ -10,15 +10,45 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .kernels.doors import find_names, hang_names, hash_names
+from .kernels.doors import LIBRARY, find_names, hang_names, hash_names
 
 _SEED: Final = secrets.randbits(63)  # where a name is kept says nothing about its code
+
+
+Code = Callable[[str | None], int]
+
+
+class PlainNames:
+    """The same as `Names` for a process that runs no kernels, and has few names to look up."""
+
+    def __init__(self, code: Code) -> None:
+        self._code = code
+        self._known: dict[str | None, int] = {}
+
+    @property
+    def nobody(self) -> int:
+        return self._of(None)
+
+    def codes(self, names: pa.Array) -> NDArray[np.int32]:
+        asked = names.to_pylist()
+        known = list(map(self._known.get, asked))
+        return np.array(list(map(self._of, asked)) if None in known else known, np.int32)
+
+    def _of(self, name: str | None) -> int:
+        if name not in self._known:
+            self._known[name] = self._code(name)
+        return self._known[name]
+
+
+def names_for(code: Code) -> Names | PlainNames:
+    """The quicker way where the kernels are loaded."""
+    return Names(code) if LIBRARY.loaded else PlainNames(code)
 
 
 class Names:
     """`code`: gives a name that was not seen before its code, None is no name."""
 
-    def __init__(self, code: Callable[[str | None], int]) -> None:
+    def __init__(self, code: Code) -> None:
         self._code = code
         self._nobody: int | None = None
         self._count = 0
