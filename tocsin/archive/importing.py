@@ -98,7 +98,7 @@ class Importer:
             row = connection.execute(
                 "SELECT id, feed, parts, rows, refused, began, done, doubles FROM import WHERE feed = ? AND sha256 = ?", (feed, digest)
             ).fetchone()
-        self._waiting, self._parts, self._refused, self._own = [], 0, 0, Own()
+        self._waiting, self._parts, self._refused = [], 0, 0
         number, name, parts, rows, refused, began, done, doubles = row
         return Taken(number, name, parts, rows, refused, began, bool(done), doubles=doubles)
 
@@ -138,11 +138,10 @@ class Importer:
 
     def _new(self, numbered: pa.Table) -> _Chunk:
         """Without what is there already."""
-        seq, keys, own = numbered.column("seq").to_numpy(), keys_of(numbered), self._own.files()
+        seq, keys = numbered.column("seq").to_numpy(), keys_of(numbered)
         first, last = (int(seq[0]), int(seq[-1])) if len(seq) else (0, 0)
-        seen = self._seen()
-        double = twice(numbered, keys) | self._own.holds(numbered, keys)
-        double |= there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in own)
+        seen, without = self._seen(), self._own.without(numbered, keys)
+        double = twice(numbered, keys) | there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in without)
         if not double.any():
             return _Chunk(numbered, keys, first, last, 0, seen)
         return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), seen)
@@ -189,13 +188,13 @@ class Importer:
         if chunk.first:
             values = (chunk.first, chunk.last, taken.id, taken.parts, self._parts)
             connection.execute("INSERT INTO chunk (first, last, import, part, parts) VALUES (?, ?, ?, ?, ?)", values)
-        feeds = chunk.table.column("feed").cast(pa.string())
-        pairs = (
-            pa.table([feeds, pa.array(instants(chunk.table.column("event_time")) // DAY)], ["feed", "day"])
-            .group_by(["feed", "day"])
-            .aggregate([])
-        )
-        connection.executemany(
-            "INSERT OR IGNORE INTO imported VALUES (?, ?)", list(zip(*(column.to_pylist() for column in pairs.columns), strict=True))
-        )
+        connection.executemany("INSERT OR IGNORE INTO imported VALUES (?, ?)", _feeds_and_days(chunk.table))
         step("import.entered")
+
+
+def _feeds_and_days(table: pa.Table) -> list[tuple[str, int]]:
+    """Which feeds have rows on which UTC days (since 1970). Schema ROW."""
+    feeds = table.column("feed").combine_chunks()
+    pairs = np.unique(instants(table.column("event_time")) // DAY * len(feeds.dictionary) + feeds.indices.to_numpy()) if len(table) else []
+    names = feeds.dictionary.to_pylist()
+    return [(names[pair % len(names)], pair // len(names)) for pair in map(int, pairs)]

@@ -95,6 +95,8 @@ def _gathered(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
     if column.null_count == len(column):
         return pa.nulls(len(rows), kind)
     array = column.combine_chunks()
+    if array.null_count and not present(array)[rows].any():
+        return pa.nulls(len(rows), kind)
     if pa.types.is_dictionary(kind):
         return pa.DictionaryArray.from_arrays(_gathered_numbers(array.indices, rows), array.dictionary)
     if pa.types.is_timestamp(kind):
@@ -107,5 +109,14 @@ def _gathered(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
 def _gathered_numbers(array: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
     """By numpy, which takes a third of the time. What lies under a null is of no account."""
     numbers = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype(), len(array), array.offset * (array.type.bit_width // 8))
-    gone = array.is_null().to_numpy(zero_copy_only=False)[rows] if array.null_count else None
+    gone = ~present(array)[rows] if array.null_count else None
     return pa.array(numbers[rows], array.type, mask=gone)
+
+
+def present(array: pa.Array) -> NDArray[np.bool_]:
+    """Which are not null."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), bool)
+    found: NDArray[np.bool_] = np.unpackbits(np.frombuffer(bits, np.uint8), count=array.offset + len(array), bitorder="little")[array.offset :].view(bool)
+    return found
