@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tocsin.kernel.texthash import LONGEST, MASK, TIMES, Words, long_words, mixed, text_words
+from tocsin.kernel.texthash import MASK, TIMES, Words, long_words, mixed, text_words
 from tocsin.model.archive import Want
 from tocsin.model.rowids import full_ids
 
@@ -147,7 +147,9 @@ class Own:
             return frozenset()
         time, inorder = instants(table.column("event_time")), np.sort(keys)
         low, high = int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY
-        return frozenset[str]().union(*(names for start, stop, known, names in self.parts if start >= high or stop < low or not _meet(known, inorder)))
+        return frozenset[str]().union(
+            *(names for start, stop, known, names in self.parts if start >= high or stop < low or not _meet(known, inorder))
+        )
 
 
 def _meet(known: Words, keys: Words) -> bool:

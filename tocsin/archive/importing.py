@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -195,6 +195,8 @@ class Importer:
 def _feeds_and_days(table: pa.Table) -> list[tuple[str, int]]:
     """Which feeds have rows on which UTC days (since 1970). Schema ROW."""
     feeds = table.column("feed").combine_chunks()
-    pairs = np.unique(instants(table.column("event_time")) // DAY * len(feeds.dictionary) + feeds.indices.to_numpy()) if len(table) else []
+    pairs: Any = (
+        np.unique(instants(table.column("event_time")) // DAY * len(feeds.dictionary) + feeds.indices.to_numpy()) if len(table) else []
+    )
     names = feeds.dictionary.to_pylist()
     return [(names[pair % len(names)], pair // len(names)) for pair in map(int, pairs)]

@@ -109,5 +109,7 @@ def present(array: pa.Array) -> NDArray[np.bool_]:
     bits = array.buffers()[0]
     if bits is None:
         return np.ones(len(array), bool)
-    found: NDArray[np.bool_] = np.unpackbits(np.frombuffer(bits, np.uint8), count=array.offset + len(array), bitorder="little")[array.offset :].view(bool)
+    found: NDArray[np.bool_] = np.unpackbits(np.frombuffer(bits, np.uint8), count=array.offset + len(array), bitorder="little")[
+        array.offset :
+    ].view(bool)
     return found

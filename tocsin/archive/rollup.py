@@ -110,7 +110,8 @@ class _Pair:
 
 def _named(column: pa.ChunkedArray, numbers: Numbers) -> pa.DictionaryArray:
     """Names by their numbers in `codes` of the column."""
-    names = column.combine_chunks().dictionary
+    whole = column.combine_chunks()
+    names = (whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()).dictionary
     return pa.DictionaryArray.from_arrays(pa.array(pc.sort_indices(names).to_numpy()[numbers].astype(np.int32)), names)
 
 
