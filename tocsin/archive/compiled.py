@@ -1,4 +1,4 @@
-"""The archive's compiled functions, as Python calls them; compiled once, when a large table is first met."""
+"""The archive's compiled functions, as Python calls them; compiled once, by `tocsin warm-up` or when a large table is first met."""
 
 from __future__ import annotations
 
