@@ -58,11 +58,8 @@ def _words(ids: pa.Array, many: int = MANY) -> Words:
     return words
 
 
-def twice(table: pa.Table, keys: Words) -> Mask:
-    """Rows that stand in the table before."""
-    if not len(keys):
-        return np.zeros(0, bool)
-    inorder = np.sort(keys)
+def twice(table: pa.Table, keys: Words, inorder: Words) -> Mask:
+    """Rows that stand in the table before. `inorder`: the keys, sorted."""
     if not (inorder[1:] == inorder[:-1]).any():  # which is much cheaper than to know where
         return np.zeros(len(keys), bool)
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
@@ -134,18 +131,19 @@ class Own:
 
     parts: list[tuple[int, int, Words, frozenset[str]]] = field(default_factory=list)  # event times, keys in order, files
 
-    def add(self, table: pa.Table, keys: Words, files: list[Filed]) -> None:
-        if len(keys):
+    def add(self, table: pa.Table, inorder: Words, files: list[Filed]) -> None:
+        """Rows and their keys, sorted."""
+        if len(inorder):
             time = instants(table.column("event_time"))
-            self.parts.append((int(time.min()), int(time.max()), np.sort(keys), frozenset(str(one.file.path) for one in files)))
+            self.parts.append((int(time.min()), int(time.max()), inorder, frozenset(str(one.file.path) for one in files)))
         while len(self.parts) > 1 and sum(len(part[2]) for part in self.parts) > KEPT:
             del self.parts[0]
 
-    def without(self, table: pa.Table, keys: Words) -> frozenset[str]:
-        """Files that none of these rows can be in, as all keys of them are remembered; the others have to be read."""
-        if not len(keys):
+    def without(self, table: pa.Table, inorder: Words) -> frozenset[str]:
+        """Files that none of these rows can be in, as all keys of them are remembered; the others have to be read. `inorder`: keys of the rows, sorted."""
+        if not len(inorder):
             return frozenset()
-        time, inorder = instants(table.column("event_time")), np.sort(keys)
+        time = instants(table.column("event_time"))
         low, high = int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY
         return frozenset[str]().union(
             *(names for start, stop, known, names in self.parts if start >= high or stop < low or not _meet(known, inorder))

@@ -8,7 +8,8 @@ import numba
 import numpy as np
 
 _ZERO, _NINE = 48, 57  # digits
-_MOST = 18  # digits of a number that surely fits
+_ONE = np.uintp(1)
+_MOST = np.uintp(18)  # digits of a number that surely fits
 
 _compiled: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # not in its annotations
 
@@ -23,18 +24,19 @@ def spelled(ids, begins, names, name_begins, codes, times, forms, separator, wid
         code = codes[row]
         if forms[row] != 0 or code < 0 or times[row] < 0:
             continue
-        start, stop, first = begins[row], begins[row + 1], name_begins[code]
-        length = name_begins[code + 1] - first
-        place = start + length + 1
-        if stop <= place or stop - place > _MOST or ids[place - 1] != separator or (ids[place] == _ZERO and stop - place > 1):
+        start, stop = np.uintp(begins[row]), np.uintp(begins[row + 1])  # unsigned: no place is counted from the end
+        first = np.uintp(name_begins[code])
+        length = np.uintp(name_begins[code + 1]) - first
+        place = start + length + _ONE
+        if stop <= place or stop - place > _MOST or ids[place - _ONE] != separator or (ids[place] == _ZERO and stop - place > _ONE):
             continue
-        at = 0
+        at = np.uintp(0)
         while at < length and ids[start + at] == names[first + at]:
-            at += 1
+            at += _ONE
         number = np.uint64(0)
         while place < stop and _ZERO <= ids[place] <= _NINE:
             number = number * np.uint64(10) + np.uint64(ids[place] - _ZERO)
-            place += 1
+            place += _ONE
         if at == length and place == stop and number == np.uint64(times[row]) // unit:
             forms[row] = form
             found += 1

@@ -31,6 +31,7 @@ from .parquet import sha256_of
 from .rows import encoded, instants
 from .steps import step
 
+_COUNTED: Final = 1_000_000  # days of feeds that are counted in a table, not sorted
 CHUNK: Final = 3_000_000  # rows that become files together
 
 
@@ -61,10 +62,12 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Chunk:
-    """Rows that become files together: numbered, and without those that are there already. `seen`: what of the archive that was looked up in."""
+    """Rows that become files together: numbered, and without those that are there already. `inorder`: their keys, sorted. `seen`: what of the archive
+    that was looked up in."""
 
     table: pa.Table
     keys: Words
+    inorder: Words
     first: int
     last: int
     doubles: int
@@ -140,11 +143,12 @@ class Importer:
         """Without what is there already."""
         seq, keys = numbered.column("seq").to_numpy(), keys_of(numbered)
         first, last = (int(seq[0]), int(seq[-1])) if len(seq) else (0, 0)
-        seen, without = self._seen(), self._own.without(numbered, keys)
-        double = twice(numbered, keys) | there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in without)
+        inorder, seen = np.sort(keys), self._seen()
+        without = self._own.without(numbered, inorder)
+        double = twice(numbered, keys, inorder) | there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in without)
         if not double.any():
-            return _Chunk(numbered, keys, first, last, 0, seen)
-        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), seen)
+            return _Chunk(numbered, keys, inorder, first, last, 0, seen)
+        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], np.sort(keys[~double]), first, last, int(double.sum()), seen)
 
     def _file(self, taken: Taken, numbered: pa.Table, done: bool) -> _Chunk | None:
         """None: it has not happened, and is to be tried again."""
@@ -163,7 +167,7 @@ class Importer:
         if again:
             shelf.abandon()
             return None
-        self._own.add(chunk.table, chunk.keys, files)
+        self._own.add(chunk.table, chunk.inorder, files)
         return chunk
 
     def _brought(self, chunk: _Chunk) -> bool:
@@ -194,9 +198,11 @@ class Importer:
 
 def _feeds_and_days(table: pa.Table) -> list[tuple[str, int]]:
     """Which feeds have rows on which UTC days (since 1970). Schema ROW."""
-    feeds = table.column("feed").combine_chunks()
-    pairs: Any = (
-        np.unique(instants(table.column("event_time")) // DAY * len(feeds.dictionary) + feeds.indices.to_numpy()) if len(table) else []
-    )
-    names = feeds.dictionary.to_pylist()
-    return [(names[pair % len(names)], pair // len(names)) for pair in map(int, pairs)]
+    feeds, found = table.column("feed").combine_chunks(), set[tuple[str, int]]()
+    names, days = feeds.dictionary.to_pylist(), instants(table.column("event_time")) // DAY
+    low, span = (int(days.min()), int(days.max()) - int(days.min()) + 1) if len(table) else (0, 0)
+    pairs = (days - low) + feeds.indices.to_numpy().astype(np.int64) * span
+    once: Any = np.flatnonzero(np.bincount(pairs)) if span * len(names) < _COUNTED else np.unique(pairs)
+    for pair in map(int, once):
+        found.add((names[pair // span], low + pair % span))
+    return sorted(found)

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+_EIGHT = np.uintp(8)
 _HALF = np.uint64(32)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -18,9 +19,9 @@ def worded(texts, begins, masks, times, words):  # type: ignore[no-untyped-def]
     """Writes the word of every text that is no longer than eight bytes for each of `masks`; 0 for the others. How many others.
 
     `texts`: bytes of all of them, `begins`: where each begins, and the end. `times`: a factor for each mask, and one for the length."""
-    longest, others = 8 * masks.size, 0
+    longest, others = _EIGHT * np.uintp(masks.size), 0
     for row in range(words.size):
-        start, stop = begins[row], begins[row + 1]
+        start, stop = np.uintp(begins[row]), np.uintp(begins[row + 1])  # unsigned: no place is counted from the end
         if stop - start > longest:
             words[row] = np.uint64(0)
             others += 1
@@ -29,12 +30,12 @@ def worded(texts, begins, masks, times, words):  # type: ignore[no-untyped-def]
         place = 0
         while start < stop:
             word = np.uint64(0)
-            for at in range(min(8, stop - start)):
-                word |= np.uint64(texts[start + at]) << np.uint64(8 * at)
+            for at in range(min(_EIGHT, stop - start)):
+                word |= np.uint64(texts[start + np.uintp(at)]) << np.uint64(_EIGHT * np.uintp(at))
             word = (word ^ masks[place]) * times[place]
             word = (word ^ (word >> _HALF)) * _MIX
             total += word ^ (word >> _HALF)
-            start += 8
+            start += _EIGHT
             place += 1
         total = (total ^ (total >> _HALF)) * _MIX
         words[row] = total ^ (total >> _HALF)
