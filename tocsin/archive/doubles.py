@@ -58,8 +58,10 @@ def _words(ids: pa.Array, many: int = MANY) -> Words:
     return words
 
 
-def twice(table: pa.Table, keys: Words, inorder: Words) -> Mask:
-    """Rows that stand in the table before. `inorder`: the keys, sorted."""
+def twice(table: pa.Table, keys: Words, inorder: Words | None = None) -> Mask:
+    """Rows that stand in the table before. `inorder`: the keys, sorted, for whoever has them so."""
+    if inorder is None:
+        inorder = np.sort(keys)
     if not (inorder[1:] == inorder[:-1]).any():  # which is much cheaper than to know where
         return np.zeros(len(keys), bool)
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
