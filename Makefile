@@ -91,7 +91,7 @@ $(STAMP)/console: console/package.json console/package-lock.json $(shell find co
 	@cd console && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build
 	@touch $@
 
-$(STAMP)/kernels: $(STAMP)/core $(wildcard tocsin/correlate/*.py tocsin/correlate/kernels/*.py)
+$(STAMP)/kernels: $(STAMP)/core $(wildcard tocsin/correlate/*.py tocsin/correlate/kernels/*.py tocsin/archive/*_kernel.py tocsin/archive/compiled.py)
 	@echo "Compiling the correlation kernels (once) ..."
 	@$(BIN)/tocsin warm-up
 	@touch $@

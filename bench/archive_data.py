@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 DAY: Final = 86_400_000_000
@@ -93,10 +94,10 @@ def _readings(rng: np.random.Generator, made: City, start: int, network: int, sh
         learnt = _learnt(rng, time)
     walk = np.cumsum(rng.normal(0, 0.4, base.shape), 0) + (sensors % 40)[None, :]
     source = np.tile(sensors, rounds)
-    texts = pa.compute.binary_join_element_wise(
+    texts = pc.binary_join_element_wise(
         pa.array(source).cast(pa.string()), pa.array(time // (1_000_000 if network < 4 else 1_000)).cast(pa.string()), "/"
     )
-    ids = pa.compute.binary_join_element_wise(pa.scalar(NETWORKS[network]), texts, "-")
+    ids = pc.binary_join_element_wise(pa.scalar(NETWORKS[network]), texts, "-")
     return _part(
         time, learnt, np.full(len(time), network), made.kind[source], source, made.place[source], np.round(walk, 1).ravel(), ids,
         np.where(np.abs(walk.ravel() - 20) > 21, 2, 0),
@@ -118,10 +119,10 @@ def _positions(rng: np.random.Generator, made: City, start: int, fleet: int, sha
     place = np.round(np.column_stack([lon.ravel(), lat.ravel()]), 6)
     learnt = (time.ravel() // 5_000_000 + 1) * 5_000_000 + (time.ravel() // 5_000_000 * 7919) % 90_000 + fleet
     source = np.tile(SENSORS + who, steps)
-    texts = pa.compute.binary_join_element_wise(
+    texts = pc.binary_join_element_wise(
         pa.array(source - SENSORS).cast(pa.string()), pa.array(time.ravel() // 1_000_000).cast(pa.string()), "/"
     )
-    ids = pa.compute.binary_join_element_wise(pa.scalar("unit"), texts, "-")
+    ids = pc.binary_join_element_wise(pa.scalar("unit"), texts, "-")
     kind = np.where(np.arange(len(source)) % 50 == 0, KINDS.index("asset.status"), KINDS.index("asset.position"))
     return _part(
         time.ravel(), learnt, np.full(len(source), 8 + fleet), kind, source, place, np.round(speed, 1).ravel(), ids, np.zeros(len(source))

@@ -60,12 +60,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def warm_up(arguments: argparse.Namespace) -> int:
+    from tocsin.archive import compiled
     from tocsin.correlate.engine import Engine
     from tocsin.feeds import scan
 
     began = time.monotonic()
     Engine.warm_up()
     scan.load()
+    compiled.LIBRARY.load()
     seconds = time.monotonic() - began
     if arguments.json:
         print(json.dumps({"seconds": round(seconds, 2)}))

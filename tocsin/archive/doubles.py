@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tocsin.kernel.texthash import Words, mixed, text_words
+from tocsin.kernel.texthash import MASK, TIMES, Words, long_words, mixed, text_words
 from tocsin.model.archive import Want
 from tocsin.model.rowids import full_ids
 
 from . import hot
 from .catalog import Catalog, Filed
+from .compiled import MANY, bytes_of, worded
 from .rows import instants
 
 DAY: Final = 86_400_000_000
@@ -44,13 +45,25 @@ def keys_of(table: pa.Table) -> Words:
     feeds = feeds if pa.types.is_dictionary(feeds.type) else feeds.dictionary_encode()
     feed = text_words(feeds.dictionary.cast(pa.string()))[feeds.indices.to_numpy()]
     day = (instants(table.column("event_time")) // DAY).astype(np.uint64) * _STIR
-    return mixed(text_words(table.column("id").combine_chunks()) + mixed(feed + day))
+    return mixed(_words(table.column("id").combine_chunks()) + mixed(feed + day))
 
 
-def twice(table: pa.Table, keys: Words) -> Mask:
-    """Rows that stand in the table before."""
-    if not len(keys):
-        return np.zeros(0, bool)
+def _words(ids: pa.Array, many: int = MANY) -> Words:
+    """As `text_words`; many by compiled code."""
+    if len(ids) < many:
+        return text_words(ids)
+    words = np.empty(len(ids), np.uint64)
+    if worded(*bytes_of(ids), MASK, TIMES, words):
+        long_words(ids, words)
+    return words
+
+
+def twice(table: pa.Table, keys: Words, inorder: Words | None = None) -> Mask:
+    """Rows that stand in the table before. `inorder`: the keys, sorted, for whoever has them so."""
+    if inorder is None:
+        inorder = np.sort(keys)
+    if not (inorder[1:] == inorder[:-1]).any():  # which is much cheaper than to know where
+        return np.zeros(len(keys), bool)
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
     later: Mask = first[which] != np.arange(len(keys))
     rows = np.flatnonzero(later)
@@ -66,17 +79,19 @@ def there(catalog: Catalog, table: pa.Table, keys: Words, files: Callable[[Filed
         return np.zeros(0, bool)
     time = instants(table.column("event_time"))
     want = Want(start=int(time.min()) // DAY * DAY, stop=(int(time.max()) // DAY + 1) * DAY, feeds=_feeds(table))
-    order = np.argsort(keys)
-    known, ids = keys[order], table.column("id").combine_chunks()
-    found = [np.zeros(0, np.uint64)]
+    found, order, known, ids = [np.zeros(0, np.uint64)], None, keys, table.column("id").combine_chunks()
     for held in _held(catalog, want, files, after):
+        if order is None:
+            order = np.argsort(keys)
+            known = keys[order]
         theirs = keys_of(held)
         at = np.minimum(np.searchsorted(known, theirs), len(known) - 1)
         hits = np.flatnonzero(known[at] == theirs)
         if len(hits):
             same = pc.equal(held.column("id").combine_chunks().take(pa.array(hits)), ids.take(pa.array(order[at[hits]])))
             found.append(theirs[hits[same.to_numpy(zero_copy_only=False)]])
-    return np.isin(keys, np.concatenate(found))
+    hit = np.concatenate(found)
+    return np.isin(keys, hit) if len(hit) else np.zeros(len(keys), bool)
 
 
 def _feeds(table: pa.Table) -> tuple[str, ...]:
@@ -114,31 +129,32 @@ def _may_hold(statistics: Any, start: int, stop: int) -> bool:
 
 @dataclass(slots=True)
 class Own:
-    """Keys of the rows that one import has brought so far, and the files they lie in, as far as they are remembered."""
+    """Keys of the rows that one importer has brought so far, and the files they lie in, as far as they are remembered."""
 
     parts: list[tuple[int, int, Words, frozenset[str]]] = field(default_factory=list)  # event times, keys in order, files
 
-    def add(self, table: pa.Table, keys: Words, files: list[Filed]) -> None:
-        if len(keys):
+    def add(self, table: pa.Table, inorder: Words, files: list[Filed]) -> None:
+        """Rows and their keys, sorted."""
+        if len(inorder):
             time = instants(table.column("event_time"))
-            self.parts.append((int(time.min()), int(time.max()), np.sort(keys), frozenset(str(one.file.path) for one in files)))
+            self.parts.append((int(time.min()), int(time.max()), inorder, frozenset(str(one.file.path) for one in files)))
         while len(self.parts) > 1 and sum(len(part[2]) for part in self.parts) > KEPT:
             del self.parts[0]
 
-    def files(self) -> frozenset[str]:
-        """Files that need not be read: all their rows are remembered."""
-        return frozenset[str]().union(*(part[3] for part in self.parts))
+    def without(self, table: pa.Table, inorder: Words) -> frozenset[str]:
+        """Files that none of these rows can be in, as all keys of them are remembered; the others have to be read. `inorder`: keys of the rows, sorted."""
+        if not len(inorder):
+            return frozenset()
+        time = instants(table.column("event_time"))
+        low, high = int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY
+        return frozenset[str]().union(
+            *(names for start, stop, known, names in self.parts if start >= high or stop < low or not _meet(known, inorder))
+        )
 
-    def holds(self, table: pa.Table, keys: Words) -> Mask:
-        """Rows that were brought before."""
-        mask = np.zeros(len(keys), bool)
-        if len(keys):
-            time = instants(table.column("event_time"))
-            low, high = int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY
-            for start, stop, known, _ in self.parts:
-                if start < high and stop >= low:
-                    mask |= known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
-        return mask
+
+def _meet(known: Words, keys: Words) -> bool:
+    """Whether any key is among those known. Both in order, which makes looking up many times as quick."""
+    return bool((known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys).any())
 
 
 class Imported:

@@ -149,11 +149,11 @@ def _write_days(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) ->
 
 def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
     """One file for each month of a rollup."""
-    months = instants(table.column("start")) // DAY
-    known = {day: month_of(int(day)) for day in np.unique(months)}
-    names = np.array([known[day] for day in months])
-    for period in np.unique(names):
-        part = table.filter(pa.array(names == period))
+    days, day = np.unique(instants(table.column("start")) // DAY, return_inverse=True)
+    months = np.array([month_of(int(one)) for one in days])
+    for period in np.unique(months):
+        mine = (months == period)[day]
+        part = table if mine.all() else table.filter(pa.array(mine))
         write(shelf, [part], ROLLUP, name, stream, str(period), rollup_summary(part, STEPS[name]))
 
 

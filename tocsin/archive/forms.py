@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tocsin.kernel.machine import INT, Array, Library, Spec
 from tocsin.model.rowids import EPOCHS, SEPARATORS, form_of, make_ids
 
-#: Fewer rows are compared as texts: that costs less than having the compiled check ready.
-MANY: Final = 50_000
-_BYTES, _PLACES, _TIMES, _FORMS = (Array(np.dtype(name)) for name in ("u1", "i4", "i8", "i1"))
-LIBRARY: Final = Library(
-    "archive",
-    [Path(__file__), Path(__file__).with_name("forms_kernel.py")],
-    {
-        "spelled": Spec(
-            "tocsin.archive.forms_kernel:spelled",
-            (_BYTES, _PLACES, _BYTES, _PLACES, _PLACES, _TIMES, _FORMS, INT, INT, INT),
-            gives=1,
-            frees=True,
-        )
-    },
-)
-_spelled = LIBRARY.door("spelled")
+from .compiled import MANY, bytes_of, spelled
 
 
 def forms_of(ids: pa.Array, source: pa.Array, time: NDArray[np.int64], many: int = MANY) -> NDArray[np.int8]:
@@ -65,11 +48,4 @@ def _compare(
     indices = source.indices.cast(pa.int32())
     codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy(zero_copy_only=False)
     times = np.ascontiguousarray(time)
-    _spelled(*_texts(ids), *_texts(source.dictionary), np.ascontiguousarray(codes), times, found, ord(separator), width, form)
-
-
-def _texts(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """The bytes of all texts, and where each begins, as they lie in memory."""
-    _, places, content = array.buffers()
-    begins = np.frombuffer(places, np.int32, len(array) + 1, array.offset * 4)
-    return np.frombuffer(content, np.uint8) if content is not None and content.size else np.zeros(1, np.uint8), begins
+    spelled(*bytes_of(ids), *bytes_of(source.dictionary), np.ascontiguousarray(codes), times, found, ord(separator), width, form)

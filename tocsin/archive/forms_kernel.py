@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 
-_ZERO = 48  # the digit 0
+_ZERO, _NINE = 48, 57  # digits
+_ONE = np.uintp(1)
+_MOST = np.uintp(18)  # digits of a number that surely fits
 
 _compiled: Any = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]  # not in its annotations
 
@@ -16,28 +19,25 @@ def spelled(ids, begins, names, name_begins, codes, times, forms, separator, wid
     """Writes `form` to every row that has none yet and whose id is its source's name, the separator and its time in units of `width` µs. How many.
 
     `ids`, `names`: bytes of all texts, `begins`, `name_begins`: where each begins, and the end. `codes`: name of each row's source, -1 for none."""
-    found = 0
+    found, unit = 0, np.uint64(width)
     for row in range(codes.size):
         code = codes[row]
         if forms[row] != 0 or code < 0 or times[row] < 0:
             continue
-        start, first = begins[row], name_begins[code]
-        length = name_begins[code + 1] - first
-        digits = begins[row + 1] - start - length - 1
-        if digits < 1 or digits > 19:
+        start, stop = np.uintp(begins[row]), np.uintp(begins[row + 1])  # unsigned: no place is counted from the end
+        first = np.uintp(name_begins[code])
+        length = np.uintp(name_begins[code + 1]) - first
+        place = start + length + _ONE
+        if stop <= place or stop - place > _MOST or ids[place - _ONE] != separator or (ids[place] == _ZERO and stop - place > _ONE):
             continue
-        at = 0
+        at = np.uintp(0)
         while at < length and ids[start + at] == names[first + at]:
-            at += 1
-        if at < length or ids[start + length] != separator:
-            continue
-        number = times[row] // width
-        place = begins[row + 1] - 1
-        least = start + length + 1
-        while place >= least and ids[place] == _ZERO + number % 10 and (number > 0 or place == begins[row + 1] - 1):
-            number //= 10
-            place -= 1
-        if place < least and number == 0:
+            at += _ONE
+        number = np.uint64(0)
+        while place < stop and _ZERO <= ids[place] <= _NINE:
+            number = number * np.uint64(10) + np.uint64(ids[place] - _ZERO)
+            place += _ONE
+        if at == length and place == stop and number == np.uint64(times[row]) // unit:
             forms[row] = form
             found += 1
     return found

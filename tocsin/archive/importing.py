@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from .parquet import sha256_of
 from .rows import encoded, instants
 from .steps import step
 
+_COUNTED: Final = 1_000_000  # days of feeds that are counted in a table, not sorted
 CHUNK: Final = 3_000_000  # rows that become files together
 
 
@@ -61,10 +62,12 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Chunk:
-    """Rows that become files together: numbered, and without those that are there already. `seen`: what of the archive that was looked up in."""
+    """Rows that become files together: numbered, and without those that are there already. `inorder`: their keys, sorted. `seen`: what of the archive
+    that was looked up in."""
 
     table: pa.Table
     keys: Words
+    inorder: Words
     first: int
     last: int
     doubles: int
@@ -98,7 +101,7 @@ class Importer:
             row = connection.execute(
                 "SELECT id, feed, parts, rows, refused, began, done, doubles FROM import WHERE feed = ? AND sha256 = ?", (feed, digest)
             ).fetchone()
-        self._waiting, self._parts, self._refused, self._own = [], 0, 0, Own()
+        self._waiting, self._parts, self._refused = [], 0, 0
         number, name, parts, rows, refused, began, done, doubles = row
         return Taken(number, name, parts, rows, refused, began, bool(done), doubles=doubles)
 
@@ -138,14 +141,14 @@ class Importer:
 
     def _new(self, numbered: pa.Table) -> _Chunk:
         """Without what is there already."""
-        seq, keys, own = numbered.column("seq").to_numpy(), keys_of(numbered), self._own.files()
+        seq, keys = numbered.column("seq").to_numpy(), keys_of(numbered)
         first, last = (int(seq[0]), int(seq[-1])) if len(seq) else (0, 0)
-        seen = self._seen()
-        double = twice(numbered, keys) | self._own.holds(numbered, keys)
-        double |= there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in own)
+        inorder, seen = np.sort(keys), self._seen()
+        without = self._own.without(numbered, inorder)
+        double = twice(numbered, keys, inorder) | there(self.catalog, numbered, keys, lambda one: str(one.file.path) not in without)
         if not double.any():
-            return _Chunk(numbered, keys, first, last, 0, seen)
-        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], first, last, int(double.sum()), seen)
+            return _Chunk(numbered, keys, inorder, first, last, 0, seen)
+        return _Chunk(numbered.filter(pa.array(~double)), keys[~double], np.sort(keys[~double]), first, last, int(double.sum()), seen)
 
     def _file(self, taken: Taken, numbered: pa.Table, done: bool) -> _Chunk | None:
         """None: it has not happened, and is to be tried again."""
@@ -164,7 +167,7 @@ class Importer:
         if again:
             shelf.abandon()
             return None
-        self._own.add(chunk.table, chunk.keys, files)
+        self._own.add(chunk.table, chunk.inorder, files)
         return chunk
 
     def _brought(self, chunk: _Chunk) -> bool:
@@ -189,13 +192,17 @@ class Importer:
         if chunk.first:
             values = (chunk.first, chunk.last, taken.id, taken.parts, self._parts)
             connection.execute("INSERT INTO chunk (first, last, import, part, parts) VALUES (?, ?, ?, ?, ?)", values)
-        feeds = chunk.table.column("feed").cast(pa.string())
-        pairs = (
-            pa.table([feeds, pa.array(instants(chunk.table.column("event_time")) // DAY)], ["feed", "day"])
-            .group_by(["feed", "day"])
-            .aggregate([])
-        )
-        connection.executemany(
-            "INSERT OR IGNORE INTO imported VALUES (?, ?)", list(zip(*(column.to_pylist() for column in pairs.columns), strict=True))
-        )
+        connection.executemany("INSERT OR IGNORE INTO imported VALUES (?, ?)", _feeds_and_days(chunk.table))
         step("import.entered")
+
+
+def _feeds_and_days(table: pa.Table) -> list[tuple[str, int]]:
+    """Which feeds have rows on which UTC days (since 1970). Schema ROW."""
+    feeds, found = table.column("feed").combine_chunks(), set[tuple[str, int]]()
+    names, days = feeds.dictionary.to_pylist(), instants(table.column("event_time")) // DAY
+    low, span = (int(days.min()), int(days.max()) - int(days.min()) + 1) if len(table) else (0, 0)
+    pairs = (days - low) + feeds.indices.to_numpy().astype(np.int64) * span
+    once: Any = np.flatnonzero(np.bincount(pairs)) if span * len(names) < _COUNTED else np.unique(pairs)
+    for pair in map(int, once):
+        found.add((names[pair // span], low + pair % span))
+    return sorted(found)

@@ -86,26 +86,30 @@ def _packed(keys: Sequence[NDArray[Any]], room: int) -> Iterator[NDArray[np.int6
 
 
 def taken(table: pa.Table, rows: NDArray[np.int64]) -> pa.Table:
-    """Rows of a table, in this order. Columns of nulls cost nothing."""
-    return pa.table([_gathered(column, rows) for column in table.columns], schema=table.schema)
+    """Rows of a table, in this order; each number is one of a row. Columns of nulls cost nothing."""
+    places = pa.array(rows.astype(np.int32) if len(table) < 1 << 31 else rows)
+    return pa.table([_gathered(column, rows, places) for column in table.columns], schema=table.schema)
 
 
-def _gathered(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
-    kind = column.type
-    if column.null_count == len(column):
-        return pa.nulls(len(rows), kind)
+def _gathered(column: pa.ChunkedArray, rows: NDArray[np.int64], places: pa.Array) -> pa.Array:
     array = column.combine_chunks()
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(_gathered_numbers(array.indices, rows), array.dictionary)
-    if pa.types.is_timestamp(kind):
-        return _gathered_numbers(array.view(pa.int64()), rows).view(kind)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _gathered_numbers(array, rows)
-    return array.take(pa.array(rows))
+    if array.null_count:
+        there = present(array)[rows]
+        if not there.any():
+            return pa.nulls(len(rows), column.type)
+        if there.all() and pa.types.is_primitive(array.type):  # none of the nulls is wanted
+            array = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], 0, array.offset)
+    if not pa.types.is_dictionary(column.type):
+        return pc.take(array, places, boundscheck=False)
+    return pa.DictionaryArray.from_arrays(pc.take(array.indices, places, boundscheck=False), array.dictionary)
 
 
-def _gathered_numbers(array: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
-    """By numpy, which takes a third of the time. What lies under a null is of no account."""
-    numbers = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype(), len(array), array.offset * (array.type.bit_width // 8))
-    gone = array.is_null().to_numpy(zero_copy_only=False)[rows] if array.null_count else None
-    return pa.array(numbers[rows], array.type, mask=gone)
+def present(array: pa.Array) -> NDArray[np.bool_]:
+    """Which are not null."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), bool)
+    found: NDArray[np.bool_] = np.unpackbits(np.frombuffer(bits, np.uint8), count=array.offset + len(array), bitorder="little")[
+        array.offset :
+    ].view(bool)
+    return found

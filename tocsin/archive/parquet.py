@@ -18,6 +18,7 @@ from tocsin.model.archive import ID_FORM, ROW, Box
 from tocsin.model.rowids import full_ids
 
 from .forms import forms_of
+from .order import present
 from .rows import instants, numbers
 
 GROUP: Final = 65_536  # rows of a row group
@@ -133,7 +134,10 @@ class Writer:
         table = now.unify_dictionaries().combine_chunks()
         if self._writer is None:
             self._writer = self._open(table)
-        self._writer.write_table(table, row_group_size=GROUP)
+        for start in range(0, len(table), GROUP):
+            self._writer.write_table(fitted(table.slice(start, GROUP)), row_group_size=GROUP)
+        if not len(table):
+            self._writer.write_table(table)
 
     def _open(self, table: pa.Table) -> pq.ParquetWriter:
         names, encodings = choose(table)
@@ -141,6 +145,25 @@ class Writer:
             self.path, self.schema, compression="zstd", compression_level=LEVEL, use_dictionary=names or False, column_encoding=encodings or None,
             write_page_index=True, write_page_checksum=True, version="2.6",
         )  # fmt: skip
+
+
+def fitted(table: pa.Table) -> pa.Table:
+    """With dictionaries of those names alone that occur: a row group is written with the whole dictionary, and who looks into it reads that first. One
+    chunk a column."""
+    for place, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type) and column.null_count < len(column):
+            table = table.set_column(place, table.schema.field(place), _fitted(column.chunk(0)))
+    return table
+
+
+def _fitted(array: pa.DictionaryArray) -> pa.Array:
+    codes = array.indices.fill_null(0).to_numpy() if array.null_count else array.indices.to_numpy()
+    used = np.bincount(codes if not array.null_count else codes[present(array.indices)], minlength=len(array.dictionary)) > 0
+    if used.all():
+        return array
+    numbers = (np.cumsum(used, dtype=np.int32) - 1)[codes]
+    gone = ~present(array.indices) if array.null_count else None
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32(), mask=gone), array.dictionary.filter(pa.array(used)))
 
 
 def choose(table: pa.Table) -> tuple[list[str], dict[str, str]]:

@@ -2,69 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tocsin.model.archive import ROLLUP, Want
 from tocsin.model.event import INSTANT
 
-from .order import DAY, codes, places, taken
+from .order import DAY, codes, present
 from .rows import instants, wanted
 
 HOUR: Final = 3_600_000_000
 STEPS: Final = {"hourly": HOUR, "daily": 24 * HOUR}
-_KEYS: Final = ("start", "cell", "feed", "kind")
+Numbers = NDArray[np.int64]
+#: Of the columns of ROLLUP that are no key: how two rows become one.
+_HOW: Final = {"rows": "sum", "values": "sum", "total": "sum", "low": "min", "high": "max", "severity": "max"}
+_RUNS: Final = {"sum": (np.add, 0), "min": (np.fmin, math.inf), "max": (np.fmax, -math.inf)}  # how, and what changes nothing
+_BITS: Final = 62  # of the number that stands for a row's key
 
 
 def roll(table: pa.Table, step: str) -> pa.Table:
     """Rows (with the columns of ROW) -> ROLLUP, sorted by day, tile, feed, kind, start: who asks for some days opens no other row group."""
-    start = pa.array(instants(table.column("event_time")) // STEPS[step] * STEPS[step], INSTANT)
-    cell = table.column("cell").combine_chunks()
-    value = table.column("value")
-    tile = pa.array(cell.fill_null(0).to_numpy() >> 4, mask=cell.is_null().to_numpy(zero_copy_only=False))
-    keyed = pa.table(
-        {
-            "start": start,
-            "cell": tile,
-            "feed": table.column("feed"),
-            "kind": table.column("kind"),
-            "rows": pa.array(np.ones(len(table), np.int64)),
-            "values": pc.is_valid(value).cast(pa.int64()),
-            "total": value,
-            "low": value,
-            "high": value,
-            "severity": table.column("severity"),
-        }
-    )
-    return _grouped(keyed)
+    cell, value = table.column("cell").combine_chunks(), table.column("value")
+    said = {
+        "rows": pa.array(np.ones(len(table), np.int64)),
+        "values": pc.is_valid(value).cast(pa.int64()),
+        "total": value,
+        "low": value,
+        "high": value,
+        "severity": table.column("severity"),
+    }
+    return _grouped(instants(table.column("event_time")), _tiles(cell, 4), table.column("feed"), table.column("kind"), said, STEPS[step])
 
 
 def joined(parts: list[pa.Table], step: str) -> pa.Table:
     """Rollups of different rows as one of all of them; `step` may be coarser than theirs."""
     whole = pa.concat_tables([part.cast(ROLLUP) for part in parts]).unify_dictionaries().combine_chunks()
-    start = pa.array(instants(whole.column("start")) // STEPS[step] * STEPS[step], INSTANT)
-    return _grouped(whole.set_column(0, "start", start))
+    said = {name: whole.column(name) for name in _HOW}
+    tile = _tiles(whole.column("cell").combine_chunks(), 0)
+    return _grouped(instants(whole.column("start")), tile, whole.column("feed"), whole.column("kind"), said, STEPS[step])
 
 
-def _grouped(table: pa.Table) -> pa.Table:
-    found = table.group_by(list(_KEYS), use_threads=False).aggregate(
-        [("rows", "sum"), ("values", "sum"), ("total", "sum"), ("low", "min"), ("high", "max"), ("severity", "max")]
-    )
-    columns = [found.column(name if name in _KEYS else _found(name)) for name in ROLLUP.names]
-    whole = pa.table([_named(column, field) for column, field in zip(columns, ROLLUP, strict=True)], schema=ROLLUP)
-    start, tile = instants(whole.column("start")), whole.column("cell").combine_chunks().fill_null(-1).to_numpy()
-    return taken(whole, places([start // DAY, tile, codes(whole.column("feed")), codes(whole.column("kind")), start]))
+def _tiles(cell: pa.Array, shift: int) -> Numbers:
+    """-1 where there is no place."""
+    numbers = (cell.fill_null(0) if cell.null_count else cell).to_numpy() >> shift
+    return np.where(present(cell), numbers, -1) if cell.null_count else numbers
 
 
-def _found(name: str) -> str:
-    return f"{name}_{'min' if name == 'low' else 'max' if name in {'high', 'severity'} else 'sum'}"
+def _grouped(time: Numbers, tile: Numbers, feed: pa.ChunkedArray, kind: pa.ChunkedArray, said: dict[str, Any], width: int) -> pa.Table:
+    """One row for each key, sorted."""
+    if not len(time):
+        return ROLLUP.empty_table()
+    day = time // DAY
+    where, what, hour = _Pair(day, tile), _Pair(codes(feed), codes(kind)), (time - day * DAY) // width
+    hours = DAY // width
+    if where.span * what.span * hours >> _BITS:
+        where.rank()
+        what.rank()
+    number = (where.numbers * what.span + what.numbers) * hours + hour
+    starts = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
+    shorter = {name: _of_runs(column, _HOW[name], starts) for name, column in said.items()}
+    found = pa.table({"key": number[starts], **shorter}).group_by("key", use_threads=False).aggregate(list(_HOW.items()))
+    number = found.column("key").to_numpy()
+    order = np.argsort(number)
+    number, hour = np.divmod(number[order], hours)
+    number, names = np.divmod(number, what.span)
+    (day, tile), (feeds, kinds) = where.back(number), what.back(names)
+    columns = [pa.array(day * DAY + hour * width, INSTANT), pa.array(tile, mask=tile < 0), _named(feed, feeds), _named(kind, kinds)]
+    columns += [found.column(f"{name}_{how}").take(pa.array(order)) for name, how in _HOW.items()]
+    return pa.table(columns, names=ROLLUP.names).cast(ROLLUP)
 
 
-def _named(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    return column.cast(field.type) if column.type != field.type else column
+def _of_runs(column: pa.ChunkedArray | pa.Array, how: str, starts: NDArray[np.int64]) -> pa.Array:
+    """What rows of one key that follow each other say together: sorted rows become a tenth before they are grouped."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    function, nothing = _RUNS[how]
+    if not array.null_count:
+        return pa.array(function.reduceat(array.to_numpy(), starts), array.type)
+    known = present(array)
+    numbers = array.fill_null(nothing if pa.types.is_floating(array.type) else max(nothing, -128)).to_numpy()
+    return pa.array(function.reduceat(numbers, starts), array.type, mask=np.add.reduceat(known, starts, dtype=np.int64) == 0)
+
+
+class _Pair:
+    """Two whole numbers a row as one that sorts like them: `numbers`, from 0 to below `span`."""
+
+    def __init__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
+        self._low = int(first.min()), int(second.min())
+        self._width = int(second.max()) - self._low[1] + 1
+        self.span = (int(first.max()) - self._low[0] + 1) * self._width
+        self.numbers: Numbers = (first.astype(np.int64) - self._low[0]) * self._width + (second - self._low[1])
+        self._known: Numbers | None = None
+
+    def rank(self) -> None:
+        """No more numbers than there are rows."""
+        self._known, self.numbers = np.unique(self.numbers, return_inverse=True)
+        self.span = len(self._known)
+
+    def back(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
+        first, second = np.divmod(numbers if self._known is None else self._known[numbers], self._width)
+        return first + self._low[0], second + self._low[1]
+
+
+def _named(column: pa.ChunkedArray, numbers: Numbers) -> pa.DictionaryArray:
+    """Names by their numbers in `codes` of the column."""
+    whole = column.combine_chunks()
+    names = (whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()).dictionary
+    return pa.DictionaryArray.from_arrays(pa.array(pc.sort_indices(names).to_numpy()[numbers].astype(np.int32)), names)
 
 
 def wanted_rollups(table: pa.Table, want: Want) -> pa.Table:

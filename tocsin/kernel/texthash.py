@@ -19,8 +19,9 @@ Words = NDArray[np.uint64]
 #: Bytes; longer texts are quicker one by one.
 LONGEST: Final = 32
 _PLACES: Final = LONGEST // 8
-_MASK: Final = np.array([secrets.randbits(64) for _ in range(_PLACES)], np.uint64)
-_TIMES: Final = np.array([secrets.randbits(64) | 1 for _ in range(_PLACES + 1)], np.uint64)  # the last for the length
+#: The secrets, for whoever makes the same words by compiled code.
+MASK: Final = np.array([secrets.randbits(64) for _ in range(_PLACES)], np.uint64)
+TIMES: Final = np.array([secrets.randbits(64) | 1 for _ in range(_PLACES + 1)], np.uint64)  # the last for the length
 _KEPT: Final = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a word
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 _HALF: Final = np.uint64(32)
@@ -35,9 +36,15 @@ def text_words(column: pa.Array) -> Words:
     lengths = np.diff(offsets)
     words = _short(column, offsets, lengths)
     if int(lengths.max()) > LONGEST:
-        rows = np.flatnonzero(lengths > LONGEST)
-        words[rows] = np.array([hash(text) for text in column.take(pa.array(rows)).to_pylist()], np.int64).view(np.uint64)
+        long_words(column, words)
     return words
+
+
+def long_words(column: pa.Array, words: Words) -> None:
+    """Writes those of the texts that are longer than `LONGEST`."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32, len(column) + 1, 4 * column.offset)
+    rows = np.flatnonzero(np.diff(offsets) > LONGEST)
+    words[rows] = np.array([hash(text) for text in column.take(pa.array(rows)).to_pylist()], np.int64).view(np.uint64)
 
 
 def mixed(words: Words) -> Words:
@@ -56,7 +63,7 @@ def _short(column: pa.Array, offsets: NDArray[np.int32], lengths: NDArray[np.int
     eight = np.ndarray((span + 1,), "<u8", raw.data, 0, (1,))  # the eight bytes from every place on
     starts = offsets[:-1] - first
     shortest, longest = int(lengths.min()), int(lengths.max())
-    total: Words = lengths.astype(np.uint64) * _TIMES[_PLACES]
+    total: Words = lengths.astype(np.uint64) * TIMES[_PLACES]
     for place in range(min(_PLACES, -(-longest // 8))):
         at = starts + 8 * place
         if shortest >= 8 * (place + 1):
@@ -64,8 +71,8 @@ def _short(column: pa.Array, offsets: NDArray[np.int32], lengths: NDArray[np.int
         else:
             left = lengths - 8 * place
             word = eight[np.minimum(at, span)] & _KEPT[np.clip(left, 0, 8)]
-        word ^= _MASK[place]
-        word *= _TIMES[place]
+        word ^= MASK[place]
+        word *= TIMES[place]
         word = mixed(word)
         if shortest <= 8 * place:
             word[left <= 0] = 0

@@ -59,11 +59,15 @@ def search(session: Session, look: Look, asked: Search, budget: int = BUDGET) ->
     where = where_of(wanted)
     if cursor is not None:
         where.add("(event_time < make_timestamptz(?) OR seq < ?)", cursor.time, cursor.seq)
-    return newest(session, look, where, asked.limit, whole=is_open(want_of(wanted)), budget=budget)
+    before = cursor.time if cursor else None
+    return newest(session, look, where, asked.limit, whole=is_open(want_of(wanted)), budget=budget, before=before)
 
 
-def newest(session: Session, look: Look, where: Where, limit: int, *, whole: bool, budget: int = BUDGET) -> Answer:
-    """The newest `limit` events that pass, in the order of (event_time, seq), newest first."""
+def newest(
+    session: Session, look: Look, where: Where, limit: int, *, whole: bool, budget: int = BUDGET, before: int | None = None
+) -> Answer:
+    """The newest `limit` events that pass, in the order of (event_time, seq), newest first. `before`: how far the pages before came; this one comes
+    farther, whatever the budget."""
     shown = ""
     found = ROW.empty_table()
     tail: pa.Table | None = look.tail
@@ -77,7 +81,7 @@ def newest(session: Session, look: Look, where: Where, limit: int, *, whole: boo
         read += sum(file.rows for file in wave)
         if horizon is None or (len(found) > limit and _time(found, limit) > horizon):
             break
-        if read >= budget:
+        if read >= budget and (before is None or horizon < before):
             return _partial(found, look, horizon, limit, shown, whole)
     more = len(found) > limit
     page = found.slice(0, limit)
