@@ -25,7 +25,6 @@ from tocsin.archive.columns import rows
 from tocsin.archive.compact import compact
 from tocsin.archive.importing import Importer
 from tocsin.archive.rows import cell_column
-from tocsin.kernel.memory import keep_freed
 from tocsin.model.archive import ROW
 from tocsin.model.time import DAY
 
@@ -62,7 +61,6 @@ class Filled:
 
 def fill(folder: Path, wanted: Wanted, say: Callable[[str], None]) -> Filled:
     """Makes `folder / "archive"`, as `tocsin archive import` does."""
-    keep_freed()
     compiled.LIBRARY.load()  # as `make setup` has done
     done = Filled(last=wanted.first)
     importer = Importer(folder / "archive", CLASSES)

@@ -173,7 +173,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
     parser = build_parser()
     given = parser.parse_args(list(_joined(sys.argv[1:] if argv is None else argv)))
-    given.alone = argv is None  # the process is this command's, and may be set up for it
     if given.command is None:
         parser.print_help()
         return OK

@@ -26,7 +26,6 @@ from tocsin.archive.tombstones import Signer, entries
 from tocsin.archive.verify import verify
 from tocsin.config.load import load_city
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
-from tocsin.kernel.memory import keep_freed
 from tocsin.model.archive import Box
 from tocsin.model.city import City
 from tocsin.model.feed import FeedSpec
@@ -74,8 +73,6 @@ def catalog_of(arguments: argparse.Namespace, *, write: bool = False) -> Catalog
 
 
 def main(arguments: argparse.Namespace) -> int:
-    if arguments.alone and arguments.action in {"import", "compact"}:
-        keep_freed()
     action: Callable[[argparse.Namespace], int] = ACTIONS[arguments.action]
     return action(arguments)
 
