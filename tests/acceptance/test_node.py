@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import aiomqtt
 import httpx
 import pytest
 
-from .node_world import Node, ndjson, reading, seen, tocsin, write_city
+from .node_world import ROOT, Node, ndjson, reading, seen, tocsin, write_city
 
 PLACE = 10_000.0  # metres east; other files have other places
 
@@ -126,3 +127,15 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, option: str) -> None:
     assert port in done.stderr
     assert option in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_who_stops_it_as_soon_as_it_is_ready_gets_its_last_words(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "tocsin", "run", str(write_city(tmp_path / "city")), "--data", str(tmp_path / "data"), "--json"]
+    argv += ["--port", "0", "--ingest-port", "0", "--mqtt-port", "0"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("is ready" in line for line in process.stderr)
+        process.terminate()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["correlated_to_the_end"]

@@ -11,7 +11,7 @@ import webbrowser
 from pathlib import Path
 
 from .layout import seattle
-from .node import Options, options_of, running, until_stopped, wall_seconds, welcome
+from .node import Options, options_of, running, stop_signal, until_stopped, wall_seconds, welcome
 from .nursery import Nest
 from .pauses import shorten
 from .summary import summary
@@ -21,10 +21,11 @@ async def play(options: Options, seconds: float | None, as_json: bool, browser: 
     options.say("Starting; the first start compiles the correlation kernels, which takes a while ...")
     async with running(options, nest) as node:
         shorten()
+        stop = stop_signal()  # before anybody is told that it is ready
         options.say(welcome(node))
         if browser:
             await asyncio.to_thread(webbrowser.open, node.address)
-        await until_stopped(seconds)
+        await until_stopped(stop, seconds)
         options.say("stopping ...")
         told = await summary(node)
         if as_json:

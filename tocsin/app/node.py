@@ -252,12 +252,17 @@ async def ready(health: dict[str, dict[str, Any]], *waited: Child) -> None:
         await asyncio.sleep(0.02)
 
 
-async def until_stopped(seconds: float | None) -> None:
-    """SIGINT, SIGTERM, or the time is up."""
+def stop_signal() -> asyncio.Event:
+    """From now on SIGINT and SIGTERM end nothing but set this."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_stopped(stop: asyncio.Event, seconds: float | None) -> None:
+    """Until it is set, or the time is up."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
 
@@ -341,8 +346,9 @@ async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest
 
     async with running(options, nest) as node:
         shorten()
+        stop = stop_signal()  # before anybody is told that it is ready
         options.say(welcome(node))
-        await until_stopped(seconds)
+        await until_stopped(stop, seconds)
         options.say("stopping ...")
         if as_json:
             print(json.dumps(await summary(node)), flush=True)
