@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -129,13 +131,17 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, option: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_who_stops_it_as_soon_as_it_is_ready_gets_its_last_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_stops_it_as_soon_as_it_is_ready_gets_its_last_words(tmp_path: Path, number: int) -> None:
+    """Of Ctrl-C a terminal tells everybody in the foreground: none of the children may end by itself and be started again."""
     argv = [sys.executable, "-m", "tocsin", "run", str(write_city(tmp_path / "city")), "--data", str(tmp_path / "data"), "--json"]
     argv += ["--port", "0", "--ingest-port", "0", "--mqtt-port", "0"]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, cwd=ROOT, text=True, start_new_session=True, **pipes) as process:
         assert process.stderr is not None
         assert any("is ready" in line for line in process.stderr)
-        process.terminate()
+        os.killpg(process.pid, number)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
+    assert "starting it again" not in err
     assert json.loads(out.splitlines()[-1])["correlated_to_the_end"]

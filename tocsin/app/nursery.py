@@ -104,7 +104,11 @@ def spawn() -> Nest:
     ours, theirs = Pipe()
     words = (sys.executable, "-m", "tocsin.app.nursery", str(theirs.fileno()), str(os.getpid()))
     process = subprocess.Popen(
-        words, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=_QUIET | _KEEPS | os.environ | {"PYTHONUNBUFFERED": "1"}
+        words,
+        pass_fds=(theirs.fileno(),),
+        stdin=subprocess.DEVNULL,
+        env=_QUIET | _KEEPS | os.environ | {"PYTHONUNBUFFERED": "1"},
+        process_group=0,  # Ctrl-C is for the supervisor, who stops its children in order
     )
     theirs.close()
     return process, ours
@@ -212,7 +216,7 @@ def know(city: int) -> None:
 def main() -> int:
     pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to everybody; the supervisor stops us last
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever sends it to everybody means the supervisor, who stops us last
     gc.disable()  # what is imported stays
     step("interpreter")
     for name in SHARED:
