@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,13 @@ def test_false_alarms_are_drawn_where_there_were_any(console: Callable[..., Page
     expect(page.locator(sheet)).to_contain_text("3 alerts came to nothing, of 3 sources")
     expect(page.locator(f"{sheet} svg [data-part=bar] rect")).to_have_count(2)
     expect(page.locator(f"{sheet} svg [data-part='y-axis tick label']")).to_have_text("L3")
+    node.false_alarms[0]["source"] = "Air monitor on the roof of the school at S Orcas St"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    label = page.locator(f"{sheet} svg [data-part='y-axis tick label'] text")
+    expect(label).to_have_text(re.compile("^Air monitor.*…$"))
+    text, card = label.bounding_box(), page.locator(sheet).bounding_box()
+    assert text is not None and card is not None and text["x"] > card["x"], "a long name begins outside its card"
 
 
 def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:

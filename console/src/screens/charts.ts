@@ -88,6 +88,14 @@ export function responseChart(report: Report): Chart {
   });
 }
 
+const nameRoom = (width: number): number => Math.min(220, width / 2.5);
+
+/** As much of a name as there is room for in so many pixels; the whole of it stands among the numbers. */
+const fitted = (name: string, pixels: number): string => {
+  const letters = Math.floor((pixels - 12) / 6);
+  return name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
+};
+
 /** Null when no alert came to nothing: there are no bars to draw. */
 export function falseChart(report: Report): Chart | null {
   const found = report.rows.filter((row) => number(row.retracted) + number(row.closed_as_false) > 0);
@@ -99,9 +107,9 @@ export function falseChart(report: Report): Chart | null {
   return (width) => ({
     width,
     height: 50 + 11 * rows.length,
-    marginLeft: Math.min(220, width / 2.5),
+    marginLeft: nameRoom(width),
     x: { grid: true, label: t('rep.alerts'), tickFormat: (value: number) => (Number.isInteger(value) ? count(value) : '') },
-    y: { label: null, domain: [...new Set(rows.map((row) => row.source))] },
+    y: { label: null, domain: [...new Set(rows.map((row) => row.source))], tickFormat: (name: string) => fitted(name, nameRoom(width)) },
     color: { domain: [t('rep.retracted'), t('rep.closedFalse')], range: [MUTED, LOUD], legend: false },
     marks: [barX(rows, { x: 'alerts', y: 'source', fill: 'why' }), ruleX([0], { stroke: MUTED })],
   });

@@ -14,12 +14,11 @@ from tocsin.correlate.assemble import Assembler
 from tocsin.correlate.codebook import selectors
 from tocsin.correlate.columns import Columns
 from tocsin.correlate.corrections import Corrections, Run
-from tocsin.correlate.horizon import Horizon, of_kinds, present
+from tocsin.correlate.horizon import Horizon, of_kinds, present, under
 from tocsin.correlate.meters import Sample
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Evidence
 from tocsin.model.plan import Match, Plan
-from tocsin.model.predicate import covers
 from tocsin.model.reading import selectors_in
 from tocsin.model.time import DAY
 
@@ -136,8 +135,8 @@ class LateFacts:
         for fact in facts:
             time = min(fact.event_time, fact.ingest_time + skew(fact.feed))
             late = time < horizon or fact.ingest_time - fact.event_time > self.horizon.of(fact.feed)
-            if _of(self._sampled, fact.kind) or (late and _of(self._remembered, fact.kind)):
-                lasting = _of(self._lasting, fact.kind)  # a sample in a row, or of a state, changes what those after it show
+            if under(self._sampled, fact.kind) or (late and under(self._remembered, fact.kind)):
+                lasting = under(self._lasting, fact.kind)  # a sample in a row, or of a state, changes what those after it show
                 self.backlog.add(LateEntry(seq, clock, time, clock + self.horizon.longest if lasting else time, 0, (fact.kind,)))
 
     def learn(self, content: bytes, clock: int, entry: int) -> None:
@@ -193,7 +192,3 @@ class LateFacts:
         self.backlog.restore(state["backlog"])
         self._withdrawn = dict(state["withdrawn"])
         self.learning.restore(state["said"])
-
-
-def _of(prefixes: frozenset[str], kind: str) -> bool:
-    return any(covers(prefix, kind) for prefix in prefixes)

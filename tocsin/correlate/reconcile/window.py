@@ -15,7 +15,7 @@ from tocsin.correlate.columns import Columns
 from tocsin.correlate.corrections import Corrections, Run, longest_window
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.extras import Joined
-from tocsin.correlate.horizon import Horizon, of_kinds, rows
+from tocsin.correlate.horizon import Horizon, of_kinds, rows, under
 from tocsin.correlate.parts.needs import lives
 from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
@@ -220,7 +220,7 @@ class Window:
     def _matched_seqs(self, columns: Columns, own: NDArray[np.bool_]) -> set[int]:
         """Facts that a rule matches, or might."""
         names = {code: kind for (kind, _), code in self.engine.kinds.items()}
-        codes = [code for code, kind in names.items() if any(covers(prefix, kind) for prefix in self._matched)]
+        codes = [code for code, kind in names.items() if under(self._matched, kind)]
         return set(columns.seq[~own & np.isin(columns.kind, np.array(codes, columns.kind.dtype))].tolist())
 
     def _nothing(self) -> Columns:
