@@ -14,6 +14,7 @@ import pytest
 from journal_world import batch, entries, ids, murder, world
 
 from tocsin.journal import EventWriter, Unsettled, read
+from tocsin.journal.link import Lost
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.model.ids import split_seq
 
@@ -101,6 +102,33 @@ async def test_an_entry_never_sent_is_not_in_doubt(tmp_path):
             await writer.append("f", batch(1, start=1), 1)
         assert not caught.value.in_doubt
         await server.restart("test")
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("sending", [True, False], ids=["sending", "listening"])
+async def test_a_connection_that_goes_without_a_word_is_replaced(tmp_path, sending):
+    """The client library closes a connection and fails while it does (its last data cannot be sent): it reports nothing then."""
+
+    async def fail() -> None:
+        raise ConnectionResetError("connection lost")
+
+    async with world(tmp_path, watch=True) as (_server, journal, writer):
+        await writer.append("f", batch(1), 1)
+        link = await journal.ready()
+        link.client._transport.drain = fail
+        link.client._pending_data_size = 1
+        with pytest.raises(ConnectionResetError):
+            await link.client.close()
+        assert link.client.is_closed and not link.closed.is_set()
+        if sending:
+            with pytest.raises(Lost):
+                await link.request("ev.seattle.f", b"", within=1)
+        async with asyncio.timeout(10):
+            while journal.counters.reconnects == 0 or not journal.connected:
+                await asyncio.sleep(0.01)
+        await writer.append("f", batch(1, start=1), 1)
+        assert await journal.ready() is not link
+        assert [name for entry in await entries(journal) for name in ids(entry)] == ["e0", "e1"]
 
 
 async def test_a_caller_that_gave_up_before_sending_leaves_nothing(tmp_path):

@@ -111,7 +111,7 @@ class Journal:
             backoff.reset()
             self._link, self.problem = link, ""
             self._up.set()
-            await link.closed.wait()
+            await link.until_closed()
             self._up.clear()
             self.problem = "the connection to the journal went"
             self.counters.reconnects += 1

@@ -7,7 +7,9 @@ server is still the one we knew (see `epoch.py`). `Journal` opens a new link ins
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -21,7 +23,11 @@ from tocsin.kernel.fault import Misconfigured, Problem
 
 from .endpoint import Endpoint
 
+log = logging.getLogger(__name__)
 PENDING_BYTES = 256 << 20
+CLOSE_SECONDS = 2.0
+#: How often a link looks whether its connection went without a word (seconds).
+LOOK_SECONDS = 0.5
 REFUSED = (nats.errors.AuthorizationError, nats.errors.InvalidUserCredentialsError)
 
 
@@ -44,7 +50,11 @@ class Reply:
 
 
 class Link:
-    """Open with `Link.open`; `closed` is set when the connection is gone, and so are the events in `wakes`."""
+    """Open with `Link.open`; `closed` is set when the connection is gone, and so are the events in `wakes`.
+
+    The library reports a closed connection last of all it does when it closes one, and not at all when something fails on
+    the way (data that could not be sent any more, a task cancelled): so `until_closed` and every sending look for themselves.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -99,7 +109,20 @@ class Link:
         """The library reports here what it also raises, or closes the connection for, in fewer words."""
         self.trouble = str(error) or type(error).__name__
 
+    async def until_closed(self) -> None:
+        """Returns when the connection is gone."""
+        while not self.closed.is_set():
+            if self.client.is_closed:
+                self._lose()
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.closed.wait(), LOOK_SECONDS)
+
     async def _gone(self) -> None:
+        self._lose()
+
+    def _lose(self) -> None:
+        """Tells everyone who waits that the connection is gone. Harmless a second time."""
         self._close()
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
@@ -135,6 +158,8 @@ class Link:
         try:
             await self.client.publish(subject, payload, reply, headers)
         except (nats.errors.Error, OSError) as error:
+            if self.client.is_closed:
+                asyncio.get_running_loop().call_soon(self._lose)  # after the caller has taken back what it waited for
             raise Lost(f"cannot send to the journal: {error}", sent=True) from None
 
     async def subscribe(self, subject: str, on_message: Callable[[Reply], Awaitable[None]], queue: str = "") -> Subscription:
@@ -151,8 +176,14 @@ class Link:
         return str(self.client.new_inbox())
 
     async def close(self) -> None:
-        await self.client.close()
-        self._close()
+        """Sends what is left, when the other side still takes it: a frozen one is not waited for."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.client.close()
+        except (TimeoutError, nats.errors.Error, OSError) as error:
+            log.info("journal: the connection was not closed in order: %s", error or type(error).__name__)
+        finally:
+            self._lose()
 
     def _close(self) -> None:
         self.closed.set()
