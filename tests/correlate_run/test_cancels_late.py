@@ -18,7 +18,7 @@ from runkit import SMOKY, Journal, Stream, correlator, plan, rule, smoke, told
 from shardkit import FOUR, TWO, Party
 
 from tocsin.correlate.shards.regions import Regions
-from tocsin.model.plan import Accumulate, Change, Match, Per, Plan, Rate
+from tocsin.model.plan import Absence, Accumulate, Change, Match, Per, Plan, Rate
 from tocsin.model.predicate import Compare, Selector
 from tocsin.model.severity import Action
 from tocsin.model.time import MINUTE
@@ -120,7 +120,12 @@ def histories(per: Per | None) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("rules", "per"), [(in_a_row, None), (in_a_row, Per(3 * MINUTE, 500.0)), (histories, None)])
+def unanswered(per: Per | None) -> list[Any]:
+    after = Selector("fire.smoke", where=Compare("value", ">", 120e-9))
+    return [rule("near", Absence(after, CLEAN, 150.0, 3 * MINUTE), per=per), rule("same", Absence(after, CLEAN, 1e9, MINUTE, ("source",)))]
+
+
+@pytest.mark.parametrize(("rules", "per"), [(in_a_row, None), (in_a_row, Per(3 * MINUTE, 500.0)), (histories, None), (unanswered, None)])
 def test_in_the_end_it_is_as_if_what_was_taken_back_had_never_been(rules: Any, per: Per | None) -> None:
     seen = Counter[str]()
     these = strict(*rules(per))

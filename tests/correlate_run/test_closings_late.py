@@ -95,6 +95,31 @@ async def test_an_all_clear_after_the_second_look_closes_it_too_unless_it_is_tak
     assert (closed(stream.alerts[-1]), {alert.id for alert in stream.alerts}) == (None, {stream.alerts[0].id})
 
 
+async def test_an_alert_of_another_rule_closes_it_after_the_second_look_too_until_that_one_is_retracted() -> None:
+    """As it closes those that were not learnt late, by what anchors it."""
+    calm = rule("calm", Match(CLEAR))
+    rules = plan(kept(Resolve(until=Selector("alert.calm"), within=300.0)), calm)
+    journal = Journal().tick(0).add(7200, [smoke("a", 100)]).tick(DAY_S)
+    stream, running, judge = Stream(), correlator(rules, journal, corrects=None), reconciler(rules, journal, corrects=None)
+    await running.run(journal.read(), stream.publish)
+    while await judged(running, judge, journal):
+        await running.run(rest(journal, running.seq), stream.publish)
+    assert not running.late.backlog.entries
+
+    async def then(at: float, *rows: dict[str, Any]) -> Any:
+        journal.add(at, list(rows)).tick(at + 60)
+        await running.run(rest(journal, running.seq), stream.publish)
+        return next(one for one in stream.last().values() if one.rule == "smoke")
+
+    assert closed(await then(2 * DAY_S, clear("far", 2 * DAY_S, 900))) is None
+    late, at_once = await then(2 * DAY_S + 90, clear("c", 2 * DAY_S + 80)), 2 * DAY_S + 80
+    assert (closed(late), late.late) == (at_once, True)
+    back = clear("c", 2 * DAY_S + 180, action=int(Action.CANCEL), refers_to=f"c@{at_once:g}")
+    again = await then(2 * DAY_S + 180, back)
+    assert closed(again) is None and again.status != "retracted"
+    assert closed(await then(2 * DAY_S + 300, clear("d", 2 * DAY_S + 300))) == 2 * DAY_S + 300
+
+
 @pytest.mark.parametrize(
     "resolve",
     [Resolve(after=8 * MINUTE), Resolve(until=CLEAR, within=300.0), Resolve(below_for=5 * MINUTE)],

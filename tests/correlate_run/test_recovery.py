@@ -196,9 +196,12 @@ async def test_snapshots_are_taken_while_running_and_never_ahead_of_what_is_told
         await stream.publish(alert)
 
     async def entries() -> AsyncIterator[Entry]:
-        for entry in journal.entries:
+        for number, entry in enumerate(journal.entries):
             yield entry
-            await asyncio.sleep(0.02)  # on a busy machine a snapshot takes longer than this; there are enough entries
+            await asyncio.sleep(0.02)
+            async with asyncio.timeout(120):  # on a busy machine a snapshot takes longer than all entries
+                while running.counters.snapshots < number // 8:
+                    await asyncio.sleep(0.01)
             if file.exists():
                 copy.write_bytes(file.read_bytes())  # as a crash right now would leave it
                 fresh = correlator(rules(), journal, snapshot=copy, published=stream.published())

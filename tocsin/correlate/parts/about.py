@@ -18,12 +18,14 @@ from tocsin.model.reading import alert_of
 
 #: Name of the part that an arrival is counted from.
 SINCE: Final = "since"
+#: Name of the part that closes what was learnt late.
+ENDING: Final = "until"
 _ATTRS: Final = "attrs."
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a part of a rule (its index) asks of the alerts of another rule. `part`: `active <step>`, `context <number>`, `where <step>`, `since`."""
+    """What a part of a rule (its index) asks of the alerts of another rule. `part`: `active <step>`, `context <number>`, `where <step>`, `since`, `until`."""
 
     rule: int
     part: str
@@ -96,8 +98,12 @@ class About:
 
 
 def asks_of(index: int, rule: RulePlan) -> Iterator[Ask]:
-    """What the alert part of a rule asks of alerts, what closes it left out (`grouping.py`)."""
+    """What the alert part of a rule asks of alerts. What closes it closes those that were learnt late; the others are closed as they are joined
+    (`grouping.py`)."""
     alert = rule.alert
+    resolve = alert.resolve
+    if resolve is not None and resolve.until is not None and about_alerts(resolve.until):
+        yield Ask(index, ENDING, resolve.until, tuple(dict.fromkeys([*resolve.same, *_attributes(resolve.until.where)])))
     for number, step in enumerate(alert.severity_rule.steps if alert.severity_rule is not None else ()):
         for name, part in (("where", step.where), ("active", step.active)):
             yield from _ask(index, f"{name} {number}", part)

@@ -20,9 +20,9 @@ from tocsin.correlate.series.sample import LONG_AGO, Sample
 from tocsin.correlate.series.saving import load_samples, save_samples
 from tocsin.model.plan import Active, Context, Plan, RulePlan
 from tocsin.model.predicate import Expr, Selector
-from tocsin.model.reading import alert_of
 from tocsin.model.time import DAY
 
+from .about import ENDING
 from .nearby import Nearby
 from .needs import retractable
 
@@ -266,8 +266,8 @@ class Beside:
 def parts_of(rule: RulePlan) -> Iterator[tuple[str, Active | Context | Ending]]:
     """The parts of a rule that listen beside it, by name."""
     resolve = rule.alert.resolve
-    if resolve is not None and resolve.until is not None and alert_of(resolve.until.kind) is None:
-        yield "until", Ending(resolve.until, resolve.within, resolve.same)
+    if resolve is not None and resolve.until is not None:
+        yield ENDING, Ending(resolve.until, resolve.within, resolve.same)
     steps = rule.alert.severity_rule.steps if rule.alert.severity_rule is not None else ()
     for number, step in enumerate(steps):
         if step.active is not None:

@@ -16,7 +16,7 @@ from tocsin.model.alert import Evidence
 from tocsin.model.plan import Active, Context, Fold, Plan, RulePlan, Silence
 
 from . import beside
-from .about import SINCE, About, about_alerts
+from .about import ENDING, SINCE, About, about_alerts
 from .budget import Purse
 from .folding import Folding, Standing
 from .groups import UNTIL
@@ -160,6 +160,8 @@ class CaseParts:
         one = known.standing
         for ask in self._about.near(one.rule):
             there = one.stands and ask.key in known.passed
+            if not there and ask.part == ENDING:
+                self.beside.ended.add(before)
             yield from self.beside.parts[ask.rule, ask.part].alert(one.id, _fact(known, ask.fields) if there else None)
         rules = self._about.resting(one.rule)
         if rules:
@@ -206,7 +208,7 @@ class CaseParts:
 
     def _ended(self, case: book.Case, known: Known) -> bool:
         """Closes an alert that no match of the engine belongs to, because it was learnt late; whether that changed anything."""
-        part = self.beside.parts.get((case.rule, "until"))
+        part = self.beside.parts.get((case.rule, ENDING))
         if part is None or case.matches or case.status == "retracted":
             return False
         before = case.closed, case.way, case.closer

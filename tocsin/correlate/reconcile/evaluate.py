@@ -14,11 +14,12 @@ from tocsin.correlate.engine import Engine
 from tocsin.correlate.firing import Firings
 from tocsin.correlate.horizon import rows
 from tocsin.correlate.ledger import Case
+from tocsin.correlate.series.which import outside
 from tocsin.model.plan import Plan
 from tocsin.model.severity import Action
 
 from .difference import Outcome, Stood
-from .guarding import sampled
+from .guarding import remembering, sampled
 from .tally import Matches, Tally
 from .window import Facts, Window
 
@@ -147,8 +148,9 @@ class Evaluation:
         return found
 
     def _left(self, case: Case, matches: Matches) -> Matches:
-        """Without those of samples in a row that were taken back: the ledger does not count them either."""
-        if not self._undone or not sampled(self._plan.rules[case.rule]):
+        """Without those that were completed by what was taken back: where the kernels do not look again by themselves, the ledger does not count them either."""
+        rule = self._plan.rules[case.rule]
+        if not self._undone or not (sampled(rule) or (remembering(rule) and not outside(rule))):
             return matches
         kept = ~np.isin(matches.anchors, np.array(sorted(self._undone), np.int64))
         return matches._replace(anchors=matches.anchors[kept], times=matches.times[kept], numbers=matches.numbers[kept])

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tocsin.correlate.series.which import outside
-from tocsin.model.plan import Alerts, Inside, Match, Plan, RulePlan, Silence
+from tocsin.model.plan import Absence, Alerts, Inside, Match, Plan, RulePlan, Silence
 from tocsin.model.predicate import Selector
 from tocsin.model.reading import alert_of, selectors_in
 
@@ -43,9 +43,9 @@ def sampled_kinds(plan: Plan) -> frozenset[str]:
 
 
 def remembering(rule: RulePlan) -> bool:
-    """Whether a rule keeps a history that a cancel may change too late for it. What was heard stays heard, so silence does not ask again, and
-    an area that was taken back was there for a while."""
-    return outside(rule) and not isinstance(rule.when, Alerts | Silence | Inside)
+    """Whether a rule keeps a history, or waits for an answer, that a cancel may change too late for it. What was heard stays heard, so silence does
+    not ask again, and an area that was taken back was there for a while."""
+    return isinstance(rule.when, Absence) or (outside(rule) and not isinstance(rule.when, Alerts | Silence | Inside))
 
 
 def remembered_kinds(plan: Plan) -> frozenset[str]:

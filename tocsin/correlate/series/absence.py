@@ -90,17 +90,20 @@ class AbsenceRule:
         """A cancelled A stops its absence; without the B that answered it, it fires for as long as a B could still arrive."""
         self._answers.remove(seqs)
         for seq in sorted(seqs & self._decided.keys()):
-            _, ticket = self._decided.pop(seq)
-            if ticket is not None:
-                self._missed.remove((seq,))
+            after, ticket = self._decided.pop(seq)
+            self._missed.remove((seq,))
+            if ticket is not None and self._in_time(after, clock):
                 self._outlet.take_back(ticket, NEVER)
         for seq in seqs & self._pending.keys():
             del self._pending[seq]
         for after, ticket in list(self._decided.values()):
-            in_time = after.time + self._when.during + self._lateness >= clock
-            if ticket is None and in_time and not self._is_answered(after):
+            if ticket is None and self._in_time(after, clock) and not self._is_answered(after):
                 self.folded += 1
                 self._decide(after)
+
+    def _in_time(self, after: Sample, clock: int) -> bool:
+        """Whether what becomes of an A is still decided here, however long it is remembered."""
+        return after.time + self._when.during + self._lateness >= clock
 
     def settle(self, _clock: int, _watermark: int) -> None:
         """What is due already is woken with the rest."""
@@ -126,7 +129,7 @@ class AbsenceRule:
     def prune(self, clock: int) -> None:
         """Forgets what nothing can change any more."""
         self._answers.prune(clock - self._keep)
-        done = [seq for seq, (after, _) in self._decided.items() if after.time + self._when.during + self._lateness < clock]
+        done = [seq for seq, (after, _) in self._decided.items() if not self._in_time(after, clock)]
         self._missed.remove(done)
         for seq in done:
             del self._decided[seq]
