@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tocsin.kernel.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,13 +101,7 @@ def ndjson(*records: dict[str, Any]) -> bytes:
     return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def missing(name: str) -> int:
+def missing(name: str) -> Any:
     raise LookupError(name)
 
 
@@ -150,7 +145,7 @@ class Node:
 
     def feed(self, name: str) -> dict[str, Any]:
         """What the node says of a feed."""
-        return next(item for item in self.get("/api/v1/feeds")["items"] if item["name"] == name)
+        return next((item for item in self.get("/api/v1/feeds")["items"] if item["name"] == name), None) or missing(name)
 
     def eventually(self, what: str, condition: Callable[[], Any], patience: float = 60.0) -> Any:
         """The first true answer of `condition`; a node that is not there yet is asked again."""

@@ -18,8 +18,9 @@ import pytest
 from postgres_server import Postgres
 
 from tocsin.app.layout import Layout, NodeFile
+from tocsin.kernel.ports import free_port
 
-from .node_world import ROOT, Node, free_port, ndjson, reading, running, seen, tocsin, write_city
+from .node_world import ROOT, Node, ndjson, reading, running, seen, tocsin, write_city
 
 SECRET = "drowssap-of-the-city"
 

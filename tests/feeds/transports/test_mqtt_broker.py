@@ -1,7 +1,6 @@
 """Subscribing to a real Mosquitto, in MQTT 3.1.1 and 5."""
 
 import asyncio
-import socket
 import subprocess
 
 import aiomqtt
@@ -15,6 +14,7 @@ from tocsin.feeds.webhook_hub import Hub
 from tocsin.kernel.backoff import Backoff
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Misconfigured, Retriable
+from tocsin.kernel.ports import free_port
 
 VERSIONS = ("3.1.1", "5")
 
@@ -23,9 +23,7 @@ class Broker:
     """One mosquitto on a free port, with its store on disk."""
 
     def __init__(self, folder, lines: str = "") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         folder.mkdir(mode=0o777)
         folder.chmod(0o777)
         self.config = folder / "mosquitto.conf"
