@@ -221,6 +221,25 @@ async def test_a_server_that_stops_answering_is_replaced(tmp_path, monkeypatch):
 
 
 @pytest.mark.crash
+async def test_the_server_is_watched_on_a_disk_that_cannot_be_looked_at(tmp_path, monkeypatch):
+    looked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def broken(_store) -> int:
+        loop.call_soon_threadsafe(looked.set)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("tocsin.journal.watchdog.CHECK_SECONDS", 0.1)
+    async with world(tmp_path, watch=True, patience=60.0) as (server, _journal, writer):
+        monkeypatch.setattr("tocsin.journal.watchdog.used_bytes", broken)
+        async with asyncio.timeout(60):
+            await looked.wait()
+        await murder(server)
+        await writer.append("f", batch(1), 1)
+        assert server.restarts == 1
+
+
+@pytest.mark.crash
 async def test_a_reader_goes_on_after_a_kill_without_gap_or_double(tmp_path):
     async with world(tmp_path, watch=True, patience=60.0) as (server, journal, writer):
         seen: list[int] = []
