@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+
+from tocsin.kernel.ports import free_port
 
 SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -82,9 +83,7 @@ class Postgres:
         self.folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
         self.root = os.getuid() == 0
         self.owner = "postgres" if self.root else pwd.getpwuid(os.getuid()).pw_name
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         certificate(self.folder)
         self._own(self.folder)

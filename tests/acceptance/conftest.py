@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .node_world import RULES, Node, free_port, running, smoke_feed, write_city
+from tocsin.kernel.ports import free_port
+
+from .node_world import RULES, Node, running, smoke_feed, write_city
 
 GAUGES = """
 feed: gauges

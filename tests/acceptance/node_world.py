@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,11 @@ from typing import Any
 
 import httpx
 
+from tocsin.kernel.ports import free_port
+
 ROOT = Path(__file__).parents[2]
+#: Seconds for what is sure to come: only a test that fails waits so long.
+PATIENCE = 180.0
 
 CITY = """
 city: testville
@@ -100,13 +103,7 @@ def ndjson(*records: dict[str, Any]) -> bytes:
     return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def missing(name: str) -> int:
+def missing(name: str) -> Any:
     raise LookupError(name)
 
 
@@ -136,7 +133,7 @@ class Node:
     ingest: str
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = httpx.get(self.http + path, params=params, timeout=30)
+        answer = httpx.get(self.http + path, params=params, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -150,9 +147,9 @@ class Node:
 
     def feed(self, name: str) -> dict[str, Any]:
         """What the node says of a feed."""
-        return next(item for item in self.get("/api/v1/feeds")["items"] if item["name"] == name)
+        return next((item for item in self.get("/api/v1/feeds")["items"] if item["name"] == name), None) or missing(name)
 
-    def eventually(self, what: str, condition: Callable[[], Any], patience: float = 60.0) -> Any:
+    def eventually(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
         """The first true answer of `condition`; a node that is not there yet is asked again."""
         deadline = time.monotonic() + patience
         while True:
@@ -164,7 +161,7 @@ class Node:
             assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
             time.sleep(0.1)
 
-    def alert_near(self, east: float, rule: str = "second-sensor", patience: float = 60.0) -> dict[str, Any]:
+    def alert_near(self, east: float, rule: str = "second-sensor", patience: float = PATIENCE) -> dict[str, Any]:
         """The alert of a rule within 500 m of a place; every test has a place of its own."""
 
         def found() -> Any:
@@ -175,7 +172,7 @@ class Node:
         alert: dict[str, Any] = self.eventually(f"an alert of {rule} at {east} m", found, patience)
         return alert
 
-    def post_until_taken(self, records: bytes, feed: str = "smoke", patience: float = 120.0) -> httpx.Response:
+    def post_until_taken(self, records: bytes, feed: str = "smoke", patience: float = PATIENCE) -> httpx.Response:
         """As a real sender does: again until it is acknowledged."""
         deadline = time.monotonic() + patience
         while True:
@@ -213,7 +210,7 @@ class Node:
     def kill(self, name: str) -> None:
         os.kill(self.child(name), signal.SIGKILL)
 
-    def alerts(self, wanted: int, patience: float = 60.0, **params: Any) -> list[dict[str, Any]]:
+    def alerts(self, wanted: int, patience: float = PATIENCE, **params: Any) -> list[dict[str, Any]]:
         """The alerts, once there are at least `wanted`."""
         deadline = time.monotonic() + patience
         while True:
@@ -259,7 +256,7 @@ def running(city: Path, data: Path, *options: str, env: Mapping[str, str] | None
         while True:
             assert process.poll() is None, "the node ended"
             try:
-                if httpx.get(node.http + "/readyz", timeout=2).status_code == 200 and node.get("/api/v1/feeds")["items"]:
+                if httpx.get(node.http + "/readyz", timeout=10).status_code == 200 and node.get("/api/v1/feeds")["items"]:
                     break
             except httpx.HTTPError:
                 pass
@@ -269,7 +266,7 @@ def running(city: Path, data: Path, *options: str, env: Mapping[str, str] | None
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -299,11 +296,15 @@ async def frames_of(http: str, topics: str, since: str | None = None) -> AsyncIt
                 fields[name] = value
 
 
-async def seen(http: str, topics: str, wanted: Callable[[Frame], bool], since: str | None = None, patience: float = 30.0) -> Frame:
-    """The first frame that is `wanted`."""
-    async with asyncio.timeout(patience):
+async def seen(
+    http: str, topics: str, wanted: Callable[[Frame], bool], since: str | None = None, began: asyncio.Event | None = None
+) -> Frame:
+    """The first frame that is `wanted`. `began` is set when the stream is open."""
+    async with asyncio.timeout(PATIENCE):
         async with contextlib.aclosing(frames_of(http, topics, since)) as frames:
             async for frame in frames:
+                if began is not None:
+                    began.set()
                 if wanted(frame):
                     return frame
     raise AssertionError("the stream ended")

@@ -19,7 +19,7 @@ AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 @pytest.fixture(scope="module")
 def seattle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(ROOT / "examples" / "seattle", tmp_path_factory.mktemp("seattle") / "data") as node:
-        node.alerts(3, patience=120)
+        node.alerts(3)
         yield node
 
 
@@ -37,7 +37,7 @@ def page(seattle: Node) -> Iterator[Page]:
 
 def row(page: Page, node: Node) -> tuple[str, str]:
     """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row first."""
-    wanted = node.alerts(1, patience=120, rule="structure-fire")[0]
+    wanted = node.alerts(1, rule="structure-fire")[0]
     found = page.locator("#queue [role=treeitem]").filter(has_text=wanted["headline"])
     if found.count() == 0:
         page.locator("#queue [role=treeitem]").filter(has_text=wanted["title"]).first.click()

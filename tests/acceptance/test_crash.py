@@ -102,7 +102,7 @@ def all_told(node: Node) -> int:
     """Waits for every alert there must be; returns how many."""
     wanted = {"second-sensor": SITES, "smoke-then-call": SITES, "no-all-clear": SITES - SITES // 3}
     for rule, count in wanted.items():
-        node.eventually(f"{count} alerts of {rule}", lambda rule=rule, count=count: len(alerts(node, rule)) >= count, 120)
+        node.eventually(f"{count} alerts of {rule}", lambda rule=rule, count=count: len(alerts(node, rule)) >= count)
         assert len(alerts(node, rule)) == count
     return sum(wanted.values())
 

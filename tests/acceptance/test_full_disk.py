@@ -100,7 +100,7 @@ def test_a_full_disk_costs_nothing_that_was_acknowledged(small_disk: Path, tmp_p
             taken.append(pair(number))
             assert node.post_until_taken(taken[-1]).status_code == 202
         for number in range(8):
-            node.alert_near(2_000.0 * number, patience=120)
+            node.alert_near(2_000.0 * number)
         node.eventually("ready again", lambda: httpx.get(node.http + "/readyz", timeout=10).status_code == 200)
         for body in taken:  # known still, so they are still there
             again = node.post(body).json()

@@ -74,7 +74,7 @@ def node(city: Path) -> Iterator[Node]:
     with running(city, city.parent / "data") as started:
         now = time.time()
         started.send("smoke", ndjson(reading(1, "s1", 200, at=now - 20), reading(2, "s2", 220, east=40, at=now - 10)))
-        started.eventually("the alert is in the archive", lambda: _near_alert(started), 90)
+        started.eventually("the alert is in the archive", lambda: _near_alert(started))
         yield started
 
 

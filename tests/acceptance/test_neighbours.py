@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from .node_world import METRES_PER_DEGREE, Node, frames_of, ndjson, reading
+from .node_world import METRES_PER_DEGREE, PATIENCE, Node, frames_of, ndjson, reading
 
 PLACE = 1_000_000.0
 
@@ -103,7 +103,7 @@ async def test_a_browser_that_stops_reading_hurts_nobody(town: Node) -> None:
 
     async def watch() -> None:
         """Collects the places of new alerts until all are there."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             async for frame in frames_of(town.http, "alerts,events"):
                 reading_began.set()
                 if frame.event == "alert" and frame.data["rule"] == "second-sensor":
@@ -123,7 +123,7 @@ async def test_a_browser_that_stops_reading_hurts_nobody(town: Node) -> None:
         return time.monotonic() - began
 
     viewer = asyncio.create_task(watch())
-    await asyncio.wait_for(reading_began.wait(), 30)
+    await asyncio.wait_for(reading_began.wait(), PATIENCE)
     for turn in range(rounds):
         took = await asyncio.to_thread(post, turn)
         await asyncio.sleep(max(0.0, 0.2 - took))

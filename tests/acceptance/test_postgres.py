@@ -18,8 +18,9 @@ import pytest
 from postgres_server import Postgres
 
 from tocsin.app.layout import Layout, NodeFile
+from tocsin.kernel.ports import free_port
 
-from .node_world import ROOT, Node, free_port, ndjson, reading, running, seen, tocsin, write_city
+from .node_world import PATIENCE, ROOT, Node, ndjson, reading, running, seen, tocsin, write_city
 
 SECRET = "drowssap-of-the-city"
 
@@ -90,8 +91,10 @@ def away_and_back(node: Node, postgres: Postgres) -> None:
 
 
 async def told_live(node: Node, where: float) -> dict[str, Any]:
-    waiting = asyncio.create_task(seen(node.http, "alerts", lambda frame: frame.event == "alert", patience=60))
-    await asyncio.sleep(0.5)
+    began = asyncio.Event()
+    waiting = asyncio.create_task(seen(node.http, "alerts", lambda frame: frame.event == "alert", began=began))
+    async with asyncio.timeout(PATIENCE):
+        await began.wait()
     assert (await asyncio.to_thread(node.post_until_taken, pair(1))).status_code == 202
     data: dict[str, Any] = (await waiting).data
     return data
@@ -108,7 +111,7 @@ def second_serve(node: Node, postgres: Postgres, data: Path, url: str) -> None:
     process = subprocess.Popen(argv, cwd=ROOT, env=os.environ | {"TOCSIN_STATE": url})
     try:
         http = f"http://127.0.0.1:{other.http_port}"
-        node.eventually("the other serve", lambda: ready(http)[0] == 200, 120)
+        node.eventually("the other serve", lambda: ready(http)[0] == 200)
         assert listed(http) == listed(node.http)
         for number in (2, 3):
             assert node.post(pair(number)).status_code == 202
@@ -124,7 +127,7 @@ def second_serve(node: Node, postgres: Postgres, data: Path, url: str) -> None:
         assert rows == [(5, 5)]
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_addresses_that_cannot_be_used_are_refused_before_anything_starts(tmp_path: Path) -> None:

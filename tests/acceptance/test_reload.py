@@ -168,14 +168,14 @@ def test_killed_around_the_switch(tmp_path: Path) -> None:
                 node.kill("correlate")
             fire(node)
         count = next(sites) - 1
-        node.eventually("every alert", lambda: len(node.get("/api/v1/alerts", rule="second-sensor", limit=1000)["items"]) == count, 90)
-        node.eventually("the hot ones", lambda: len(node.get("/api/v1/alerts", rule="hot", limit=1000)["items"]) == 3, 90)
+        node.eventually("every alert", lambda: len(node.get("/api/v1/alerts", rule="second-sensor", limit=1000)["items"]) == count)
+        node.eventually("the hot ones", lambda: len(node.get("/api/v1/alerts", rule="hot", limit=1000)["items"]) == 3)
     again = replayed(city, node.data)
     assert again["equal"] and again["settings"] == 3 and again["events"] == 2 * count
     hot.unlink()  # edited while nothing ran: in force with the next start, and the past stays as it was
     with running(city, node.data, "--json") as node:
         fire(node)
-        node.eventually("the alert", lambda: len(node.get("/api/v1/alerts", rule="second-sensor", limit=1000)["items"]) == count + 1, 90)
+        node.eventually("the alert", lambda: len(node.get("/api/v1/alerts", rule="second-sensor", limit=1000)["items"]) == count + 1)
         assert len(node.get("/api/v1/alerts", rule="hot", limit=1000)["items"]) == 3
     again = replayed(city, node.data)
     assert again["equal"] and again["settings"] == 4

@@ -38,3 +38,9 @@ def test_stages_never_import_heavy_libraries_at_start() -> None:
     code = f"import sys, tocsin.cli; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.strip() == "[]", "`tocsin --help` must answer at once"
+
+
+def test_nobody_waits_in_a_way_that_swallows_a_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11 returns its answer to somebody who was told to end in the same moment: he then never ends."""
+    found = [path.name for path in (ROOT / "tocsin").rglob("*.py") if "asyncio.wait_for(" in path.read_text()]
+    assert not found, "write `async with asyncio.timeout(...)`"

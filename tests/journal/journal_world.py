@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -71,6 +72,13 @@ async def murder(server) -> None:
     process = server.process
     os.kill(process.pid, signal.SIGKILL)
     await asyncio.to_thread(process.wait)
+
+
+def freeze(pid: int) -> None:
+    """Stops a process in the middle of whatever it does; returns when none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(task.read_text().rsplit(")", 1)[1].split()[0] not in "TD" for task in Path(f"/proc/{pid}/task").glob("*/stat")):
+        time.sleep(0.001)
 
 
 def flip(path: Path, offset: int, bit: int = 4) -> None:

@@ -1,6 +1,7 @@
 """kill -9, freezes and reconnects: nothing acknowledged is lost, nothing is stored twice, readers miss nothing."""
 
 import asyncio
+import errno
 import itertools
 import os
 import random
@@ -8,14 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
-from journal_world import batch, entries, ids, murder, world
+from journal_world import batch, entries, freeze, ids, murder, world
 
 from tocsin.journal import EventWriter, Unsettled, read
 from tocsin.journal.link import Lost
 from tocsin.kernel.clock import Clock, Monotone
+from tocsin.kernel.fault import Fatal
 from tocsin.model.ids import split_seq
 
 KILLS = 6
@@ -45,7 +48,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_over_many_kills(tmp_path
         for kill in range(KILLS):
             await asyncio.sleep(rng.uniform(0.1, 0.4))
             await murder(server)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while server.restarts <= kill or not journal.connected:
                     await asyncio.sleep(0.01)
         stop.set()
@@ -58,7 +61,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_over_many_kills(tmp_path
         assert len(acked) > KILLS
         assert {name: split_seq(seq) for name, seq in acked.items()} == {name: stored[name] for name in acked}
         last = (await journal.state()).last
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(followed) < last:
                 await asyncio.sleep(0.01)
         follower.cancel()
@@ -70,15 +73,17 @@ async def test_no_acknowledged_event_is_lost_or_doubled_over_many_kills(tmp_path
 async def test_an_entry_in_doubt_is_settled_and_its_second_delivery_recognised(tmp_path):
     """The server is frozen while an entry is under way: the caller is told to try again, and does."""
     settled = []
-    async with world(tmp_path, patience=0.5) as (server, journal, _writer):
+    async with world(tmp_path) as (server, journal, _writer):
         writer = EventWriter(
-            journal, "r", Monotone(Clock()), patience=0.5, on_settled=lambda feed, events, seq: settled.append((feed, len(events), seq))
+            journal, "r", Monotone(Clock()), patience=60, on_settled=lambda feed, events, seq: settled.append((feed, len(events), seq))
         )
         await writer.append("f", batch(3), 1)
-        os.kill(server.process.pid, signal.SIGSTOP)
+        freeze(server.process.pid)
+        writer.patience = 0.5
         with pytest.raises(Unsettled) as caught:
             await writer.append("f", batch(3, start=3), 1)
         assert caught.value.in_doubt
+        writer.patience = 60
         os.kill(server.process.pid, signal.SIGCONT)
         again = await writer.append("f", batch(3, start=3), 1)
         mixed = await writer.append("f", batch(4, start=5), 1)
@@ -92,12 +97,13 @@ async def test_an_entry_in_doubt_is_settled_and_its_second_delivery_recognised(t
 
 @pytest.mark.crash
 async def test_an_entry_never_sent_is_not_in_doubt(tmp_path):
-    async with world(tmp_path, patience=0.2) as (server, journal, writer):
+    async with world(tmp_path) as (server, journal, writer):
         await writer.append("f", batch(1), 1)
         await murder(server)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while journal.connected:
                 await asyncio.sleep(0.01)
+        writer.patience = 0.2
         with pytest.raises(Unsettled) as caught:
             await writer.append("f", batch(1, start=1), 1)
         assert not caught.value.in_doubt
@@ -123,12 +129,47 @@ async def test_a_connection_that_goes_without_a_word_is_replaced(tmp_path, sendi
         if sending:
             with pytest.raises(Lost):
                 await link.request("ev.seattle.f", b"", within=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while journal.counters.reconnects == 0 or not journal.connected:
                 await asyncio.sleep(0.01)
         await writer.append("f", batch(1, start=1), 1)
         assert await journal.ready() is not link
         assert [name for entry in await entries(journal) for name in ids(entry)] == ["e0", "e1"]
+
+
+@pytest.mark.crash
+async def test_who_waits_for_a_connection_that_will_never_come_is_told(tmp_path):
+    """The server that comes back refuses us: a process that went on waiting would look alive for ever."""
+    async with world(tmp_path) as (server, journal, writer):
+        await writer.append("f", batch(1), 1)
+        waiting = [asyncio.create_task(anext(read(journal, 2))) for _ in range(2)]
+        journal.endpoint = replace(journal.endpoint, password="another")
+        await murder(server)
+        await server.restart("test")
+        async with asyncio.timeout(60):
+            for one in await asyncio.gather(*waiting, return_exceptions=True):
+                assert isinstance(one, Fatal)
+                assert "has ended" in str(one) and "refuses our credentials" in str(one)
+        with pytest.raises(Fatal, match="refuses our credentials"):
+            await journal.ready(60)
+
+
+@pytest.mark.crash
+async def test_a_disk_that_is_full_while_a_connection_is_checked_is_waited_for(tmp_path):
+    async with world(tmp_path) as (server, journal, writer):
+        await writer.append("f", batch(1), 1)
+        full = iter([True, True, False])
+
+        async def check(_link) -> None:
+            if next(full, False):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        journal.checks.append(check)
+        await murder(server)
+        await server.restart("test")
+        await writer.append("f", batch(1, start=1), 1)
+        assert next(full, None) is None
+        assert journal.connected
 
 
 async def test_a_caller_that_gave_up_before_sending_leaves_nothing(tmp_path):
@@ -168,20 +209,39 @@ async def test_the_server_dies_with_its_parent_and_its_data_can_be_opened_again(
 @pytest.mark.crash
 async def test_a_server_that_stops_answering_is_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr("tocsin.journal.watchdog.CHECK_SECONDS", 0.1)
-    monkeypatch.setattr("tocsin.journal.watchdog.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("tocsin.journal.watchdog.ANSWER_SECONDS", 1.0)
     monkeypatch.setattr("tocsin.journal.server.STOP_SECONDS", 0.3)
-    async with world(tmp_path, watch=True) as (server, _journal, writer):
+    async with world(tmp_path, watch=True, patience=60.0) as (server, _journal, writer):
         await writer.append("f", batch(1), 1)
         frozen = server.process
-        os.kill(frozen.pid, signal.SIGSTOP)
+        freeze(frozen.pid)
         await writer.append("f", batch(1, start=1), 1)
         assert server.restarts == 1
         assert frozen.returncode == -signal.SIGKILL
 
 
 @pytest.mark.crash
+async def test_the_server_is_watched_on_a_disk_that_cannot_be_looked_at(tmp_path, monkeypatch):
+    looked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def broken(_store) -> int:
+        loop.call_soon_threadsafe(looked.set)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("tocsin.journal.watchdog.CHECK_SECONDS", 0.1)
+    async with world(tmp_path, watch=True, patience=60.0) as (server, _journal, writer):
+        monkeypatch.setattr("tocsin.journal.watchdog.used_bytes", broken)
+        async with asyncio.timeout(60):
+            await looked.wait()
+        await murder(server)
+        await writer.append("f", batch(1), 1)
+        assert server.restarts == 1
+
+
+@pytest.mark.crash
 async def test_a_reader_goes_on_after_a_kill_without_gap_or_double(tmp_path):
-    async with world(tmp_path, watch=True) as (server, journal, writer):
+    async with world(tmp_path, watch=True, patience=60.0) as (server, journal, writer):
         seen: list[int] = []
 
         async def follow() -> None:
@@ -194,7 +254,7 @@ async def test_a_reader_goes_on_after_a_kill_without_gap_or_double(tmp_path):
                 await writer.append("f", batch(1, start=round_ * 20 + i), 1)
             await murder(server)
         await writer.append("f", batch(1, start=999), 1)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while len(seen) < 61 and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         follower.cancel()
@@ -214,7 +274,7 @@ async def test_everything_can_be_closed_while_the_server_is_away(tmp_path, pause
         watcher.cancel()
         reader.cancel()
         await asyncio.sleep(pause)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(watcher, reader, return_exceptions=True)
             await journal.close()
             await server.stop()

@@ -96,7 +96,7 @@ async def test_a_damaged_last_entry_does_not_hold_up_a_reader(recorded):
     block = recorded / BLOCKS / "1.blk"
     flip(block, record_starts(block)[COUNT - 1] + 2000)
     damage = []
-    async with world(recorded) as (_, journal, _writer), asyncio.timeout(20):
+    async with world(recorded) as (_, journal, _writer), asyncio.timeout(60):
         assert [entry.seq for entry in await entries(journal, on_damage=damage.append)] == list(range(1, COUNT))
         assert [entry.seq for entry in await entries(journal, start=COUNT)] == []
     assert [(one.first, one.last, one.kind) for one in damage] == [(COUNT, COUNT, "missing")]

@@ -33,7 +33,7 @@ async def fill_up(writer, acked, start=0):
 
 
 async def keep_trying(writer, number):
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while True:
             try:
                 return await writer.append("f", batch(ROWS, start=number * ROWS), 1)
@@ -84,7 +84,7 @@ async def test_somebody_else_fills_the_disk(small_disk, monkeypatch):
             take_all(filler)
         refusal = await fill_up(writer, acked, start=1)
         assert "disk" in str(refusal)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not server.restarts:
                 await asyncio.sleep(0.02)
         await verify(journal, acked)

@@ -8,10 +8,11 @@ import orjson
 import pytest
 from journal_world import murder, world
 
+from tocsin.journal import EmbeddedServer
 from tocsin.journal.inbox import inbox as read_inbox
-from tocsin.journal.mqtt import MQTT_STREAM
-from tocsin.journal.streams import INBOX
-from tocsin.kernel.fault import Retriable
+from tocsin.journal.mqtt import MQTT_STREAM, wake
+from tocsin.journal.streams import INBOX, api
+from tocsin.kernel.fault import Fatal, Retriable
 
 
 def device(server, user="devices", password=None, **options):
@@ -22,7 +23,7 @@ def device(server, user="devices", password=None, **options):
         username=user,
         password=password or login.password,
         protocol=aiomqtt.ProtocolVersion.V311,
-        timeout=5,
+        timeout=30,
         **options,
     )
 
@@ -43,7 +44,7 @@ async def test_publishes_of_all_qualities_land_in_the_inbox(tmp_path):
         async with device(server) as client:
             for qos in (0, 1, 2):
                 await client.publish(f"in/gauges/station-{qos}", f'{{"level": {qos}}}', qos=qos)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await journal.state(INBOX)).messages < 3:
                 await asyncio.sleep(0.02)
         assert sorted(await inbox(journal)) == [(f"in.gauges.station-{qos}", b'{"level": %d}' % qos) for qos in (0, 1, 2)]
@@ -61,12 +62,44 @@ async def test_a_feed_publishes_below_its_own_name_only(tmp_path):
         ):
             async with device(server, user) as client:
                 await client.publish(topic, b"1", qos=0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await journal.state(INBOX)).messages:
                 await asyncio.sleep(0.02)
         assert await inbox(journal) == [("in.gauges.ok", b"1")]
         assert (await journal.state("EVENTS")).messages == 0
         assert (await journal.state("ALERTS")).messages == 0
+
+
+async def test_an_mqtt_side_that_hangs_up_at_the_first_device_is_asked_again(tmp_path, monkeypatch):
+    """A server whose disk is slow gives up making its MQTT streams; it has made them when it is asked again."""
+    asked = []
+
+    async def hanging_up(port, login):
+        asked.append(port)
+        if len(asked) < 3:
+            raise asyncio.IncompleteReadError(b"", 4)
+        await wake(port, login)
+
+    monkeypatch.setattr("tocsin.journal.server.wake", hanging_up)
+    async with world(tmp_path, mqtt_port=0, feeds=["gauges"]) as (server, _journal, _writer):
+        async with device(server, "gauges") as client:
+            await client.publish("in/gauges/x", b"1", qos=1)
+        assert asked == [server.mqtt_port] * 3
+
+
+async def test_an_mqtt_side_that_never_answers_is_told(tmp_path, monkeypatch):
+    async def silent(_port, _login):
+        raise TimeoutError
+
+    monkeypatch.setattr("tocsin.journal.server.wake", silent)
+    server = EmbeddedServer(tmp_path, mqtt_port=0)
+    starting = asyncio.create_task(server.start())
+    async with asyncio.timeout(60):
+        while server.process is None or not await server.answers():
+            await asyncio.sleep(0.02)
+    await murder(server)
+    with pytest.raises(Fatal, match=r"MQTT side did not get ready \(TimeoutError\); its log ends with"):
+        await starting
 
 
 async def test_devices_may_not_listen(tmp_path):
@@ -89,7 +122,7 @@ async def collect(journal, feed, until, confirm=True):
     """Bodies that the inbox hands out, until `until(bodies)`."""
     bodies = []
     messages = read_inbox(journal, feed)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for body, done in messages:
             bodies.append(body)
             if confirm:
@@ -110,7 +143,7 @@ async def test_the_inbox_hands_out_each_publish_once_and_forgets_what_is_confirm
             await client.publish("in/gauges/last", b"end", qos=0)
         bodies = await collect(journal, "gauges", lambda found: len(found) == 31)
         assert sorted(bodies) == sorted([*(b"%d" % number for number in range(30)), b"end"])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await journal.state(INBOX)).messages or (await journal.state(MQTT_STREAM)).messages:
                 await asyncio.sleep(0.02)
 
@@ -136,7 +169,10 @@ async def test_a_feed_that_is_gone_holds_no_messages(tmp_path):
 async def test_an_inbox_that_loses_the_journal_is_retriable(tmp_path):
     async with world(tmp_path, mqtt_port=0, feeds=["gauges"]) as (server, journal, _writer):
         task = asyncio.create_task(collect(journal, "gauges", lambda found: False))
-        await asyncio.sleep(0.2)
+        link = await journal.ready()
+        async with asyncio.timeout(30):
+            while not (await api(link, f"CONSUMER.NAMES.{INBOX}"))["consumers"]:
+                await asyncio.sleep(0.02)
         await murder(server)
         with pytest.raises(Retriable, match="gauges"):
             await task
@@ -148,10 +184,11 @@ async def test_what_a_device_was_told_is_stored_survives_a_kill(tmp_path):
     async with world(tmp_path, mqtt_port=0, watch=True, feeds=["gauges"]) as (server, journal, _writer):
         acked = 0
         for round_ in range(4):
-            await murder_when(server, 0.15 + 0.07 * round_)
-            async with asyncio.timeout(30):
-                acked = await publish_until_dead(server, acked)
-            async with asyncio.timeout(20):
+            before = acked
+            async with asyncio.timeout(60):
+                while acked == before:  # a server that has just been started again may not listen yet
+                    acked = await publish_until_dead(server, acked, 0.1 + 0.07 * round_)
+                    await asyncio.sleep(0.02)
                 while server.restarts <= round_:
                     await asyncio.sleep(0.01)
         assert acked > 3
@@ -165,20 +202,23 @@ async def test_what_a_device_was_told_is_stored_survives_a_kill(tmp_path):
         assert not missing
 
 
-async def murder_when(server, seconds):
-    loop = asyncio.get_running_loop()
-    loop.call_later(seconds, lambda: loop.create_task(murder(server)))
+async def murder_after(server, seconds):
+    await asyncio.sleep(seconds)
+    await murder(server)
 
 
-async def publish_until_dead(server, number):
-    """Publishes number, number + 1, ...; returns the first number not acknowledged."""
-    client = device(server)
+async def publish_until_dead(server, number, seconds):
+    """Publishes number, number + 1, ...; returns the first number not acknowledged. The server is killed so long after the first that was."""
+    client, murderer = device(server), None
     try:
         async with client:
             while True:
                 await client.publish("in/gauges/x", str(number), qos=1, timeout=2)
                 number += 1
+                murderer = murderer or asyncio.create_task(murder_after(server, seconds))
     except aiomqtt.MqttError:
         if client._disconnected.done():
             client._disconnected.exception()  # told to nobody else, asyncio would complain
+        if murderer is not None:
+            await murderer
         return number

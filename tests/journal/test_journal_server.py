@@ -13,10 +13,11 @@ import pytest
 from journal_world import batch, world
 
 from tocsin.journal import EmbeddedServer, Endpoint, connect, read_credentials
-from tocsin.journal.host import find_binary, free_port
+from tocsin.journal.host import find_binary
 from tocsin.journal.link import Link
 from tocsin.journal.nats_conf import file_limit
 from tocsin.kernel.fault import Fatal, Misconfigured, Retriable
+from tocsin.kernel.ports import free_port
 
 
 @pytest.mark.parametrize(("option", "argument"), [("--nats-port", "port"), ("--mqtt-port", "mqtt_port")])
@@ -126,7 +127,7 @@ async def raw_server(folder, sync: str):
 
 
 async def connected(endpoint):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await connect(endpoint)

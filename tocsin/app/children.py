@@ -174,7 +174,8 @@ class Births:
         """The kernel has told it to end, as its parent has."""
         if birth.pid is not None:
             try:
-                await asyncio.wait_for(birth.gone.wait(), _PATIENCE)
+                async with asyncio.timeout(_PATIENCE):
+                    await birth.gone.wait()
             except TimeoutError:
                 birth.sign(signal.SIGKILL)
                 await birth.gone.wait()
@@ -217,7 +218,12 @@ class Child:
         backoff = Backoff(base=0.2, cap=10)
         while not self._stopping.is_set():
             began = asyncio.get_running_loop().time()
-            self._birth = await self._births.start(self.name, self._data, self.log)
+            try:
+                self._birth = await self._births.start(self.name, self._data, self.log)
+            except OSError as error:  # no memory, too many processes: whatever it is, it may pass
+                self._say(f"{self.name} cannot be started: {error}; trying again")
+                await asyncio.sleep(backoff.next())
+                continue
             if self._may_work:
                 await self._births.go(self._birth)
             code = await self._birth.ended
@@ -236,7 +242,8 @@ class Child:
         if birth and not birth.ended.done():
             birth.sign(signal.SIGTERM)
             try:
-                await asyncio.wait_for(birth.gone.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await birth.gone.wait()
             except TimeoutError:
                 self._say(f"{self.name} did not stop within {patience:g} s; killing it")
                 birth.sign(signal.SIGKILL)

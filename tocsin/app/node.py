@@ -23,6 +23,7 @@ from tocsin.journal.endpoint import Endpoint
 from tocsin.journal.server import EmbeddedServer
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
+from tocsin.kernel.ports import free_port
 from tocsin.model.city import City
 from tocsin.model.time import parse_span, to_iso
 
@@ -78,8 +79,10 @@ class Running:
         return f"http://127.0.0.1:{self.node.http_port}"
 
 
-def free_port(wanted: int, option: str) -> int:
+def port_for(wanted: int, option: str) -> int:
     """`wanted` if nobody has it, any free one for 0. Raises Misconfigured naming the option."""
+    if wanted == 0:
+        return free_port()
     if not 0 <= wanted <= 65_535:
         raise Misconfigured([Problem(option, 0, f"{wanted} is no port; valid is 1 to 65535, or 0 for any free one")])
     with socket.socket() as probe:
@@ -89,8 +92,7 @@ def free_port(wanted: int, option: str) -> int:
         except OSError as fault:
             words = f"port {wanted} is taken ({fault.strerror}); choose another with {option} PORT, or {option} 0 for any free one"
             raise Misconfigured([Problem(option, 0, words)]) from None
-        port: int = probe.getsockname()[1]
-        return port
+    return wanted
 
 
 def exercise_clock(city: City, speed: float | None, earlier: dict[str, Any] | None) -> Clock:
@@ -205,8 +207,8 @@ def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, 
         url=endpoint.url,
         user=endpoint.user or "",
         password=endpoint.password or "",
-        http_port=free_port(options.http_port, "--port"),
-        ingest_port=free_port(options.ingest_port, "--ingest-port"),
+        http_port=port_for(options.http_port, "--port"),
+        ingest_port=port_for(options.ingest_port, "--ingest-port"),
         mqtt_port=mqtt_port,
         exercise_speed=None if city.exercise is None else (options.speed or city.exercise.speed),
         console=str(console_dist()),
@@ -264,7 +266,8 @@ def stop_signal() -> asyncio.Event:
 async def until_stopped(stop: asyncio.Event, seconds: float | None) -> None:
     """Until it is set, or the time is up."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def options_of(arguments: argparse.Namespace, city: Path, data: Path) -> Options:

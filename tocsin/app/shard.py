@@ -167,7 +167,8 @@ class Post:
                 self._done.notify_all()
             await stream.say_passed(self._journal, self._shard, self.passed, self._message)
             try:
-                await asyncio.wait_for(self._news.wait(), _SAY)
+                async with asyncio.timeout(_SAY):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

@@ -23,6 +23,7 @@ from .pipeline import FeedSink, Shared
 log = logging.getLogger(__name__)
 
 PURGE_EVERY: Final = 60.0  # seconds
+STOP_AGAIN: Final = 15.0  # seconds a transport has for its farewell
 
 FormatOf = Callable[[FeedSpec], Format]
 TransportOf = Callable[[FeedSpec, Context], Transport]
@@ -102,10 +103,11 @@ class Supervisor:
         return Changed(tuple(added), tuple(removed), tuple(changed))
 
     async def _stop(self, feed: _Feed) -> None:
-        """Cancels a feed's transport. What it had handed over is written all the same (`pipeline.py`)."""
-        if feed.task is not None:
+        """Cancels a feed's transport. What it had handed over is written all the same (`pipeline.py`). A library may swallow a cancellation
+        (`asyncio.wait_for` of Python 3.11 does when its answer comes in the same moment), so who goes on is told again."""
+        while feed.task is not None and not feed.task.done():
             feed.task.cancel()
-            await asyncio.wait([feed.task])
+            await asyncio.wait([feed.task], timeout=STOP_AGAIN)
 
     def _start(self, feed: _Feed) -> None:
         if self._group is not None:

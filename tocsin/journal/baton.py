@@ -103,7 +103,8 @@ class Baton:
     async def _answered(self) -> None:
         """What the server says to one request; silence is an answer, too."""
         with contextlib.suppress(TimeoutError):
-            reply = await asyncio.wait_for(self._answers.get(), TTL / 2)
+            async with asyncio.timeout(TTL / 2):
+                reply = await self._answers.get()
             status = reply.headers.get("Status")
             if status is None:
                 self._pin, self._given = reply.headers.get("Nats-Pin-Id", ""), time.monotonic()

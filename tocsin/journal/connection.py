@@ -124,7 +124,7 @@ class Journal:
             return None
         try:
             await self._prepare(link)
-        except (Lost, Retriable, streams.ApiRefused) as error:
+        except (OSError, Retriable, streams.ApiRefused) as error:  # Lost is an OSError, and so is a full disk
             self.problem = str(error)
             log.warning("journal: %s", error)
             await link.close()
@@ -155,15 +155,27 @@ class Journal:
     async def ready(self, patience: float = 10.0) -> Link:
         """The live, checked link. Raises Unsettled when there is none within `patience` seconds, Fatal when there never will be."""
         if not self._up.is_set():
-            if self._keeper is None or self._keeper.done():
+            if self._keeper is None:
                 raise Fatal("the journal connection is closed")
-            try:
-                async with asyncio.timeout(max(patience, 0.0)):
-                    await self._up.wait()
-            except TimeoutError:
-                raise Unsettled(f"the journal is not reachable: {self.problem}{self.endpoint.disk_words()}", in_doubt=False) from None
+            await self._opened(self._keeper, max(patience, 0.0))
+            if not self._up.is_set():
+                raise Unsettled(f"the journal is not reachable: {self.problem}{self.endpoint.disk_words()}", in_doubt=False)
         assert self._link is not None
         return self._link
+
+    async def _opened(self, keeper: asyncio.Task[None], patience: float) -> None:
+        """Returns when a link is up or the time is over. Raises Fatal when nobody will open one any more."""
+        opened = asyncio.create_task(self._up.wait())
+        try:
+            await asyncio.wait({keeper, opened}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            opened.cancel()
+        if keeper.done() and not self._up.is_set():
+            raise self._ended(keeper)
+
+    def _ended(self, keeper: asyncio.Task[None]) -> Fatal:
+        fault = None if keeper.cancelled() else keeper.exception()
+        return Fatal("the journal connection is closed" if fault is None else f"the journal connection has ended: {fault}")
 
     async def append(self, subject: str, payload: bytes, headers: dict[str, str], patience: float = 10.0) -> Ack:
         """One durable entry. Repeats under the same `Nats-Msg-Id` until the outcome is known or `patience` seconds are over.

@@ -35,12 +35,6 @@ def find_binary() -> Path:
     raise Misconfigured([Problem("nats-server", 0, f"not found beside {sys.executable} nor in PATH: {hint}")])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def demand_free(port: int, option: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

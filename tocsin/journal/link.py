@@ -90,19 +90,23 @@ class Link:
                 pending_size=64 << 20,
             )
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            await client.close()
+            await link.close()
             _demand_not_cancelled(cancelled_before)
             if isinstance(error, REFUSED) or "authorization" in str(error).lower():
                 raise Misconfigured([Problem(endpoint.url, 0, f"the NATS server refuses our credentials ({error})")]) from None
             raise Lost(f"cannot reach {endpoint.url}: {link.trouble or error or type(error).__name__}") from None
         except BaseException:
-            await client.close()
+            await link.close()
             raise
         if _cancellations() > cancelled_before:
-            await client.close()
+            await link.close()
         _demand_not_cancelled(cancelled_before)
         link.max_payload = client.max_payload
-        await client.subscribe(f"{link._inbox}.*", cb=link._answered, pending_bytes_limit=PENDING_BYTES)
+        try:
+            await client.subscribe(f"{link._inbox}.*", cb=link._answered, pending_bytes_limit=PENDING_BYTES)
+        except (nats.errors.Error, OSError) as error:
+            await link.close()
+            raise Lost(f"cannot reach {endpoint.url}: {error}") from None
         return link
 
     async def _note(self, error: Exception) -> None:
@@ -116,7 +120,8 @@ class Link:
                 self._lose()
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.closed.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.closed.wait()
 
     async def _gone(self) -> None:
         self._lose()

@@ -22,10 +22,11 @@ from types import TracebackType
 from typing import Self
 
 from tocsin.kernel import durable
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable
+from tocsin.kernel.ports import free_port
 
 from .endpoint import Credentials, Endpoint, MqttLogin, read_credentials, write_credentials
-from .host import LogPipe, demand_free, find_binary, free_port
+from .host import LogPipe, demand_free, find_binary
 from .link import Link, Lost
 from .mqtt import keep_feeds, wake
 from .nats_conf import LIMIT_VARIABLE, SHARED_LOGIN, ServerSettings, file_limit, render
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+KILL_SECONDS = 20.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -187,7 +189,25 @@ class EmbeddedServer:
     async def _prepare_mqtt(self) -> None:
         if self.mqtt_port is None or self.credentials is None:
             return
-        await wake(self.mqtt_port, self.credentials.login(SHARED_LOGIN))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                await wake(self.mqtt_port, self.credentials.login(SHARED_LOGIN))
+                await self._keep_feeds()
+            except (
+                OSError,
+                EOFError,
+                Retriable,
+            ) as error:  # where a disk is slow, the server may give up making its MQTT streams, and hang up
+                if time.monotonic() > deadline or self.process is None or self.process.poll() is not None:
+                    words = str(error) or type(error).__name__
+                    raise Fatal(f"nats-server's MQTT side did not get ready ({words}); its log ends with:\n{self._log_tail()}") from None
+                log.warning("journal server: its MQTT side is not ready (%s); trying again", error)
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+    async def _keep_feeds(self) -> None:
         link = await Link.open(self.endpoint, "tocsin-supervisor")
         try:
             await keep_feeds(link, self.feeds)
@@ -216,7 +236,7 @@ class EmbeddedServer:
         """JetStream is up: a full disk makes the server disable it and stay alive."""
         try:
             link = await Link.open(self.endpoint, "tocsin-supervisor", within=within)
-        except (OSError, Lost):
+        except (OSError, Misconfigured):  # Lost is an OSError; who refuses our credentials is another server, on the port of ours
             return False
         try:
             reply = await link.request("$JS.API.INFO", b"", within=within)
@@ -244,7 +264,7 @@ class EmbeddedServer:
         process = self.process
         if process is None:
             return
-        for sign, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+        for sign, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
             if process.poll() is not None:
                 break
             process.send_signal(sign)

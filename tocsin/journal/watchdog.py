@@ -35,7 +35,11 @@ class Watchdog:
     async def run(self) -> None:
         backoff, started = Backoff(base=0.1, cap=10.0), 0.0
         while not self.server.stopping:
-            reason = await self._trouble()
+            try:
+                reason = await self._trouble()
+            except OSError as error:  # the disk does not say how full it is: the server is watched all the same
+                log.error("journal server: cannot look at %s: %s", self.server.store, error)
+                continue
             if not reason:
                 continue
             if time.monotonic() - started > HEALTHY_SECONDS:

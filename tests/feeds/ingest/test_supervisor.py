@@ -162,6 +162,29 @@ async def test_an_unexpected_error_is_told_without_quoting_personal_data(supervi
     assert secret not in caplog.text
 
 
+async def test_a_transport_that_swallows_its_cancellation_is_told_again(supervise, house, monkeypatch):
+    """As a library does whose answer comes in the same moment; a reload must not wait for it for ever."""
+    monkeypatch.setattr("tocsin.feeds.supervisor.STOP_AGAIN", 0.05)
+
+    class Deaf:
+        async def run(self, _):
+            runs["deaf"] += 1
+            for _ in range(3):
+                try:
+                    await asyncio.get_running_loop().create_future()
+                except asyncio.CancelledError:
+                    runs["swallowed"] += 1
+            await asyncio.get_running_loop().create_future()
+
+    supervisor = supervise(deaf=Deaf)
+    task = asyncio.create_task(supervisor.run(stay=True))
+    await until(lambda: runs["deaf"])
+    async with asyncio.timeout(30):
+        assert (await supervisor.reload([])).removed == ("deaf",)
+    assert runs["swallowed"] == 3
+    await stop(task)
+
+
 async def test_quarantined_records_are_retried_by_their_id(supervise, house):
     supervisor = supervise(levels=Silent)
     await supervisor._feeds["levels"].sink.deliver(Message(b"broken", START))

@@ -1,7 +1,6 @@
 """Subscribing to a real Mosquitto, in MQTT 3.1.1 and 5."""
 
 import asyncio
-import socket
 import subprocess
 
 import aiomqtt
@@ -15,6 +14,7 @@ from tocsin.feeds.webhook_hub import Hub
 from tocsin.kernel.backoff import Backoff
 from tocsin.kernel.clock import Clock
 from tocsin.kernel.fault import Misconfigured, Retriable
+from tocsin.kernel.ports import free_port
 
 VERSIONS = ("3.1.1", "5")
 
@@ -23,9 +23,7 @@ class Broker:
     """One mosquitto on a free port, with its store on disk."""
 
     def __init__(self, folder, lines: str = "") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         folder.mkdir(mode=0o777)
         folder.chmod(0o777)
         self.config = folder / "mosquitto.conf"
@@ -46,7 +44,7 @@ class Broker:
             writer.close()
             return True
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await answers():
                 await asyncio.sleep(0.02)
 
@@ -54,11 +52,11 @@ class Broker:
         """Gently, so that it writes down what is queued."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     async def publish(self, *payloads: bytes, topic: str = "stations/7/level", qos: int = 1) -> None:
-        async with aiomqtt.Client("127.0.0.1", self.port) as client:
+        async with aiomqtt.Client("127.0.0.1", self.port, timeout=60) as client:
             for payload in payloads:
                 await client.publish(topic, payload, qos=qos)
 
@@ -93,7 +91,7 @@ class Listening:
 
     async def ready(self):
         waiting = asyncio.create_task(self.subscribed.wait())
-        await asyncio.wait([waiting, self.task], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([waiting, self.task], timeout=60, return_when=asyncio.FIRST_COMPLETED)
         assert self.subscribed.is_set(), self.task
         return self
 
@@ -163,7 +161,7 @@ async def test_a_broker_restart_loses_nothing(house, broker, version):
     subscribed = asyncio.Event()
     supervisor._feeds["stations"].sink.heard = subscribed.set
     running = asyncio.create_task(supervisor.run())
-    await asyncio.wait_for(subscribed.wait(), 10)
+    await asyncio.wait_for(subscribed.wait(), 60)
     house.log.hold = asyncio.Event()
     await broker.publish(*(line(f"before {n}") for n in range(30)))
     await until(lambda: house.log.appending)
@@ -173,7 +171,7 @@ async def test_a_broker_restart_loses_nothing(house, broker, version):
     assert f"broker 127.0.0.1:{broker.port}" in health.error
     house.log.hold.set()
     await broker.start()
-    await asyncio.wait_for(subscribed.wait(), 10)
+    await asyncio.wait_for(subscribed.wait(), 60)
     await broker.publish(*(line(f"after {n}") for n in range(30)))
     expected = {f"{word} {n}" for word in ("before", "after") for n in range(30)}
     await until(lambda: expected <= set(house.log.ids()))
@@ -200,7 +198,7 @@ async def test_messages_without_guarantee_are_shed_and_counted_under_overload(ho
     sink.heard = subscribed.set
     house.log.hold = asyncio.Event()
     running = asyncio.create_task(supervisor.run())
-    await asyncio.wait_for(subscribed.wait(), 10)
+    await asyncio.wait_for(subscribed.wait(), 60)
     await broker.publish(*(line(str(n)) for n in range(1000)), qos=0)
     health = supervisor.health.feeds["stations"]
     await until(lambda: health.shed)

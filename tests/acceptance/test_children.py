@@ -1,0 +1,72 @@
+"""Supervision in the small, without a process: what cannot be started is tried again, and whoever is told to end does, whatever comes in that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tocsin.app.children import Birth, Child
+from tocsin.app.shard import Post
+
+
+class Nobody:
+    """Births that fail as often as they are told to; then a child that lives until it is ended."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.born: list[Birth] = []
+
+    async def start(self, name: str, data: Path, log: Path) -> Birth:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        self.born.append(Birth(len(self.born)))
+        return self.born[-1]
+
+    async def go(self, birth: Birth) -> None:
+        pass
+
+
+async def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.app.children.Backoff", lambda base, cap: SimpleNamespace(next=lambda: 0.01, reset=lambda: None))
+    said: list[str] = []
+    births: Any = Nobody(failures=2)
+    child = Child("keep", tmp_path, tmp_path / "keep.log", births, said.append)
+    child.start()
+    async with asyncio.timeout(30):
+        while not births.born:
+            await asyncio.sleep(0.01)
+    assert said == ["keep cannot be started: [Errno 11] Resource temporarily unavailable; trying again"] * 2
+    births.born[0].end(1)
+    async with asyncio.timeout(30):
+        while len(births.born) < 2:
+            await asyncio.sleep(0.01)
+    assert said[-1].startswith("keep ended with 1; starting it again")
+    births.born[1].end(0)
+    async with asyncio.timeout(30):
+        await child.stop()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_post_that_is_ended_in_the_moment_it_gets_news_ends(turns: int) -> None:
+    """`asyncio.wait_for` of Python 3.11 would swallow the cancellation, and the process would go on for ever with its other tasks gone."""
+
+    async def publish(subject: str, payload: bytes) -> None:
+        pass
+
+    post = Post(SimpleNamespace(publish=publish), None, 0, 0, 0)  # type: ignore[arg-type]
+    task = asyncio.create_task(post.run())
+    while not post._news._waiters:
+        await asyncio.sleep(0)
+    post._news.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=1.0)
+    assert done == {task}
+    assert task.cancelled()
