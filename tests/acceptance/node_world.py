@@ -123,6 +123,30 @@ def parent(pid: int) -> int:
         return 0
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file, of a node that runs and makes and removes some meanwhile."""
+    return (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+
+
+def holders(folder: Path, word: str) -> list[str]:
+    """Names of the files below the folder that hold the word in clear."""
+    found = []
+    for path in files_below(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if word.encode() in path.read_bytes():
+                found.append(path.name)
+    return found
+
+
+def newest_change(folder: Path) -> float:
+    """When a file below the folder was last written, as its file system says it."""
+    times = [0.0]
+    for path in files_below(folder):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+    return max(times)
+
+
 @dataclass
 class Node:
     """A node under test. `process`: its supervisor."""

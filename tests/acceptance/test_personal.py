@@ -10,7 +10,7 @@ from tocsin.journal.connection import connect
 from tocsin.journal.endpoint import read_credentials
 from tocsin.journal.reader import read
 
-from .node_world import Node, ndjson, reading
+from .node_world import Node, holders, ndjson, newest_change, reading
 
 PLACE = 5_000_000.0
 CALLER, PHONE = "Erika Mustermann", "555-867-5309"
@@ -50,8 +50,8 @@ async def test_personal_fields_are_in_no_file_of_the_node(town: Node) -> None:
     assert len(held) == rejected
     assert all(item["personal"] for item in held)
     snapshot = town.data / "snapshot"
-    newest = max(path.stat().st_mtime for path in town.data.rglob("*") if path.is_file())
-    town.eventually("a snapshot", lambda: any(path.stat().st_mtime >= newest for path in snapshot.iterdir()))
+    newest = newest_change(town.data)
+    town.eventually("a snapshot", lambda: newest_change(snapshot) >= newest)
 
     found = {word: holders(town.data, word) for word in (CALLER, PHONE, STATION)}
     assert found[STATION], "the search sees what is there"
@@ -62,11 +62,6 @@ async def test_personal_fields_are_in_no_file_of_the_node(town: Node) -> None:
         assert STATION in text
         assert CALLER not in text
         assert PHONE not in text
-
-
-def holders(folder: Path, word: str) -> list[str]:
-    """Files below the folder that hold the word in clear."""
-    return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
 
 
 async def journal_text(data: Path) -> str:

@@ -20,7 +20,7 @@ from postgres_server import Postgres
 from tocsin.app.layout import Layout, NodeFile
 from tocsin.kernel.ports import free_port
 
-from .node_world import PATIENCE, ROOT, Node, ndjson, reading, running, seen, tocsin, write_city
+from .node_world import PATIENCE, ROOT, Node, holders, ndjson, reading, running, seen, tocsin, write_city
 
 SECRET = "drowssap-of-the-city"
 
@@ -62,7 +62,7 @@ def test_a_node_keeps_its_alerts_in_postgresql(postgres: Postgres, tmp_path: Pat
         before = listed(node.http)
         postgres.sql("DROP SCHEMA tocsin_testville CASCADE", database="city")  # a view: made again from the journal
         node.eventually("every alert again", lambda: listed(node.http) == before)
-    told = [path for path in data.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    told = holders(data, SECRET)
     assert told == []
     assert SECRET not in text
 

@@ -77,8 +77,16 @@ async def murder(server) -> None:
 def freeze(pid: int) -> None:
     """Stops a process in the middle of whatever it does; returns when none of its threads runs any more."""
     os.kill(pid, signal.SIGSTOP)
-    while any(task.read_text().rsplit(")", 1)[1].split()[0] not in "TD" for task in Path(f"/proc/{pid}/task").glob("*/stat")):
+    while any(_state(task) not in "TDXZ" for task in Path(f"/proc/{pid}/task").iterdir()):
         time.sleep(0.001)
+
+
+def _state(task: Path) -> str:
+    """Of a thread, as proc(5) writes it; X when it has ended."""
+    try:
+        return (task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "X"
 
 
 def flip(path: Path, offset: int, bit: int = 4) -> None:
