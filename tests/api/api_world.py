@@ -219,7 +219,7 @@ class World:
             done.set()
 
         self.loop.call_soon_threadsafe(work)
-        assert done.wait(10)
+        assert done.wait(60)
         return entries[0].id if isinstance(entries[0], Alert) else entries[0].alert
 
     def report(self, process, **more):
@@ -246,6 +246,6 @@ class World:
             yield self
         finally:
             server.should_exit = True
-            thread.join(15)
+            thread.join(60)
             assert not thread.is_alive()
             self.alerts.store.close()

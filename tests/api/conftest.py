@@ -17,7 +17,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(world):
-    with httpx.Client(base_url=world.base, timeout=10) as made:
+    with httpx.Client(base_url=world.base, timeout=60) as made:
         yield made
 
 

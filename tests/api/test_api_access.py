@@ -101,7 +101,7 @@ def test_a_denial_stops_every_route(tmp_path):
                 y=1,
             )
             for method in route.methods:
-                reply = httpx.request(method, world.base + path, headers={"content-type": "application/json"})
+                reply = httpx.request(method, world.base + path, headers={"content-type": "application/json"}, timeout=60)
                 assert reply.status_code == 403, (method, path)
                 if method != "HEAD":
                     assert reply.json()["detail"] == "closed for the night"
@@ -109,7 +109,7 @@ def test_a_denial_stops_every_route(tmp_path):
         assert ("127.0.0.1", "change", "quarantine/q1", "operations") in asked
         assert ("127.0.0.1", "read", "metrics", "monitoring") in asked
         assert world.quarantine.entries["q1"].state == "waiting"
-        assert httpx.get(world.base + "/healthz").status_code == 200
+        assert httpx.get(world.base + "/healthz", timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
@@ -130,5 +130,5 @@ def test_another_address_of_this_machine_is_denied(tmp_path):
     finally:
         probe.close()
     with World(tmp_path, hosts=(address,)).serving(host="0.0.0.0") as world:
-        reply = httpx.get(f"http://{address}:{world.port}/api/v1/status")
+        reply = httpx.get(f"http://{address}:{world.port}/api/v1/status", timeout=60)
         assert reply.status_code == (200 if is_loopback(address) else 403)

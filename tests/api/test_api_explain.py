@@ -51,7 +51,7 @@ def served(tmp_path_factory, explainer):
 def client(served, explainer):
     explainer.asked.clear()
     explainer.fault = None
-    with httpx.Client(base_url=served.base, timeout=10) as made:
+    with httpx.Client(base_url=served.base, timeout=60) as made:
         yield made
 
 
@@ -115,7 +115,7 @@ def test_a_busy_explainer_says_when_to_come_back(client, explainer) -> None:
 
 def test_a_server_without_a_journal_says_so(tmp_path) -> None:
     with World(tmp_path, explain=None).serving() as world:
-        assert httpx.get(f"{world.base}/api/v1/rules/smoke/explain").status_code == 503
+        assert httpx.get(f"{world.base}/api/v1/rules/smoke/explain", timeout=60).status_code == 503
 
 
 def test_access_is_asked_first(tmp_path, explainer) -> None:
@@ -127,8 +127,8 @@ def test_access_is_asked_first(tmp_path, explainer) -> None:
 
     explainer.asked.clear()
     with World(tmp_path, explain=explainer, authorize=deny).serving() as world:
-        assert httpx.get(f"{world.base}/api/v1/rules/smoke/explain").status_code == 403
-        assert httpx.get(f"{world.base}/api/v1/alerts/abc/explain").status_code == 403
+        assert httpx.get(f"{world.base}/api/v1/rules/smoke/explain", timeout=60).status_code == 403
+        assert httpx.get(f"{world.base}/api/v1/alerts/abc/explain", timeout=60).status_code == 403
     assert asked == [("read", "rules/smoke", "operations"), ("read", "alerts/abc", "operations")] and not explainer.asked
 
 

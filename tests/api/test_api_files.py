@@ -33,7 +33,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def get(files):
-    with httpx.Client(base_url=files.base) as client:
+    with httpx.Client(base_url=files.base, timeout=60) as client:
         yield client.get
 
 
@@ -70,7 +70,7 @@ def test_files_that_are_not_there(get, path):
 def test_no_way_out_of_the_folder(files):
     """As sent, without a client that tidies the path up."""
     for path in ("/../secret.txt", "/assets/../../secret.txt", "//secret.txt", "/./../secret.txt"):
-        with socket.create_connection(("127.0.0.1", files.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", files.port), timeout=60) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{files.port}\r\nConnection: close\r\n\r\n".encode())
             reply = b"".join(iter(lambda: connection.recv(65536), b""))
         assert reply.startswith(b"HTTP/1.1 404 "), path
@@ -78,7 +78,7 @@ def test_no_way_out_of_the_folder(files):
 
 def test_a_console_that_is_not_built_says_so(tmp_path):
     with World(tmp_path, console=tmp_path / "none").serving() as world:
-        reply = httpx.get(world.base + "/")
+        reply = httpx.get(world.base + "/", timeout=60)
         assert (reply.status_code, "make setup" in reply.text) == (503, True)
 
 

@@ -35,7 +35,7 @@ def test_rebound_names_are_refused(world, client, host):
 
 
 def raw(world, text):
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=60) as connection:
         connection.sendall(text.replace("\n", "\r\n").format(port=world.port).encode())
         reply = b""
         while chunk := connection.recv(65536):
@@ -51,7 +51,7 @@ def test_no_host_and_two_hosts_are_refused(world):
 def test_configured_names(tmp_path):
     with World(tmp_path, hosts=("Node.example", "other.example:8443")).serving() as world:
         answers = {
-            host: httpx.get(world.base + "/healthz", headers={"host": host}).status_code
+            host: httpx.get(world.base + "/healthz", headers={"host": host}, timeout=60).status_code
             for host in ("node.example", "node.example:1234", "other.example:8443", "other.example", "localhost")
         }
     assert answers == {"node.example": 200, "node.example:1234": 200, "other.example:8443": 200, "other.example": 421, "localhost": 421}

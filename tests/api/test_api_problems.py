@@ -59,7 +59,7 @@ def test_a_defect_is_logged_with_a_number_and_says_nothing_of_the_inside(tmp_pat
             raise RuntimeError("secret inside")
 
         world.services.alerts.counts = broken
-        with caplog.at_level(logging.ERROR, logger="tocsin.api.problem"), httpx.Client(base_url=world.base) as client:
+        with caplog.at_level(logging.ERROR, logger="tocsin.api.problem"), httpx.Client(base_url=world.base, timeout=60) as client:
             reply = client.get("/api/v1/status")
             assert client.get("/healthz").status_code == 200  # and goes on
         body = problem(reply, 500)

@@ -39,7 +39,7 @@ def past(tmp_path_factory):
 
 @pytest.fixture
 def client(past):
-    with httpx.Client(base_url=past.base, timeout=20) as made:
+    with httpx.Client(base_url=past.base, timeout=60) as made:
         yield made
 
 

@@ -54,7 +54,7 @@ def test_the_models_are_the_contract(noun, model):
 
 
 def test_status(tmp_path):
-    with World(tmp_path).serving() as world, httpx.Client(base_url=world.base) as client:
+    with World(tmp_path).serving() as world, httpx.Client(base_url=world.base, timeout=60) as client:
         world.feed([{"id": "a"}, {"id": "b"}])
         for number in range(4):
             world.raise_alert(alert(number))
@@ -146,9 +146,9 @@ def test_events_that_are_not_there(client):
 def test_history_that_is_gone_is_said(tmp_path):
     with World(tmp_path).serving() as world:
         world.recent.starts_at(NOON)
-        assert httpx.get(world.base + "/api/v1/events").json()["complete_from"] == "2017-07-04T12:00:00Z"
-        assert httpx.get(world.base + "/api/v1/timeline").json()["complete_from"] == "2017-07-04T12:00:00Z"
-        assert "known since 2017-07-04T12:00:00Z" in httpx.get(world.base + "/api/v1/events/1").json()["detail"]
+        assert httpx.get(world.base + "/api/v1/events", timeout=60).json()["complete_from"] == "2017-07-04T12:00:00Z"
+        assert httpx.get(world.base + "/api/v1/timeline", timeout=60).json()["complete_from"] == "2017-07-04T12:00:00Z"
+        assert "known since 2017-07-04T12:00:00Z" in httpx.get(world.base + "/api/v1/events/1", timeout=60).json()["detail"]
 
 
 def test_timeline(world, client):
@@ -265,7 +265,7 @@ def test_two_officers_at_once(world, client, raised):
     replies, start = [], threading.Barrier(2)
 
     def officer(by):
-        with httpx.Client(base_url=world.base) as own:
+        with httpx.Client(base_url=world.base, timeout=60) as own:
             start.wait()
             replies.append(own.post(f"/api/v1/alerts/{raised}/transitions", json={"to": "resolved", "by": by}))
 
@@ -314,7 +314,7 @@ def test_rules(world, client):
 def test_layers(tmp_path):
     (tmp_path / "a.csv").write_text("lon,lat,name\n-122.3,47.6,Mercy\n")
     layers = load_layers([Layer("hospitals", "Hospitals", "points", tmp_path / "a.csv", "CC0", places=True)])
-    with World(tmp_path, layers=layers).serving() as world, httpx.Client(base_url=world.base) as client:
+    with World(tmp_path, layers=layers).serving() as world, httpx.Client(base_url=world.base, timeout=60) as client:
         (item,) = holds(models.LayersOut, client.get("/api/v1/layers"))["items"]
         assert (item["features"], item["bbox"], item["name_field"], item["url"]) == (
             1,
@@ -355,7 +355,7 @@ def test_quarantine(world, client):
 
 def test_health(tmp_path):
     waits = []
-    with World(tmp_path, not_ready=lambda: waits).serving() as world, httpx.Client(base_url=world.base) as client:
+    with World(tmp_path, not_ready=lambda: waits).serving() as world, httpx.Client(base_url=world.base, timeout=60) as client:
         now = [100.0]
         world.board.now = lambda: now[0]
         holds(models.HealthOut, client.get("/healthz"))

@@ -48,7 +48,7 @@ def probe(operation, mode, examples):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
     def run(case):
-        reply = case.call(timeout=20)
+        reply = case.call(timeout=60)
         seen.append(reply.status_code)
         case.validate_response(reply, checks=[not_a_server_error, response_schema_conformance])
 

@@ -100,11 +100,11 @@ def test_everything_that_happens_arrives(quick):
             lambda: reader.of("alert") and reader.of("events") and len(reader.of("feeds")) > 1 and len(reader.of("clock")) > 1, "a frame"
         )
         (position, data), *_ = reader.of("alert")
-        listed = {one["id"]: one for one in httpx.get(quick.base + "/api/v1/alerts").json()["items"]}
+        listed = {one["id"]: one for one in httpx.get(quick.base + "/api/v1/alerts", timeout=60).json()["items"]}
         assert (position[0], data) == (quick.alerts.store.position, listed[name])
         (position, data), *_ = reader.of("events")
         assert (position[1], [event["id"] for event in data["items"]], data["skipped"]) == (quick.recent.last_seq, ["a", "b"], 0)
-        assert data["items"] == httpx.get(quick.base + "/api/v1/events").json()["items"][1::-1]
+        assert data["items"] == httpx.get(quick.base + "/api/v1/events", timeout=60).json()["items"][1::-1]
         assert reader.of("feeds")[-1][1] == {"items": [{"name": "calls", "state": "ok"}]}
         assert set(reader.of("clock")[-1][1]) == {"now", "speed", "per_min", "total", "config", "running"}
         reader.wait(lambda: "here" in reader.comments, "a heartbeat")
@@ -133,7 +133,7 @@ def test_only_the_topics_asked_for(quick):
     ],
 )
 def test_wrong_requests(quick, query, headers, parameter):
-    reply = httpx.get(f"{quick.base}/api/v1/stream{query}", headers=headers)
+    reply = httpx.get(f"{quick.base}/api/v1/stream{query}", headers=headers, timeout=60)
     assert (reply.status_code, reply.headers["content-type"]) == (422, "application/problem+json")
     assert reply.json()["errors"][0]["parameter"] == parameter
 
@@ -197,7 +197,7 @@ def flood(world, start, count, text="x" * 700):
 
 def test_a_reader_that_never_reads_hurts_nobody(tmp_path):
     """One browser stops reading, another goes on: it gets every alert, the dead one costs a chunk and is then cut off."""
-    limits = Limits(frame_every=0.02, stall=1.5, chunk=32 << 10, ring_bytes=1 << 20)
+    limits = Limits(frame_every=0.02, stall=4.0, chunk=32 << 10, ring_bytes=1 << 20)
     with World(tmp_path, limits=limits).serving() as world, reading(world) as alive:
         dead, viewer = dead_reader(world)
         count = 4000
@@ -207,10 +207,10 @@ def test_a_reader_that_never_reads_hurts_nobody(tmp_path):
         assert told == [alert(number).id for number in range(10_000, 10_000 + count)]
         assert viewer.alerts < alive.of("alert")[-1][0][0]  # the dead one is far behind
         assert sum(map(len, world.hub._ring)) <= limits.ring_bytes
-        assert httpx.get(world.base + "/api/v1/status").status_code == 200
+        assert httpx.get(world.base + "/api/v1/status", timeout=60).status_code == 200
         settled(lambda: viewer not in world.hub.viewers, "cutting off")
         assert world.hub.counters["stalled"] == 1
-        assert 'tocsin_serve_stream_cut_off_total{reason="stalled"} 1' in httpx.get(world.base + "/metrics").text
+        assert 'tocsin_serve_stream_cut_off_total{reason="stalled"} 1' in httpx.get(world.base + "/metrics", timeout=60).text
         assert drained(dead) < 2 << 20  # what the kernel had taken; the rest was dropped, not kept until somebody reads
         dead.close()
         world.raise_alert(alert(99_999))
@@ -265,7 +265,7 @@ def test_a_reader_that_is_too_slow_is_told_so(tmp_path):
 
 def test_too_many_viewers(tmp_path):
     with World(tmp_path, limits=Limits(viewers=2)).serving() as world, reading(world), reading(world) as second:
-        refused = httpx.get(world.base + "/api/v1/stream")
+        refused = httpx.get(world.base + "/api/v1/stream", timeout=60)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
         assert refused.json()["type"] == "urn:tocsin:problem:too-many-viewers"
         second.close()

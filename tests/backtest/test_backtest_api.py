@@ -34,43 +34,43 @@ when:
   match: {of: "fire.smoke where value >= 150 ug/m3"}
 alert: {severity: minor, headline: "Smoke"}
 """
-    asked = httpx.post(base, json={"rule": "mine", "text": text, **SPAN}, timeout=20)
+    asked = httpx.post(base, json={"rule": "mine", "text": text, **SPAN}, timeout=60)
     assert asked.status_code == 202, asked.text
     job = asked.json()
     assert job["state"] in {"waiting", "running"} and asked.headers["location"].endswith(job["id"])
-    early = httpx.get(f"{base}/{job['id']}/result", timeout=20)
+    early = httpx.get(f"{base}/{job['id']}/result", timeout=60)
     assert early.status_code == 409 and "no result" in early.json()["detail"]
     job = _ended(base, job["id"])
     assert job["state"] == "done" and job["progress"]["done"] == 1.0, job
-    result = httpx.get(f"{base}/{job['id']}/result", timeout=20).json()
+    result = httpx.get(f"{base}/{job['id']}/result", timeout=60).json()
     assert result["rule"]["name"] == "mine" and result["summary"]["alerts"] > 10
-    assert [one["id"] for one in httpx.get(base, timeout=20).json()["items"]] == [job["id"]]
-    stopped = httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=20)
+    assert [one["id"] for one in httpx.get(base, timeout=60).json()["items"]] == [job["id"]]
+    stopped = httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=60)
     assert stopped.json()["state"] == "done", "of one that has ended nothing changes"
 
 
 def test_cancel(base: str) -> None:
-    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine", **SPAN}, timeout=20).json()
-    assert httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=20).json()["state"] == "cancelled"
-    assert httpx.get(f"{base}/{job['id']}", timeout=20).json()["state"] == "cancelled"
+    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine", **SPAN}, timeout=60).json()
+    assert httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=60).json()["state"] == "cancelled"
+    assert httpx.get(f"{base}/{job['id']}", timeout=60).json()["state"] == "cancelled"
 
 
 def test_what_is_wrong_is_said(base: str) -> None:
-    unknown = httpx.post(base, json={"rule": "smok", **SPAN}, timeout=20)
+    unknown = httpx.post(base, json={"rule": "smok", **SPAN}, timeout=60)
     assert unknown.status_code == 422 and "smok" in unknown.text and "smoke" in unknown.json()["errors"][0]["valid"]
-    assert httpx.post(base, json={"rule": "smoke", "against": "nothing", **SPAN}, timeout=20).status_code == 422
-    assert httpx.post(base, json={"rule": "smoke"}, timeout=20).status_code == 422
-    assert httpx.post(base, json={"rule": "smoke", "colour": "red", **SPAN}, timeout=20).status_code == 422
+    assert httpx.post(base, json={"rule": "smoke", "against": "nothing", **SPAN}, timeout=60).status_code == 422
+    assert httpx.post(base, json={"rule": "smoke"}, timeout=60).status_code == 422
+    assert httpx.post(base, json={"rule": "smoke", "colour": "red", **SPAN}, timeout=60).status_code == 422
     for path in ("nothing", "nothing/result"):
-        assert httpx.get(f"{base}/{path}", timeout=20).status_code == 404
-    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine\nwen: {}", **SPAN}, timeout=20).json()
+        assert httpx.get(f"{base}/{path}", timeout=60).status_code == 404
+    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine\nwen: {}", **SPAN}, timeout=60).json()
     ended = _ended(base, job["id"])
     assert ended["state"] == "failed" and "wen" in ended["error"]
 
 
 def _ended(base: str, name: str) -> dict[str, Any]:
     for _ in range(1200):
-        job: dict[str, Any] = httpx.get(f"{base}/{name}", timeout=20).json()
+        job: dict[str, Any] = httpx.get(f"{base}/{name}", timeout=60).json()
         if job["state"] not in {"waiting", "running"}:
             return job
         time.sleep(0.1)

@@ -102,7 +102,7 @@ async def test_latency_is_taken_from_receipt_to_durable_for_new_alerts_that_are_
     running = correlator(plan(smoke_match(Per(MINUTE))), journal, live_from=1)
     await running.run(journal.read(), Stream().publish)
     assert len(running.latency.newest) == 1, "not the catch-up, not the amendment"
-    assert running.latency.quantile(0.5) == pytest.approx(3.0, abs=2.0)
+    assert 3.0 <= running.latency.quantile(0.5) <= 3.0 + (time.time_ns() - now) / 1e9 + 0.01
 
 
 def test_latency_quantiles_and_buckets() -> None:

@@ -64,7 +64,7 @@ def world(tmp_path_factory, library):
 
 @pytest.fixture(scope="module")
 def client(world):
-    with httpx.Client(base_url=f"{world.base}/api/v1", timeout=30) as made:
+    with httpx.Client(base_url=f"{world.base}/api/v1", timeout=60) as made:
         yield made
 
 
@@ -216,7 +216,7 @@ def until(true, seconds=60.0):
 
 def test_without_an_archive_the_routes_say_so(tmp_path):
     with World(tmp_path).serving() as served:
-        reply = httpx.get(f"{served.base}/api/v1/archive/search")
+        reply = httpx.get(f"{served.base}/api/v1/archive/search", timeout=60)
         assert reply.status_code == 503 and "no archive" in reply.json()["detail"]
 
 
