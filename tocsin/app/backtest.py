@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tocsin.archive.holdings import Archive
+from tocsin.correlate.engine import Engine
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.alert import Alert
@@ -293,6 +294,7 @@ def made_by(arguments: argparse.Namespace, asked: Question, data: Path) -> Itera
 
 def main(arguments: argparse.Namespace) -> int:
     if arguments.progress_lines:
+        Engine.warm_up()  # before stepping back: whoever compiles first holds up everybody else, a node that starts, too
         behave()
     asked = question(arguments)
     folder: Path = (arguments.data or arguments.city / "var").resolve() / "archive"
