@@ -76,6 +76,13 @@ def certificate(folder: Path) -> None:
     (folder / "server.key").chmod(0o600)
 
 
+def _gone(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Postgres:
     """`start`, `stop`, `kill` (-9, as a crash). `url(database)`: its address over the socket; `tcp(database)`: over 127.0.0.1."""
 
@@ -137,7 +144,7 @@ class Postgres:
             **self._who(),
         )
         log.close()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             try:
                 psycopg.connect(self.url()).close()
@@ -149,17 +156,23 @@ class Postgres:
     def kill(self) -> None:
         """As when the power goes: every process of the server at once."""
         assert self.process is not None
-        everybody = psutil.Process(self.process.pid)
-        for one in (everybody, *everybody.children(recursive=True)):
+        first = psutil.Process(self.process.pid)
+        first.suspend()  # it forks no more
+        everybody = [first, *first.children(recursive=True)]
+        for one in everybody:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         self.process.wait()
+        deadline = time.monotonic() + 60
+        while not all(map(_gone, everybody)):  # who is still there holds memory without which it cannot start again
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
 

@@ -72,11 +72,11 @@ def test_bad_places_and_times_cost_their_own_record_only(town: Node) -> None:
 def test_a_record_in_quarantine_can_be_tried_again(town: Node) -> None:
     town.post(b'{"id": "rb30", "s": "c", "t": "tomorrow"}\n')
     item = next(one for one in waiting(town, "smoke") if "rb30" in town.get(f"/api/v1/quarantine/{one['id']}")["raw"])
-    answer = httpx.post(f"{town.http}/api/v1/quarantine/{item['id']}/retry", timeout=30)
+    answer = httpx.post(f"{town.http}/api/v1/quarantine/{item['id']}/retry", timeout=60)
     assert answer.status_code == 200
     assert answer.json()["ok"] is False
     assert answer.json()["reason"]
-    missing = httpx.post(f"{town.http}/api/v1/quarantine/none/retry", timeout=30)
+    missing = httpx.post(f"{town.http}/api/v1/quarantine/none/retry", timeout=60)
     assert missing.status_code == 404
 
 
@@ -119,7 +119,11 @@ def test_a_line_of_100_mb_costs_itself_only(town: Node) -> None:
     assert item["reason"]
     try:
         status = town.send("smoke", b"y" * 100_000_000).status_code
-    except httpx.WriteError:  # it hung up before it had read it all, as it may (RFC 9110, 15.5.14)
+    except (
+        httpx.WriteError,
+        httpx.ReadError,
+        httpx.RemoteProtocolError,
+    ):  # it hung up before it had read it all, as it may (RFC 9110, 15.5.14)
         status = 413
     assert status == 413
     assert town.send("smoke", ndjson(reading("b42", "a", 1, place))).status_code == 202

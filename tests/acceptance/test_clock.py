@@ -43,7 +43,7 @@ def confirmed_at(node: Node, number: int) -> None:
 
 def behind(node: Node) -> float:
     """How far the machine's clock is behind city time, in seconds, as the metrics say."""
-    found = re.search(r"^tocsin_ingest_clock_ahead_seconds (\S+)$", httpx.get(node.http + "/metrics", timeout=30).text, re.MULTILINE)
+    found = re.search(r"^tocsin_ingest_clock_ahead_seconds (\S+)$", httpx.get(node.http + "/metrics", timeout=60).text, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 

@@ -126,7 +126,7 @@ def test_killed_anywhere_and_cut_anyhow_the_alerts_are_the_same(tmp_path: Path) 
         count = all_told(node)
         chosen = alerts(node, "second-sensor")[0]["id"]
         body = {"to": "acknowledged", "by": "Duty"}
-        httpx.post(f"{node.http}/api/v1/alerts/{chosen}/transitions", json=body, timeout=30).raise_for_status()
+        httpx.post(f"{node.http}/api/v1/alerts/{chosen}/transitions", json=body, timeout=60).raise_for_status()
 
         def events() -> list[str]:
             return [event["id"] for event in node.get("/api/v1/events", limit=1000)["items"]]
@@ -183,7 +183,7 @@ def damaged(city: Path, data: Path, count: int) -> None:
         node.post_until_taken(ndjson(reading("new-a", "a", 200, place), reading("new-b", "b", 200, place + 50)))
         node.alert_near(place)
         assert len(node.get("/api/v1/alerts", limit=1000)["items"]) == count + 1
-        node.eventually("the alarm", lambda: re.search(r"journal_rewinds_total 1\b", httpx.get(node.http + "/metrics", timeout=30).text))
+        node.eventually("the alarm", lambda: re.search(r"journal_rewinds_total 1\b", httpx.get(node.http + "/metrics", timeout=60).text))
     done = tocsin("replay", city, "--data", data, "--json")
     assert done.returncode == 1
     assert last_json(done)["missing"] > 0

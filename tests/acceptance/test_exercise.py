@@ -101,7 +101,7 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     assert not real["exercise"]
     assert {one["source"] for one in node.get(f"/api/v1/alerts/{real['id']}")["evidence"]} == {"s1", "s2"}
     body = {"to": "acknowledged", "by": "Bob"}
-    assert httpx.post(f"{node.http}/api/v1/alerts/{near['id']}/transitions", json=body, timeout=30).status_code == 201
+    assert httpx.post(f"{node.http}/api/v1/alerts/{near['id']}/transitions", json=body, timeout=60).status_code == 201
     # nothing live counts it
     status = node.get("/api/v1/status")
     assert status["events"]["total"] == before["events"]["total"] + 1
@@ -113,7 +113,7 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     assert set(feeds) == {"smoke"}
     assert subjects == ["alert.second-sensor"]
     # and it is over when it is stopped
-    stopped = httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=30)
+    stopped = httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=60)
     assert (stopped.status_code, stopped.json()["run"]) == (200, run)
     node.eventually("the end", lambda: node.get("/api/v1/status")["running"] is None)
     node.eventually("a clear queue", lambda: {one["state"] for one in alerts(node) if one["run"]} == {"resolved"})
@@ -143,7 +143,7 @@ def test_a_run_goes_on_after_its_processes_were_killed(town: Town) -> None:
         "  - {at: 6 s, kind: fire.smoke, source: y2, id: b, east: 40 km, value: 300 ug/m3}\n"
         "expect: [{rule: second-sensor, after: 6 s, within: 30 s}]\n"
     )
-    begun = httpx.post(f"{node.http}/api/v1/exercises/slow/start", json={"by": "Ann"}, timeout=30)
+    begun = httpx.post(f"{node.http}/api/v1/exercises/slow/start", json={"by": "Ann"}, timeout=60)
     assert begun.status_code == 201, begun.text
     run = begun.json()["run"]
     time.sleep(1.0)
@@ -151,7 +151,7 @@ def test_a_run_goes_on_after_its_processes_were_killed(town: Town) -> None:
     node.kill("correlate")
     found = node.eventually("the alert", lambda: [one for one in alerts(node) if one["run"] == run])
     assert (len(found), found[0]["sources"]) == (1, 2)
-    httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=30).raise_for_status()
+    httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=60).raise_for_status()
     node.eventually("the end", lambda: [one["state"] for one in alerts(node) if one["run"] == run] == ["resolved"])
     assert node.get(f"/api/v1/exercises/runs/{run}/score")["summary"]["detected"] == 1
 
@@ -162,13 +162,13 @@ def test_the_whole_evening_is_replayed_as_it_was_known(town: Town) -> None:
     live_alerts, live_events = alerts(node), node.get("/api/v1/events", limit=1000)["items"]
     first = min(one["ingest_time"] for one in live_events)
     body = {"from": first, "speed": 1000.0, "playing": False}
-    begun = httpx.post(f"{node.http}/api/v1/replays", json=body, timeout=30)
+    begun = httpx.post(f"{node.http}/api/v1/replays", json=body, timeout=60)
     assert begun.status_code == 201, begun.text
     replay = f"/api/v1/replays/{begun.json()['id']}"
     node.eventually("the first moment", lambda: not node.get(replay)["loading"])
     assert node.get(f"{replay}/alerts")["items"] == []
     assert [one["id"] for one in node.get(f"{replay}/events")["items"]] == ["rreal-1"]
-    httpx.post(node.http + replay, json={"playing": True}, timeout=30).raise_for_status()
+    httpx.post(node.http + replay, json={"playing": True}, timeout=60).raise_for_status()
     node.eventually("the end", lambda: node.get(replay)["ended"])
     node.eventually("all alerts", lambda: node.get(f"{replay}/alerts")["items"] == live_alerts)
     shown = [(one["seq"], one["id"], one["exercise"]) for one in node.get(f"{replay}/events", limit=1000)["items"]]
@@ -177,12 +177,12 @@ def test_the_whole_evening_is_replayed_as_it_was_known(town: Town) -> None:
     taken = next(one for one in live_alerts if one["run"] and one["owner"] == "Bob")
     step = next(one for one in node.get(f"/api/v1/alerts/{taken['id']}")["history"] if one["to"] == "acknowledged")
     between = max(one["at"] for one in node.get(f"/api/v1/alerts/{taken['id']}")["history"] if one["at"] < step["at"])
-    httpx.post(node.http + replay, json={"at": between, "playing": False}, timeout=30).raise_for_status()
+    httpx.post(node.http + replay, json={"at": between, "playing": False}, timeout=60).raise_for_status()
     node.eventually("open again", lambda: node.get(f"{replay}/alerts/{taken['id']}")["state"] == "open")
-    httpx.post(node.http + replay, json={"by": "event"}, timeout=30).raise_for_status()
+    httpx.post(node.http + replay, json={"by": "event"}, timeout=60).raise_for_status()
     node.eventually("as it happened", lambda: not node.get(replay)["loading"])
     assert alerts(node) == live_alerts
-    assert httpx.delete(node.http + replay, timeout=30).status_code == 204
+    assert httpx.delete(node.http + replay, timeout=60).status_code == 204
 
 
 def test_a_broken_exercise_stops_nothing_real(town: Town) -> None:

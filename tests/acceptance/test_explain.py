@@ -123,7 +123,7 @@ def test_an_absence_that_was_answered(town: Town) -> None:
 
 
 def test_what_is_asked_wrongly(town: Town) -> None:
-    answer = httpx.get(f"{town.node.http}/api/v1/rules/second-senser/explain", timeout=30)
+    answer = httpx.get(f"{town.node.http}/api/v1/rules/second-senser/explain", timeout=60)
     assert answer.status_code == 404 and "did you mean 'second-sensor'?" in answer.json()["detail"]
     for words in (["--near", "10"], ["--at", "noon"], ["--within", "5 kg"], ["--span", "soon"]):
         done = tocsin("explain", town.city, "second-sensor", "--data", town.data, *words)

@@ -70,11 +70,11 @@ def history_gives_way(node: Node, filler: Path) -> list[bytes]:
     node.eventually("it is said", lambda: told()["state"] == "delayed" and told()["behind"] >= 2)
     words = told()["words"]
     assert words.startswith("history is delayed: ") and "kept for the journal and the alerts" in words
-    assert "\ntocsin_keep_delayed 1\n" in httpx.get(node.http + "/metrics", timeout=30).text
+    assert "\ntocsin_keep_delayed 1\n" in httpx.get(node.http + "/metrics", timeout=60).text
     assert told()["rows"] == 3 * (ROWS + 2), "and not written"
     filler.unlink()
     node.eventually("caught up", lambda: told()["state"] == "kept" and told()["rows"] == 5 * (ROWS + 2))
-    assert "\ntocsin_keep_delayed 0\n" in httpx.get(node.http + "/metrics", timeout=30).text
+    assert "\ntocsin_keep_delayed 0\n" in httpx.get(node.http + "/metrics", timeout=60).text
     return bodies
 
 

@@ -124,15 +124,15 @@ def test_search_and_the_map_draws_what_was_asked(page: Page, node: Node) -> None
     page.get_by_role("button", name="Ask").click()
     expect(page.locator(".findings .found tbody tr")).to_have_count(200)
     expect(page.get_by_role("img", name="When")).to_be_visible()
-    for _ in range(200):
+    for _ in range(1200):
         if any("text=aid" in url for url in tiles):
             break
         page.wait_for_timeout(50)
     drawn = [url for url in tiles if "text=aid" in url and "kind=call" in url]
     assert drawn, "the tiles of the map are of this question, not of the one before"
-    first = httpx.get(drawn[0], timeout=30)
+    first = httpx.get(drawn[0], timeout=60)
     assert first.headers["content-type"] == "application/vnd.mapbox-vector-tile"
-    assert any(httpx.get(url, timeout=30).content for url in drawn), "everything that fits comes as tiles, whatever the list shows"
+    assert any(httpx.get(url, timeout=60).content for url in drawn), "everything that fits comes as tiles, whatever the list shows"
     page.locator(".chart .pick").nth(3).click()
     expect(page.get_by_role("button", name="Back to the wider time")).to_be_visible()
     page.get_by_role("button", name="Back to the wider time").click()
@@ -159,7 +159,7 @@ def test_reports_are_made_drawn_and_taken_along(page: Page, node: Node) -> None:
         "This report cannot be made yet. found 'census-blocks'; valid is a layer"
     )
     href = responses.get_by_role("link", name="CSV").get_attribute("href") or ""
-    table = httpx.get(href, timeout=30).text.splitlines()
+    table = httpx.get(href, timeout=60).text.splitlines()
     assert table[0].startswith("station,hour,calls,p50_s") and len(table) > 24
     expect(page.locator(".sheets .sheet pre").first).to_contain_text("SELECT")
     asking = page.get_by_role("region", name="Ask in SQL")

@@ -29,11 +29,11 @@ async def test_from_record_to_alert_to_operator(town: Node) -> None:
     assert {one["id"] for one in whole["evidence"]} == {"rn1", "rn2"}
     assert any("100 m" in reason for reason in whole["reasons"]), whole["reasons"]
     url = f"{town.http}/api/v1/alerts/{alert['id']}/transitions"
-    moved = httpx.post(url, json={"to": "acknowledged", "by": "Duty officer", "note": "on it"}, timeout=30)
+    moved = httpx.post(url, json={"to": "acknowledged", "by": "Duty officer", "note": "on it"}, timeout=60)
     assert moved.status_code == 201, moved.text
     assert moved.json()["state"] == "acknowledged"
     assert moved.json()["owner"] == "Duty officer"
-    again = httpx.post(url, json={"to": "acknowledged", "by": "Another"}, timeout=30)
+    again = httpx.post(url, json={"to": "acknowledged", "by": "Another"}, timeout=60)
     assert again.status_code == 409
     frame = await seen(town.http, "alerts", lambda frame: frame.event == "alert" and frame.data["id"] == alert["id"], since="0.0")
     assert frame.data["state"] == "acknowledged"
@@ -71,7 +71,7 @@ def test_a_wrong_token_opens_nothing(town: Node) -> None:
         answer = town.send("doors", body, token)
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
-    assert httpx.post(f"{town.ingest}/feeds/doors", content=body, timeout=30).status_code == 401
+    assert httpx.post(f"{town.ingest}/feeds/doors", content=body, timeout=60).status_code == 401
     assert town.send("nowhere", body, other).status_code == 404
     own = (town.data / "tokens" / "doors").read_text().strip()
     answer = town.send("doors", body, own)  # it was not taken before, or it would be a duplicate now
@@ -79,10 +79,10 @@ def test_a_wrong_token_opens_nothing(town: Node) -> None:
 
 
 def test_metrics_and_health(town: Node) -> None:
-    assert httpx.get(town.http + "/healthz", timeout=30).status_code == 200
+    assert httpx.get(town.http + "/healthz", timeout=60).status_code == 200
 
     def whole() -> str:
-        text = httpx.get(town.http + "/metrics", timeout=30).text
+        text = httpx.get(town.http + "/metrics", timeout=60).text
         return text if all(f"tocsin_{process}_" in text for process in ("ingest", "correlate", "serve")) else ""
 
     text = town.eventually("metrics of all processes", whole)
@@ -116,7 +116,7 @@ def test_two_nodes_do_not_share_a_directory(town: Node) -> None:
     assert done.returncode == 2
     assert "in use by another node" in done.stderr
     assert "--data" in done.stderr
-    assert httpx.get(town.http + "/readyz", timeout=30).status_code == 200
+    assert httpx.get(town.http + "/readyz", timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("option", ["--port", "--ingest-port", "--mqtt-port"])

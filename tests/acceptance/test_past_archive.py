@@ -41,7 +41,7 @@ def history(path: Path, times: list[int]) -> Path:
 
 
 def begun(node: Node, **wish: Any) -> str:
-    answer = httpx.post(node.http + "/api/v1/replays", json=wish, timeout=30)
+    answer = httpx.post(node.http + "/api/v1/replays", json=wish, timeout=60)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

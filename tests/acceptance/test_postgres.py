@@ -31,12 +31,12 @@ def pair(number: int) -> bytes:
 
 
 def ready(http: str) -> tuple[int, str]:
-    answer = httpx.get(http + "/readyz", timeout=30)
+    answer = httpx.get(http + "/readyz", timeout=60)
     return answer.status_code, answer.text
 
 
 def listed(http: str) -> list[tuple[str, str]]:
-    items = httpx.get(f"{http}/api/v1/alerts", params={"limit": 1000}, timeout=30).raise_for_status().json()["items"]
+    items = httpx.get(f"{http}/api/v1/alerts", params={"limit": 1000}, timeout=60).raise_for_status().json()["items"]
     return sorted((item["id"], item["state"]) for item in items)
 
 
@@ -49,14 +49,14 @@ def test_a_node_keeps_its_alerts_in_postgresql(postgres: Postgres, tmp_path: Pat
     with running(city, data, env={"TOCSIN_STATE": url}) as node:
         assert node.post(pair(0)).status_code == 202
         first = node.alert_near(0.0)
-        answer = httpx.post(f"{node.http}/api/v1/alerts/{first['id']}/transitions", json={"to": "acknowledged", "by": "Duty"}, timeout=30)
+        answer = httpx.post(f"{node.http}/api/v1/alerts/{first['id']}/transitions", json={"to": "acknowledged", "by": "Duty"}, timeout=60)
         assert answer.status_code == 201, answer.text
         with psycopg.connect(postgres.url("city")) as db:
             assert db.execute("SELECT state FROM tocsin_testville.alert").fetchall() == [("acknowledged",)]
         assert not (data / "alerts.db").exists()
         away_and_back(node, postgres)
         second_serve(node, postgres, tmp_path / "second", url)
-        text = httpx.get(node.http + "/metrics", timeout=30).text
+        text = httpx.get(node.http + "/metrics", timeout=60).text
         assert re.search(r"^tocsin_serve_state_up 1$", text, re.MULTILINE)
         assert re.search(r"^tocsin_serve_state_shared 1$", text, re.MULTILINE)
         before = listed(node.http)
@@ -77,12 +77,12 @@ def away_and_back(node: Node, postgres: Postgres) -> None:
         code, words = node.eventually("not ready", lambda: ready(node.http) if ready(node.http)[0] == 503 else None)
         assert (code, "the state store is away" in words) == (503, True)
         assert SECRET not in words
-        assert httpx.get(node.http + "/healthz", timeout=30).status_code == 200
-        answer = httpx.get(f"{node.http}/api/v1/alerts", timeout=30)
+        assert httpx.get(node.http + "/healthz", timeout=60).status_code == 200
+        answer = httpx.get(f"{node.http}/api/v1/alerts", timeout=60)
         assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
-        assert httpx.get(f"{node.http}/api/v1/status", timeout=30).status_code == 200
+        assert httpx.get(f"{node.http}/api/v1/status", timeout=60).status_code == 200
         assert "tocsin_serve_state_up 0" in node.eventually(
-            "metrics", lambda: text if "state_up 0" in (text := httpx.get(node.http + "/metrics", timeout=30).text) else None
+            "metrics", lambda: text if "state_up 0" in (text := httpx.get(node.http + "/metrics", timeout=60).text) else None
         )
     finally:
         postgres.start()
@@ -121,7 +121,7 @@ def second_serve(node: Node, postgres: Postgres, data: Path, url: str) -> None:
         node.eventually("the other shows it", lambda: len(listed(http)) == 5)
         one = listed(http)[0][0]
         node.eventually("serve again", lambda: ready(node.http)[0] == 200)
-        httpx.post(f"{http}/api/v1/alerts/{one}/transitions", json={"to": "resolved", "by": "Duty"}, timeout=30).raise_for_status()
+        httpx.post(f"{http}/api/v1/alerts/{one}/transitions", json={"to": "resolved", "by": "Duty"}, timeout=60).raise_for_status()
         node.eventually("both agree", lambda: listed(http) == listed(node.http) and dict(listed(http))[one] == "resolved")
         rows = postgres.sql("SELECT count(*), count(DISTINCT id) FROM tocsin_testville.alert", database="city")
         assert rows == [(5, 5)]

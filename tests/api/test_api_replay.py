@@ -60,7 +60,7 @@ def begin(client):
 
 def settled(client, url, wanted):
     """The session once `wanted` holds of it."""
-    for _ in range(2000):
+    for _ in range(12_000):
         found = client.get(url).json()
         if wanted(found):
             return found
@@ -77,7 +77,7 @@ def queue(client, url, **query):
 
 
 def until_known(client, url, wanted):
-    for _ in range(2000):
+    for _ in range(12_000):
         if queue(client, url) == wanted:
             return
         time.sleep(0.01)

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said(base: str) -> None:
 
 
 def _ended(base: str, name: str) -> dict[str, Any]:
-    for _ in range(1200):
+    for _ in range(3000):
         job: dict[str, Any] = httpx.get(f"{base}/{name}", timeout=60).json()
         if job["state"] not in {"waiting", "running"}:
             return job

@@ -195,7 +195,7 @@ def test_before_anything_was_stored_it_says_so(place: Any, capsys: Any) -> None:
 
 
 async def until(jobs: Jobs, name: str, *states: str) -> dict[str, Any]:
-    for _ in range(1200):
+    for _ in range(6000):
         job = jobs.job(name)
         assert job is not None
         if job["state"] in states:

@@ -11,7 +11,7 @@ from console_browser import CHROMIUM, open_browser, open_page
 from fake_api import DIST, FakeNode, Served
 from playwright.sync_api import Browser, Page, expect
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

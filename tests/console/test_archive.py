@@ -64,7 +64,7 @@ def test_around_an_incident_and_its_replay(console: Callable[..., Page], node: A
     page.get_by_role("combobox", name="Within").select_option("1 km")
     page.get_by_role("combobox", name="Before and after").select_option("3 h")
     expect(page.locator(".standing")).to_contain_text("only the nearest 12")
-    for _ in range(60):
+    for _ in range(1200):
         asked = [one for one in node.questions if one.get("path", "").endswith("around")][-1]
         if asked["before"] == "3 h":
             break

@@ -62,7 +62,7 @@ def test_one_key_leads_back(replayed: Page, node: Any) -> None:
     expect(page.get_by_text("Queue · 4 unacknowledged")).to_be_visible()
     expect(page.get_by_test_id("replay")).to_have_count(0)
     expect(page).to_have_title("(4) Seattle – Tocsin")
-    for _ in range(100):
+    for _ in range(1200):
         if node.replay is None:
             return
         page.wait_for_timeout(50)
@@ -81,7 +81,7 @@ def test_pause_speed_order_and_seek(replayed: Page, node: Any) -> None:
     expect(page.get_by_test_id("replay")).to_contain_text("paused")
     scrub = page.get_by_test_id("scrub")
     expect(scrub).to_have_attribute("aria-valuenow", scrub.get_attribute("aria-valuemin") or "")
-    for _ in range(100):
+    for _ in range(1200):
         if len(node.replay.steered) == 4:
             break
         page.wait_for_timeout(50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ def test_silence_is_said_within_seconds_and_taken_back(console: Callable[..., Pa
     banner = page.get_by_test_id("lost")
     expect(banner).to_contain_text("Connection lost")
     stopped = page.get_by_test_id("clock").inner_text()
-    expect(banner).to_contain_text("You see what was known at 21:40")
+    expect(banner).to_contain_text(re.compile(r"You see what was known at 21:4\d"))  # 21:40, and later on a slow machine
     page.wait_for_timeout(1200)
     assert page.get_by_test_id("clock").inner_text() == stopped  # the clock does not pretend
     node.mute = False

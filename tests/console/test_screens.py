@@ -85,7 +85,7 @@ def test_the_map_draws_ground_streets_and_alerts(console: Callable[..., Page]) -
     clip = {"x": box["x"] + 60, "y": box["y"] + 60, "width": 360, "height": 240}
     token = "name => getComputedStyle(document.documentElement).getPropertyValue('--' + name)"
     colours = {name: page.evaluate(token, name) for name in ("map-city", "map-water", "map-street-major", "sev1")}
-    for _ in range(40):
+    for _ in range(240):
         pixels: Counter[tuple[int, int, int]] = Counter(decode_png(page.screenshot(clip=clip)))
         counts = {name: near(pixels, colour, 6) for name, colour in colours.items()}
         if all(count > 40 for count in counts.values()):
