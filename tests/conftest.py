@@ -10,6 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+#: Examples are the same in every run, so that what fails does so for whoever changed something, and again when he looks. Others are looked for
+#: with `--hypothesis-profile=others --hypothesis-seed=N`.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("others", derandomize=False)
+settings.load_profile("same")
 
 #: How a click ends in a browser that draws nothing: two frames in which the button stands still never come.
 ASLEEP = r"(?s)^TimeoutError: Locator\.\w+: Timeout.*waiting for element to be visible, enabled and stable\s*\Z"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
 from collections import deque
@@ -50,6 +51,12 @@ def _hold(wanted: int) -> int | None:
     _held.append(holder)
     port: int = holder.getsockname()[1]
     return port
+
+
+@atexit.register
+def _let_go() -> None:
+    while _held:
+        _held.pop().close()
 
 
 def _first_of_outgoing() -> int:
