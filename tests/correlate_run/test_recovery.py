@@ -247,9 +247,9 @@ async def test_a_snapshot_is_of_the_moment_it_was_begun_whatever_comes_after(tmp
     os.close(opened)
 
 
-@pytest.mark.parametrize("how", ["raises", "dies"])
+@pytest.mark.parametrize("how", ["raises", "dies", "hangs"])
 async def test_a_child_that_cannot_write_is_reported_and_leaves_the_old_snapshot(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     file, counters = tmp_path / "state", Counters()
     saver = saving.Saver(file, "v", 0.0, counters)
@@ -258,15 +258,20 @@ async def test_a_child_that_cannot_write_is_reported_and_leaves_the_old_snapshot
     def fails() -> Snapshot:
         if how == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
+        while how == "hangs":  # in a lock, say, that another thread held when it was forked
+            signal.pause()
         raise ValueError("no such state")
 
     async def settled() -> None:
         return
 
+    if how == "hangs":
+        monkeypatch.setattr(saving, "_LONGEST", 0.2)
     saver.start(fails, 2, settled)
-    await saver.close(settled=True)
+    async with asyncio.timeout(60):
+        await saver.close(settled=True)
     assert (counters.snapshots, counters.snapshot_failures, saver.seq) == (1, 1, 1)
-    assert ("signal 9" if how == "dies" else "no such state") in caplog.text
+    assert ("no such state" if how == "raises" else "signal 9") in caplog.text
     found = load(file, "v")
     assert found is not None and found.seq == 1
 
