@@ -112,14 +112,14 @@ async def test_a_feed_that_ends_has_ended_and_the_rest_goes_on(supervise):
 
 
 async def test_it_ends_when_every_feed_has_ended(supervise, house):
-    await asyncio.wait_for(supervise(one=Ending, two=Ending).run(), 10)
+    await asyncio.wait_for(supervise(one=Ending, two=Ending).run(), 60)
     assert sorted(name for name, _ in house.log.batches) == ["one", "two"]
 
 
 async def test_a_fatal_fault_stops_the_process_instead_of_being_retried(supervise, house):
     house.log.fail = [Fatal("the journal went back")]
     with pytest.raises(Fatal, match="the journal went back"):
-        await asyncio.wait_for(supervise(steady=Steady, silent=Silent).run(), 10)
+        await asyncio.wait_for(supervise(steady=Steady, silent=Silent).run(), 60)
 
 
 async def test_the_wait_of_a_fault_is_kept_and_success_resets_the_backoff(house):
