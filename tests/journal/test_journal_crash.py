@@ -17,6 +17,7 @@ from journal_world import batch, entries, freeze, ids, murder, world
 
 from tocsin.journal import EventWriter, Unsettled, read
 from tocsin.journal.link import Lost
+from tocsin.kernel import durable
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Fatal
 from tocsin.model.ids import split_seq
@@ -170,6 +171,28 @@ async def test_a_disk_that_is_full_while_a_connection_is_checked_is_waited_for(t
         await writer.append("f", batch(1, start=1), 1)
         assert next(full, None) is None
         assert journal.connected
+
+
+@pytest.mark.crash
+async def test_an_entry_whose_mark_cannot_be_written_is_in_doubt_and_never_stored_twice(tmp_path, monkeypatch):
+    """It is durable, but told to be so only when its number is on disk, too; the caller tries again, and its events are known."""
+    monkeypatch.setattr("tocsin.journal.epoch.MARGIN", 0)
+    replace_file, full = durable.replace, [True]
+
+    def replaced(path, content) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace_file(path, content)
+
+    async with world(tmp_path, patience=60.0) as (_server, journal, writer):
+        monkeypatch.setattr("tocsin.journal.epoch.durable.replace", replaced)
+        with pytest.raises(Unsettled, match=r"test\.json cannot be written.*No space left") as caught:
+            await writer.append("f", batch(3), 1)
+        assert caught.value.in_doubt
+        full.clear()
+        again = await writer.append("f", batch(3), 1)
+        assert split_seq(again) == (1, 0)
+        assert [name for entry in await entries(journal) for name in ids(entry)] == ["e0", "e1", "e2"]
 
 
 async def test_a_caller_that_gave_up_before_sending_leaves_nothing(tmp_path):

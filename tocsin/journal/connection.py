@@ -195,7 +195,7 @@ class Journal:
                 in_doubt = in_doubt or lost.sent
                 trouble = str(lost)
             except Unsettled as away:
-                raise Unsettled(str(away), in_doubt) from None
+                raise Unsettled(str(away), in_doubt or away.in_doubt) from None
             if loop.time() >= deadline:
                 raise Unsettled(f"the journal did not acknowledge in {patience:g} s: {trouble}{self.endpoint.disk_words()}", in_doubt)
             self.counters.retried += 1
@@ -213,7 +213,10 @@ class Journal:
         stream = str(answer["stream"])
         self.last[stream] = max(self.last.get(stream, 0), ack.seq)
         if self.high_water is not None:
-            await self.high_water.cover(stream, ack.seq)
+            try:
+                await self.high_water.cover(stream, ack.seq)
+            except OSError as error:  # the entry is stored, and that may not be said before a mark of it is
+                raise Unsettled(f"the mark {self.high_water.path} cannot be written: {error}", in_doubt=True) from None
         return ack
 
     async def subscribe(self, subject: str, call: Callable[..., Awaitable[None]], queue: str = "") -> None:

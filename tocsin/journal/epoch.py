@@ -99,11 +99,14 @@ class HighWater:
         self._saved, self._written = seen, time.monotonic()
 
     async def close(self) -> None:
-        """Writes what is not yet on disk."""
+        """Writes what is not yet on disk. Where there is no room, the mark stays behind by less than `MARGIN`, as after a crash."""
         if self._writing is not None:
-            await self._writing
+            await asyncio.gather(self._writing, return_exceptions=True)
         if self._seen != self._saved:
-            await asyncio.to_thread(self._write)
+            try:
+                await asyncio.to_thread(self._write)
+            except OSError as error:
+                log.error("journal: mark %s cannot be written: %s", self.path, error)
 
 
 def _read_mark(path: Path) -> dict[str, int]:
