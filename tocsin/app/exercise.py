@@ -24,7 +24,6 @@ from tocsin.model.exercise import Run, Scenario, run_of
 from tocsin.model.time import format_span, to_iso
 
 from . import inforce
-from .explain import opened
 from .injecting import CONTROL
 from .layout import Layout
 
@@ -106,6 +105,8 @@ def run_json(run: Run) -> Json:
 
 
 async def _asked(arguments: argparse.Namespace) -> Json:
+    from .explain import opened  # the API, for which this module is there as well, does not need it
+
     root = arguments.city.resolve()
     layout = Layout((arguments.data or root / "var").resolve())
     if arguments.action == "list":

@@ -25,7 +25,7 @@ from tocsin.model.city import City
 from tocsin.model.event import INSTANT
 from tocsin.model.exercise import MARK, Run, Scenario, Span
 
-from .ruletests import to_batch
+from .written import to_batch
 
 log = logging.getLogger(__name__)
 
