@@ -28,6 +28,7 @@ from tocsin.feeds.webhook_hub import Hub
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
+from tocsin.journal.exercises import CONTROL
 from tocsin.journal.inbox import inbox
 from tocsin.journal.link import Reply
 from tocsin.journal.reader import tail
@@ -40,7 +41,7 @@ from . import injecting
 from .follow import Follower
 from .health import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .inforce import InForce
-from .injecting import CONTROL, Exercises
+from .injecting import Exercises
 from .layout import NodeFile
 from .pauses import shorten
 from .steps import step, steps
