@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Final
 
 from .guards import AlertsNear
@@ -61,16 +62,28 @@ def selectors(rule: RulePlan) -> tuple[Selector, ...]:
     return tuple(found for part in (rule.when, *rule.unless, *rule.only, rule.alert) for found in selectors_in(part))
 
 
-def selectors_in(node: Any) -> Iterator[Selector]:
+def selectors_in(node: Any) -> list[Selector]:
     """Every selector in a node of the plan, in the order of its fields."""
+    found: list[Selector] = []
+    _gather(node, found)
+    return found
+
+
+def _gather(node: Any, found: list[Selector]) -> None:
     if isinstance(node, Selector):
-        yield node
+        found.append(node)
     elif isinstance(node, tuple):
         for item in node:
-            yield from selectors_in(item)
-    elif is_dataclass(node):
-        for one in fields(node):
-            yield from selectors_in(getattr(node, one.name))
+            _gather(item, found)
+    else:
+        for name in _parts(type(node)):
+            _gather(getattr(node, name), found)
+
+
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """Names of the fields of a node, none for a plain value. Asked ten thousand times while a node starts."""
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else ()
 
 
 def window(when: Operator) -> int:
