@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Final
@@ -43,13 +43,13 @@ def behind(rules: Mapping[str, RulePlan], name: str, seen: frozenset[str] = froz
     return tuple(dict.fromkeys(found))
 
 
-def building_on(rules: Iterable[RulePlan], names: Iterable[str]) -> frozenset[str]:
-    """The rules named, those that look at their alerts, directly or through others, and all that these look at."""
-    reads = {rule.name: alerts_read(rule) for rule in rules}
+def building_on(reads: Mapping[str, Collection[str]], names: Iterable[str]) -> frozenset[str]:
+    """The rules named, those that look at their alerts, directly or through others, and all that these look at. `reads`: of every rule, those whose
+    alerts it looks at (`alerts_read`)."""
     found, last = set(names), set[str]()
     while found != last:
         last = set(found)
-        found |= {name for name, read in reads.items() if found & set(read)}
+        found |= {name for name, read in reads.items() if not found.isdisjoint(read)}
     while True:
         more = {read for name in found for read in reads.get(name, ())} - found
         if not more:
@@ -76,7 +76,7 @@ def _gather(node: Any, found: list[Selector]) -> None:
         for item in node:
             _gather(item, found)
     else:
-        for name in _parts(type(node)):
+        for name in _parts(node.__class__):
             _gather(getattr(node, name), found)
 
 

@@ -64,7 +64,7 @@ def _meaning(value: Any) -> Any:
     """A node of the plan as plain tables: selectors without their wording (`text` says how a condition was written, not what it means)."""
     if isinstance(value, tuple):
         return [_meaning(inner) for inner in value]
-    parts = _counting(type(value))
+    parts = _counting(value.__class__)
     if parts is None:
         return value
     found = ((one, getattr(value, one.name)) for one in parts)
