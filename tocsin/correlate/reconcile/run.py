@@ -68,6 +68,7 @@ class Reconciler:
         self._skews = dict(skews)
         self._reading = reading
         self._looking = Looking(plan)
+        self._margins: dict[tuple[str, ...], int] = {}
 
     def prepare(self) -> None:
         """What otherwise the first call of `due` does, and takes a moment for."""
@@ -92,6 +93,7 @@ class Reconciler:
         a match within it may depend on is there (as far as the journal still holds it). Everything there that came late, of this group or not, is left out of the one evaluation and is in
         the other. So what is found about a moment depends on what is known, not on which late facts are looked at together, and replaces
         what was found about it before (`learnt.py`)."""
+        group = [replace(entry) for entry in group]  # as it is now: the correlator goes on meanwhile
         rules, learnt, span = await asyncio.to_thread(self._stretch, group, clock)
         ahead = max([self._plan.skew, *self._skews.values()])
         begin = await self._reading.start(span[0] - ahead)
@@ -143,7 +145,10 @@ class Reconciler:
         return replace(learnt, facts=len(facts.late), changes=tuple(found), gone=tuple(facts.undone))
 
     def _reach(self, entry: LateEntry) -> int:
-        return self._looking.reach(entry.kinds)
+        margin = self._margins.get(entry.kinds)
+        if margin is None:
+            margin = self._margins[entry.kinds] = self._looking.reach(entry.kinds)
+        return margin
 
     def _failed(self, learnt: Learnt, problem: str) -> Learnt:
         log.warning("facts of %d journal entries came too late and cannot be reconciled: %s", len(learnt.entries), problem)
