@@ -1,15 +1,24 @@
-"""Which rules look at a kind, and how far apart facts may be for them: what is found out once for a plan against what follows rule by rule."""
+"""Which rules look at a kind, and how far apart facts may be for them: what is found out once for a plan against what follows rule by rule; and that
+nothing of a judgement that takes a moment holds up the correlator beside it."""
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runkit import plan
+from latekit import lived
+from runkit import Journal, plan, smoke, smoke_cluster
 
 from tocsin.correlate.corrections import longest_window
 from tocsin.correlate.parts.needs import lives
+from tocsin.correlate.reconcile import run
+from tocsin.correlate.reconcile.evaluate import Evaluation
 from tocsin.correlate.reconcile.guarding import apart
 from tocsin.correlate.reconcile.looking import Looking
+from tocsin.correlate.reconcile.window import Window
 from tocsin.model.alerting import AlertSpec, Per
 from tocsin.model.plan import Cluster, Plan, RulePlan
 from tocsin.model.predicate import Selector, covers
@@ -71,3 +80,31 @@ def test_it_is_made_when_it_is_prepared_or_asked() -> None:
     prepared.prepare()
     assert prepared.reach(["a.b"]) == asked.reach(["a.b"]) == 5 * SECOND + rules.delay
     assert prepared.reach([]) == asked.reach(["b"]) == rules.delay
+
+
+async def test_what_takes_a_moment_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    beside: dict[str, set[bool]] = {}
+
+    def heard(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def work(*given: Any) -> Any:
+            beside.setdefault(name, set()).add(threading.current_thread() is not threading.main_thread())
+            return real(*given)
+
+        monkeypatch.setattr(owner, name, work)
+
+    heavy = [
+        (run.Reconciler, "_stretch"),
+        (run, "_sides"),
+        (run, "_blame"),
+        (Evaluation, "_cut"),
+        (Evaluation, "_states"),
+        (Window, "close"),
+    ]
+    for owner, name in heavy:
+        heard(owner, name)
+    journal = Journal().add(0, [smoke("near", 0, 100)]).add(3 * 3600, [smoke("slow", 60)]).tick(3 * 3600 + 10).tick(86_400)
+    stream, _, _ = await lived(plan(smoke_cluster(2)), journal)
+    assert [alert.late for alert in stream.alerts] == [True]
+    assert beside == {name: {True} for _, name in heavy}
