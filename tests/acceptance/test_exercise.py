@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tocsin.app.ingest import endpoint_of
+from tocsin.app.health import endpoint_of
 from tocsin.app.layout import Layout, NodeFile
 from tocsin.journal.alerts import read_alerts
 from tocsin.journal.connection import connect

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tocsin.app.ingest import endpoint_of
+from tocsin.app.health import endpoint_of
 from tocsin.app.layout import Layout, NodeFile
 from tocsin.journal import connect, read_alerts
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import shapely
 
-from tocsin.app.ruletests import compare, needed, to_batch, to_entries
+from tocsin.app.ruletests import compare, needed, to_entries
+from tocsin.app.written import to_batch
 from tocsin.config.load import load_city
 from tocsin.config.ruletests import parse_tests
 from tocsin.correlate.sphere import distance

@@ -30,7 +30,7 @@ from . import inforce
 from .exercising import ExerciseEngine
 from .gathering import Gathering
 from .handover import Handover
-from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .health import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
 from .pauses import shorten
 from .reconcile import Reconciliation

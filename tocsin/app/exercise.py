@@ -13,10 +13,9 @@ from typing import Any
 from tocsin.alerts.score import score
 from tocsin.alerts.store import AlertStore
 from tocsin.alerts.view import AlertsView
-from tocsin.config.exercises import load_exercises
 from tocsin.journal.alerts import read_alerts
 from tocsin.journal.connection import Journal
-from tocsin.journal.exercises import all_runs, newest_run
+from tocsin.journal.exercises import CONTROL, all_runs, newest_run
 from tocsin.journal.link import Lost
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
 from tocsin.model.city import City
@@ -24,8 +23,6 @@ from tocsin.model.exercise import Run, Scenario, run_of
 from tocsin.model.time import format_span, to_iso
 
 from . import inforce
-from .explain import opened
-from .injecting import CONTROL
 from .layout import Layout
 
 Json = dict[str, Any]
@@ -39,11 +36,11 @@ class ExerciseDesk:
 
     async def listed(self) -> Json:
         """What could be begun, what is running, and what was. Raises Misconfigured (a mistake in a file), Retriable."""
-        scenarios = await asyncio.to_thread(load_exercises, self._root)
+        known = await asyncio.to_thread(scenarios, self._root)
         runs = await all_runs(self._journal)
         running = runs[-1] if runs and not runs[-1].end else None
         return {
-            "items": [scenario_json(one) for one in scenarios.values()],
+            "items": [scenario_json(one) for one in known.values()],
             "running": None if running is None else run_json(running),
             "runs": [run_json(one) for one in reversed(runs)],
         }
@@ -61,6 +58,13 @@ class ExerciseDesk:
         """None for a run that never was."""
         found = next((one for one in await all_runs(self._journal) if one.id == run), None)
         return None if found is None else await asyncio.to_thread(scored, found, self._view, city)
+
+
+def scenarios(root: Path) -> dict[str, Scenario]:
+    """Those of a city directory; what reads them is loaded when somebody first asks. Raises Misconfigured."""
+    from tocsin.config.exercises import load_exercises
+
+    return load_exercises(root)
 
 
 async def control(journal: Journal, do: str, name: str, by: str) -> Json:
@@ -106,10 +110,12 @@ def run_json(run: Run) -> Json:
 
 
 async def _asked(arguments: argparse.Namespace) -> Json:
+    from .explain import opened  # the API, for which this module is there as well, does not need it
+
     root = arguments.city.resolve()
     layout = Layout((arguments.data or root / "var").resolve())
     if arguments.action == "list":
-        return {"items": [scenario_json(one) for one in load_exercises(root).values()]}
+        return {"items": [scenario_json(one) for one in scenarios(root).values()]}
     if arguments.action != "score" and not layout.node_file.is_file():
         raise Fatal(f"no node runs on {layout.data}; start it with 'tocsin run', or name its data directory with --data")
     async with opened(layout) as journal:

@@ -27,7 +27,7 @@ from tocsin.model.plan import RulePlan
 from tocsin.model.time import MINUTE, to_iso
 
 from . import inforce
-from .ingest import endpoint_of
+from .health import endpoint_of
 from .layout import Layout, NodeFile
 from .reconcile import first_known_at
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -28,8 +27,8 @@ from tocsin.feeds.webhook_app import Desk, webhook_app
 from tocsin.feeds.webhook_hub import Hub
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
-from tocsin.journal.endpoint import Endpoint
 from tocsin.journal.epoch import HighWater
+from tocsin.journal.exercises import CONTROL
 from tocsin.journal.inbox import inbox
 from tocsin.journal.link import Reply
 from tocsin.journal.reader import tail
@@ -40,8 +39,9 @@ from tocsin.model.city import City
 
 from . import injecting
 from .follow import Follower
+from .health import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .inforce import InForce
-from .injecting import CONTROL, Exercises
+from .injecting import Exercises
 from .layout import NodeFile
 from .pauses import shorten
 from .steps import step, steps
@@ -50,15 +50,7 @@ log = logging.getLogger(__name__)
 
 REMEMBER_ENTRIES = 100_000  # journal entries read back at start, so that ids stay known over a restart
 TICK_SECONDS, EXERCISE_TICK_SECONDS = 1.0, 0.1
-HEALTH_SECONDS = 1.0
 CLOCK_BEHIND = 1.0  # seconds; less is the ordinary work of a time service
-
-
-def endpoint_of(node: NodeFile) -> Endpoint:
-    """How a process of this node reaches the journal."""
-    embedded = Path(node.data, "nats.conf").exists()
-    store = str(Path(node.data, "journal")) if embedded else None
-    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded, store=store)
 
 
 async def run(node: NodeFile) -> None:
@@ -140,18 +132,6 @@ async def http(app: Any, port: int) -> None:
     await serving(uvicorn.Server(config))
 
 
-async def serving(server: uvicorn.Server, **how: Any) -> None:
-    """Serves until cancelled, then lets running requests end. Signals belong to the process, not to uvicorn."""
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    task = asyncio.create_task(server.serve(**how))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await task
-        raise
-
-
 @dataclass(slots=True)
 class Report:
     """`health.ingest`."""
@@ -195,25 +175,6 @@ def clock_metrics(ahead: float) -> str:
     name = "tocsin_ingest_clock_ahead_seconds"
     words = "How far city time is ahead of this machine's clock, because that was set back."
     return f"# HELP {name} {words}\n# TYPE {name} gauge\n{name} {ahead:.3f}\n"
-
-
-def journal_metrics(journal: Journal, process: str) -> str:
-    """The journal connection's counters as Prometheus text."""
-    told = {
-        "published_entries": "Entries acknowledged as durable.",
-        "retries": "Appends that had to be repeated.",
-        "reconnects": "Times the connection to the journal went.",
-        "damaged_entries": "Entries that could not be read.",
-        "missing_entries": "Sequence numbers without an entry: lost, or left out after a loss.",
-        "rewinds": "Times the server had forgotten entries it had acknowledged.",
-    }
-    counts = journal.counters
-    values = (counts.published, counts.retried, counts.reconnects, counts.damaged, counts.missing, counts.rewinds)
-    lines = []
-    for (name, words), value in zip(told.items(), values, strict=True):
-        full = f"tocsin_{process}_journal_{name}_total"
-        lines += [f"# HELP {full} {words}", f"# TYPE {full} counter", f"{full} {value}"]
-    return "\n".join(lines) + "\n"
 
 
 def answering(journal: Journal, supervisor: Supervisor) -> Callable[[Reply], Awaitable[None]]:

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tocsin.config.exercises import load_exercises
 from tocsin.journal.connection import Journal
 from tocsin.journal.exercises import END, append_begin, append_end, append_events, marked, newest_run
 from tocsin.journal.link import Reply
@@ -25,11 +24,10 @@ from tocsin.model.city import City
 from tocsin.model.event import INSTANT
 from tocsin.model.exercise import MARK, Run, Scenario, Span
 
-from .ruletests import to_batch
+from .written import to_batch
 
 log = logging.getLogger(__name__)
 
-CONTROL: Final = "ctl.exercise"
 #: Recorded events that one exercise may play again; more would not fit into memory.
 RECORDED_ROWS: Final = 200_000
 _STEP: Final = 0.25  # seconds between two looks at the clock, which may run fast
@@ -93,7 +91,7 @@ class Exercises:
         async with self._lock:
             if self._run is not None:
                 raise Misconfigured([Problem("exercise", 0, f"{self._run.name!r} is running since {self._run.by} began it; stop it first")])
-            scenario = self._scenario(name)
+            scenario = await asyncio.to_thread(self._scenario, name)
             await self._injections(scenario, 0)  # what cannot be had is said before anything begins
             self._run = await append_begin(self._journal, scenario, self._clock.now(), by)
             self._news.set()
@@ -108,6 +106,8 @@ class Exercises:
         return run
 
     def _scenario(self, name: str) -> Scenario:
+        from tocsin.config.exercises import load_exercises  # most nodes never need it, and it brings a reader of YAML along
+
         known = load_exercises(self._root, [rule.name for rule in self._city().plan.rules])
         if name not in known:
             hint = nearest(name, known) if known else "exercises/ has none"
@@ -115,7 +115,7 @@ class Exercises:
         return known[name]
 
     async def _inject(self, run: Run) -> None:
-        injections = await self._injections(self._scenario(run.name), run.at)
+        injections = await self._injections(await asyncio.to_thread(self._scenario, run.name), run.at)
         sent = await self._sent(run)
         for number, one in enumerate(injections[sent:], sent):
             await self._until(run, run.at + one.due)

@@ -40,7 +40,7 @@ from tocsin.kernel.priority import give_way
 from tocsin.model.city import City
 
 from . import inforce
-from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .health import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .lapsing import Lapsing
 from .layout import NodeFile
 from .pauses import shorten

@@ -25,8 +25,8 @@ from tocsin.kernel.fault import Fatal
 from tocsin.model.feed import FeedSpec
 
 from . import inforce
+from .health import endpoint_of
 from .importing import imported_parts
-from .ingest import endpoint_of
 from .layout import Layout, NodeFile
 
 TOGETHER = 2_000  # journal entries at once

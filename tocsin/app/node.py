@@ -184,9 +184,11 @@ async def _started(options: Options, layout: Layout, prepared: Prepared, childre
         stack.push_async_callback(children.aclose)  # they end before the journal does
         await inforce.put(journal, prepared.bundle)
         node = node_file(options, layout, city, endpoint, mqtt_port)
+        if city.exercise is None:
+            node = node.started(Clock())
         node.write(layout)
         health = await listen(journal)
-        await children.go(*waiting)
+        await children.go(*waiting, *(("serve",) if node.clock else ()))  # real time waits for nobody, so views can be made meanwhile
         step("configuration in force")
         await ready(health, *await children.go(*correlation))
         step("correlating")

@@ -29,6 +29,8 @@ from .steps import step
 SHARED: Final = (
     "uvloop",
     "uvicorn",
+    "pyarrow.compute",
+    "shapely",
     "tocsin.app.follow",
     "tocsin.accountability.access",
     "tocsin.kernel.clock",

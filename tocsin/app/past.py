@@ -24,7 +24,7 @@ from tocsin.model.city import City
 from tocsin.model.ids import event_seq
 from tocsin.model.time import DAY, HOUR, LATEST, to_iso
 
-from .ingest import endpoint_of
+from .health import endpoint_of
 from .layout import NodeFile
 
 if TYPE_CHECKING:

@@ -52,14 +52,16 @@ class Reconciliation:
         self._journal = journal
         self._correlator = correlator
         self._setting = correlator.setting
-        self._reconciler = self._made()
+        self._reconciler: Reconciler | None = None
         self._runs = self._failures = self._facts = 0
         self._seconds = 0.0
 
     def _made(self) -> Reconciler:
         """For the rules and feeds in force."""
         now = self._setting = self._correlator.setting
-        return Reconciler(now.plan, Horizon(now.plan, now.lateness), now.corrects, now.skews, _reading(self._journal))
+        made = Reconciler(now.plan, Horizon(now.plan, now.lateness), now.corrects, now.skews, _reading(self._journal))
+        made.prepare()
+        return made
 
     async def run(self) -> None:
         """For ever. Begins when the correlator has read what the journal held at the start: a predecessor may have journaled something."""
@@ -77,8 +79,10 @@ class Reconciliation:
     async def _round(self) -> None:
         """Everything that is due now, one stretch of time after the other."""
         correlator = self._correlator
-        if correlator.setting is not self._setting:
-            self._reconciler = self._made()
+        if not correlator.late.backlog.entries:
+            return
+        if self._reconciler is None or correlator.setting is not self._setting:
+            self._reconciler = await asyncio.to_thread(self._made)
         for group in self._reconciler.due(correlator.late.backlog, correlator.clock):
             began = time.monotonic()
             learnt = await self._reconciler.judge(group, correlator.seq, correlator.clock, Pause())

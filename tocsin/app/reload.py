@@ -22,7 +22,7 @@ from tocsin.model.city import City
 
 from . import inforce
 from .checks import examine
-from .ingest import endpoint_of
+from .health import endpoint_of
 from .layout import Layout, NodeFile
 from .node import listen
 from .ruletests import run_all

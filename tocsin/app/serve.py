@@ -47,7 +47,7 @@ from . import inforce
 from .alertsview import follow_alerts, opened, state_metrics, state_troubles
 from .backtest_jobs import Jobs
 from .exercise import ExerciseDesk
-from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
+from .health import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .past import JournalPast
 from .pauses import shorten

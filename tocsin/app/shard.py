@@ -29,7 +29,7 @@ from tocsin.kernel.fault import Fatal, Skippable
 from . import inforce
 from .correlate import behind
 from .handover import Handover
-from .ingest import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .health import HEALTH_SECONDS, endpoint_of, journal_metrics
 from .layout import NodeFile
 from .pauses import shorten
 from .turn import turn

@@ -15,7 +15,7 @@ from tocsin.journal.connection import Journal
 from tocsin.journal.fence import Fence, put_up
 from tocsin.kernel.fault import Fatal
 
-from .ingest import HEALTH_SECONDS
+from .health import HEALTH_SECONDS
 from .layout import NodeFile
 
 log = logging.getLogger(__name__)

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BEGIN: Final = MARK + "begin"
 END: Final = MARK + "end"
+#: Not journaled: whoever begins or ends an exercise asks here.
+CONTROL: Final = "ctl.exercise"
 
 
 async def append_begin(journal: Journal, scenario: Scenario, clock: int, by: str) -> Run:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Final
 
 from .guards import AlertsNear
@@ -42,13 +43,13 @@ def behind(rules: Mapping[str, RulePlan], name: str, seen: frozenset[str] = froz
     return tuple(dict.fromkeys(found))
 
 
-def building_on(rules: Iterable[RulePlan], names: Iterable[str]) -> frozenset[str]:
-    """The rules named, those that look at their alerts, directly or through others, and all that these look at."""
-    reads = {rule.name: alerts_read(rule) for rule in rules}
+def building_on(reads: Mapping[str, Collection[str]], names: Iterable[str]) -> frozenset[str]:
+    """The rules named, those that look at their alerts, directly or through others, and all that these look at. `reads`: of every rule, those whose
+    alerts it looks at (`alerts_read`)."""
     found, last = set(names), set[str]()
     while found != last:
         last = set(found)
-        found |= {name for name, read in reads.items() if found & set(read)}
+        found |= {name for name, read in reads.items() if not found.isdisjoint(read)}
     while True:
         more = {read for name in found for read in reads.get(name, ())} - found
         if not more:
@@ -61,16 +62,28 @@ def selectors(rule: RulePlan) -> tuple[Selector, ...]:
     return tuple(found for part in (rule.when, *rule.unless, *rule.only, rule.alert) for found in selectors_in(part))
 
 
-def selectors_in(node: Any) -> Iterator[Selector]:
+def selectors_in(node: Any) -> list[Selector]:
     """Every selector in a node of the plan, in the order of its fields."""
+    found: list[Selector] = []
+    _gather(node, found)
+    return found
+
+
+def _gather(node: Any, found: list[Selector]) -> None:
     if isinstance(node, Selector):
-        yield node
+        found.append(node)
     elif isinstance(node, tuple):
         for item in node:
-            yield from selectors_in(item)
-    elif is_dataclass(node):
-        for one in fields(node):
-            yield from selectors_in(getattr(node, one.name))
+            _gather(item, found)
+    else:
+        for name in _parts(node.__class__):
+            _gather(getattr(node, name), found)
+
+
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """Names of the fields of a node, none for a plain value. Asked ten thousand times while a node starts."""
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else ()
 
 
 def window(when: Operator) -> int:

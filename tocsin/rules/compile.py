@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 from tocsin.model import plan
@@ -63,12 +64,16 @@ def _meaning(value: Any) -> Any:
     """A node of the plan as plain tables: selectors without their wording (`text` says how a condition was written, not what it means)."""
     if isinstance(value, tuple):
         return [_meaning(inner) for inner in value]
-    if not is_dataclass(value):
+    parts = _counting(value.__class__)
+    if parts is None:
         return value
-    return {one.name: _meaning(getattr(value, one.name)) for one in fields(value) if _counts(value, one)}
+    found = ((one, getattr(value, one.name)) for one in parts)
+    return {one.name: _meaning(inner) for one, inner in found if not ("since" in one.metadata and inner == one.default)}
 
 
-def _counts(node: Any, one: Field[Any]) -> bool:
-    if "since" in one.metadata and getattr(node, one.name) == one.default:
-        return False
-    return "unhashed" not in one.metadata and not (isinstance(node, Selector) and one.name == "text")
+@cache
+def _counting(kind: type) -> tuple[Field[Any], ...] | None:
+    """Fields of a node that may count; None for a plain value."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(one for one in fields(kind) if "unhashed" not in one.metadata and not (issubclass(kind, Selector) and one.name == "text"))

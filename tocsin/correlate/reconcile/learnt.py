@@ -15,7 +15,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.time import HOUR, MINUTE, SECOND, format_span, to_iso
 
 from .difference import RAISE, RETRACT, Change
-from .window import touched
+from .looking import Looking
 
 #: Subject of these entries in the journal's EVENTS stream.
 SUBJECT: Final = "learnt"
@@ -112,6 +112,7 @@ class Learning:
     def adopt(self, plan: Plan) -> None:
         """Rules in force."""
         self.plan = plan
+        self._looking = Looking(plan)
         self._rules = {(rule.name, rule.version): index for index, rule in enumerate(plan.rules)}
 
     def snapshot(self) -> list[str]:
@@ -157,7 +158,7 @@ class Learning:
         found = [case for case in cases if (case.gained or case.shown_for) and case.id not in self._said and case.rule >= 0]
         if not found:
             return []
-        judged = {rule.name for rule in touched(self.plan, learnt.kinds).rules}
+        judged = self._looking.names(learnt.kinds)
         return [case for case in found if self.plan.rules[case.rule].name in judged]
 
     def _find(self, change: Change, rule: int) -> Case | None:

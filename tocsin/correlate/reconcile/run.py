@@ -11,11 +11,11 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from tocsin.correlate.codebook import selectors
 from tocsin.correlate.corrections import Corrections
 from tocsin.correlate.horizon import Horizon
 from tocsin.correlate.recent import Entry, Fetch, Recent
@@ -23,7 +23,6 @@ from tocsin.correlate.sphere import distance
 from tocsin.kernel.fault import Skippable
 from tocsin.model.ids import split_seq
 from tocsin.model.plan import Plan
-from tocsin.model.predicate import covers
 from tocsin.model.time import HOUR, MINUTE
 
 from .backlog import Backlog, LateEntry
@@ -31,7 +30,8 @@ from .difference import Blame, Comparison, Outcome
 from .evaluate import Evaluation, Pace
 from .guarding import guard_kinds, remembering, sampled_kinds
 from .learnt import Learnt
-from .window import Facts, Window, reach, touched
+from .looking import Looking
+from .window import Facts, Window
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,12 @@ class Reconciler:
         self._corrects = corrects
         self._skews = dict(skews)
         self._reading = reading
+        self._looking = Looking(plan)
         self._margins: dict[tuple[str, ...], int] = {}
+
+    def prepare(self) -> None:
+        """What otherwise the first call of `due` does, and takes a moment for."""
+        self._looking.prepare()
 
     def due(self, backlog: Backlog, clock: int) -> list[list[LateEntry]]:
         """What is to be judged now, together where the stretches of time overlap. Entries that are settled by the same look are first."""
@@ -88,23 +93,11 @@ class Reconciler:
         a match within it may depend on is there (as far as the journal still holds it). Everything there that came late, of this group or not, is left out of the one evaluation and is in
         the other. So what is found about a moment depends on what is known, not on which late facts are looked at together, and replaces
         what was found about it before (`learnt.py`)."""
-        kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
-        undone = self._corrects is None or bool(self._corrects)
-        rules, margin = touched(self._plan, kinds, undone), max(self._reach(entry) for entry in group)
-        remembers = undone and any(map(remembering, rules.rules))
-        if guard_kinds(rules) or sampled_kinds(rules) or remembers:
-            rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
-        start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
-        start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
-        awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
-        warm = max(_WARM, self._horizon.longest) if sampled_kinds(rules) else 0  # a state begins long before what it decides
-        after = margin + (self._horizon.longest if remembers else 0)  # until nothing that was taken back is judged again live
-        span = start - margin - warm, clock if awaits else min(stop + after, clock)  # what closes an alert may come any time
-        closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
-        learnt = Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0)
+        group = [replace(entry) for entry in group]  # as it is now: the correlator goes on meanwhile
+        rules, learnt, span = await asyncio.to_thread(self._stretch, group, clock)
         ahead = max([self._plan.skew, *self._skews.values()])
         begin = await self._reading.start(span[0] - ahead)
-        if not begin.complete and not (await self._reading.start(start - ahead)).complete:
+        if not begin.complete and not (await self._reading.start(learnt.start - ahead)).complete:
             return self._failed(learnt, "the journal no longer holds the entries of that time")
         late, recent = {e.seq: e for e in group}, Recent(self._reading.fetch, _KEPT)
         chains = Corrections(self._plan, self._corrects, lateness=self._horizon.of)
@@ -116,31 +109,56 @@ class Reconciler:
                     await pace()
         except Skippable as error:
             return self._failed(learnt, str(error))
-        return await self._compare(rules, window, learnt, span, pace)
+        found = await self._compare(rules, window, learnt, span, pace)
+        await asyncio.to_thread(window.close)
+        return found
+
+    def _stretch(self, group: Sequence[LateEntry], clock: int) -> tuple[Plan, Learnt, tuple[int, int]]:
+        """The rules that look at these facts, the stretch of time that is judged, with nothing found in it yet, and the one that is read."""
+        kinds = tuple(sorted({kind for entry in group for kind in entry.kinds}))
+        undone = self._corrects is None or bool(self._corrects)
+        rules, margin = self._looking.rules(kinds, undone), max(self._reach(entry) for entry in group)
+        remembers = undone and any(map(remembering, rules.rules))
+        if guard_kinds(rules) or sampled_kinds(rules) or remembers:
+            rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
+        start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
+        start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
+        awaits = any(rule.alert.resolve is not None and rule.alert.resolve.until is not None for rule in rules.rules)
+        warm = max(_WARM, self._horizon.longest) if sampled_kinds(rules) else 0  # a state begins long before what it decides
+        after = margin + (self._horizon.longest if remembers else 0)  # until nothing that was taken back is judged again live
+        span = start - margin - warm, clock if awaits else min(stop + after, clock)  # what closes an alert may come any time
+        closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
+        return rules, Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0), span
 
     async def _compare(self, rules: Plan, window: Window, learnt: Learnt, span: tuple[int, int], pace: Pace) -> Learnt:
         """The two evaluations."""
         facts = await asyncio.to_thread(window.facts)
-        codes = window.engine.snapshot()
-        sides = [await asyncio.to_thread(Evaluation, rules, window, codes, bool(facts.undone)) for _ in range(2)]
+        sides = await asyncio.to_thread(_sides, rules, window, bool(facts.undone))
         without, with_late = [
             await side.run(facts, known, span, learnt.stop, pace) for side, known in zip(sides, (True, False), strict=True)
         ]
         if learnt.closed and sides[0].states != sides[1].states and learnt.stop - learnt.start < _LASTS:
             learnt = replace(learnt, closed=False, until=2 * learnt.stop - learnt.start)
-        comparison = Comparison(learnt.start, learnt.stop, _blame(rules, window, facts, frozenset(learnt.entries)))
-        found = await asyncio.to_thread(comparison.changes, without, with_late)
+        await asyncio.to_thread(sides.clear)  # so much memory takes a moment to give back
+        blame = await asyncio.to_thread(_blame, rules, window, facts, frozenset(learnt.entries))
+        found = await asyncio.to_thread(Comparison(learnt.start, learnt.stop, blame).changes, without, with_late)
         return replace(learnt, facts=len(facts.late), changes=tuple(found), gone=tuple(facts.undone))
 
     def _reach(self, entry: LateEntry) -> int:
         margin = self._margins.get(entry.kinds)
         if margin is None:
-            margin = self._margins[entry.kinds] = reach(touched(self._plan, entry.kinds).rules, self._plan.delay)
+            margin = self._margins[entry.kinds] = self._looking.reach(entry.kinds)
         return margin
 
     def _failed(self, learnt: Learnt, problem: str) -> Learnt:
         log.warning("facts of %d journal entries came too late and cannot be reconciled: %s", len(learnt.entries), problem)
         return replace(learnt, closed=True, problem=problem)
+
+
+def _sides(rules: Plan, window: Window, undone: bool) -> list[Evaluation]:
+    """As it was known, and as it is."""
+    codes = window.engine.snapshot()
+    return [Evaluation(rules, window, codes, undone) for _ in range(2)]
 
 
 def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> Blame:
@@ -154,11 +172,13 @@ def _blame(plan: Plan, window: Window, facts: Facts, group: frozenset[int]) -> B
     def brought(seq: int) -> int:
         return facts.undone[seq].entry if seq in facts.undone else split_seq(seq)[0]
 
-    of_rule = {}
-    for rule in plan.rules:
-        kinds = [code for code, name in names.items() if any(covers(of.kind, name) for of in selectors(rule))]
+    def of_kinds(*kinds: int) -> list[int]:
         seen = dict.fromkeys(columns.seq[news[np.isin(columns.kind[news], np.array(kinds, columns.kind.dtype))]].tolist())
-        of_rule[rule.name] = [seq for seq in seen if brought(seq) in group] or list(seen)
+        return [seq for seq in seen if brought(seq) in group] or list(seen)
+
+    looking, known = Looking(plan), cache(of_kinds)  # many rules look at the same kinds
+    looked_at = {code: looking.at(name) for code, name in names.items()}
+    of_rule = {rule.name: known(*(code for code, by in looked_at.items() if rule.name in by)) for rule in plan.rules}
 
     def apart(alert: Outcome, seq: int) -> tuple[float, int]:
         row = rows[seq]

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tocsin.correlate.codebook import CodeBook, selectors
+from tocsin.correlate.codebook import CodeBook
 from tocsin.correlate.columns import Columns
-from tocsin.correlate.corrections import Corrections, Run, longest_window
+from tocsin.correlate.corrections import Corrections, Run
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.extras import Joined
 from tocsin.correlate.horizon import Horizon, of_kinds, rows, under
-from tocsin.correlate.parts.needs import lives
 from tocsin.correlate.recent import Entry, Recent
 from tocsin.kernel.fault import Skippable
-from tocsin.model.plan import Plan, RulePlan
-from tocsin.model.predicate import covers
-from tocsin.model.reading import alerts_read, building_on, selectors_in
-from tocsin.model.time import SECOND
+from tocsin.model.plan import Plan
+from tocsin.model.reading import selectors_in
 
 from .backlog import LateEntry
 from .disorder import Newest, Prefixes
-from .guarding import OWN, SAMPLES, apart, guard_kinds, own_kinds, sampled_kinds
+from .guarding import OWN, SAMPLES, guard_kinds, own_kinds, sampled_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
 FACTS_MAX: Final = 3_000_000
@@ -61,30 +58,6 @@ class Facts:
     learnt: Mapping[int, int]
     gone: NDArray[np.bool_]
     undone: Mapping[int, Undone]
-
-
-def touched(plan: Plan, kinds: Iterable[str], undone: bool = False) -> Plan:
-    """The rules that look at one of these kinds, those that build on their alerts, and what these build on; with time settings for facts
-    that come in order. `undone`: histories see what is taken back until then (`guarding.py`)."""
-    names = set(kinds)
-    looking = (rule.name for rule in plan.rules if any(covers(of.kind, name) for of in selectors(rule) for name in names))
-    wanted = building_on(plan.rules, looking)
-    return apart(replace(plan, rules=tuple(rule for rule in plan.rules if rule.name in wanted), lateness=max(plan.delay, SECOND)), undone)
-
-
-def reach(rules: Iterable[RulePlan], delay: int) -> int:
-    """How far before and after a fact another one may lie that it makes a difference to, µs: by way of one rule, or of rules that look at
-    others' alerts."""
-    known = {rule.name: rule for rule in rules}
-    reaches: dict[str, int] = {}
-
-    def far(name: str) -> int:
-        if name not in reaches:
-            rule = known[name]
-            reaches[name] = longest_window((rule,)) + lives(rule) + delay + max(map(far, set(alerts_read(rule)) & known.keys()), default=0)
-        return reaches[name]
-
-    return max(map(far, known), default=delay)
 
 
 class Window:
@@ -211,6 +184,10 @@ class Window:
         times = dict(zip(joined.seq[samples].tolist(), joined.time[samples].tolist(), strict=True))
         learnt |= {seq: max(0, one.clock - times[seq]) for seq, one in back.items()}
         return Facts(rows(joined, order), late[order], seen[order], ended, learnt, (samples & undone)[order], back)
+
+    def close(self) -> None:
+        """Lets go of what it gathered: so much memory takes a moment to give back, and this may be done in a thread."""
+        vars(self).clear()
 
     def _own(self, columns: Columns, own: str) -> NDArray[np.bool_]:
         """Rows that guards see, or rules that go by samples."""

@@ -1,0 +1,56 @@
+"""What every process of a node does alike: reaches the journal, tells how it is, serves HTTP until it is to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tocsin.journal.connection import Journal
+from tocsin.journal.endpoint import Endpoint
+
+from .layout import NodeFile
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HEALTH_SECONDS: Final = 1.0
+
+
+def endpoint_of(node: NodeFile) -> Endpoint:
+    """How a process of this node reaches the journal."""
+    embedded = Path(node.data, "nats.conf").exists()
+    store = str(Path(node.data, "journal")) if embedded else None
+    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded, store=store)
+
+
+def journal_metrics(journal: Journal, process: str) -> str:
+    """The journal connection's counters as Prometheus text."""
+    told = {
+        "published_entries": "Entries acknowledged as durable.",
+        "retries": "Appends that had to be repeated.",
+        "reconnects": "Times the connection to the journal went.",
+        "damaged_entries": "Entries that could not be read.",
+        "missing_entries": "Sequence numbers without an entry: lost, or left out after a loss.",
+        "rewinds": "Times the server had forgotten entries it had acknowledged.",
+    }
+    counts = journal.counters
+    values = (counts.published, counts.retried, counts.reconnects, counts.damaged, counts.missing, counts.rewinds)
+    lines = []
+    for (name, words), value in zip(told.items(), values, strict=True):
+        full = f"tocsin_{process}_journal_{name}_total"
+        lines += [f"# HELP {full} {words}", f"# TYPE {full} counter", f"{full} {value}"]
+    return "\n".join(lines) + "\n"
+
+
+async def serving(server: uvicorn.Server, **how: Any) -> None:
+    """Serves until cancelled, then lets running requests end. Signals belong to the process, not to uvicorn."""
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve(**how))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await task
+        raise
