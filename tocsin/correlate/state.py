@@ -36,6 +36,7 @@ _KEPT: dict[str, int | None] = {
 _GROW = frozenset(
     {"hot", "more", "kept_bits", "groups", "evidence", "track_words", "heap", "pending", "pending_bits", "runs", "facts", "out", "told"}
 )
+_OUT, _TOLD = layout.OUT.itemsize, layout.TOLD.itemsize
 _DTYPES = dict(layout.TABLES)
 _LARGE = 1 << 20  # entries of the recent store: 100 MB and more
 _CHAIN = 4  # entries of the store for each head of its chains, at most
@@ -58,6 +59,7 @@ class Memory:
         self._directory: NDArray[np.int64] = np.zeros(2 * len(layout.TABLES), np.int64)
         self.m = self._directory.ctypes.data
         self._arrays: dict[str, Table] = {}
+        self._said: dict[str, memoryview] = {}  # the bytes of tables that are read after every push
         self._rooms: dict[str, Room] = {}
         meta = np.zeros(layout.META_SIZE, np.int64)
         meta[[layout.GROUPS_FREE, layout.PENDING_FREE, layout.RUNS_FREE]] = -1
@@ -81,15 +83,18 @@ class Memory:
         self._make({"out": 4096, "told": 4096})
         self._make(
             {
-                "cells": len(self._arrays["circles"]) * layout.CELLS_MAX,
+                "picked": layout.PICKED,
+                "places": layout.COVERS,
+                "covers": len(self._arrays["circles"]) * layout.COVERS,
+                "cells": len(self._arrays["circles"]) * layout.COVERS * layout.COVER_STRIDE,
                 "near": (1 + layout.SCANS_MAX) * layout.CELLS_MAX,
                 "candidates": layout.SCANS_MAX << candidates,
                 "found": tables.found + 2,
                 "path": tables.found + 2,
             }
         )
-        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads", "verdict_heads"):
-            self._wipe(name)
+        for name in ("latest", "group_heads", "track_states", "watched", "fact_heads", "verdict_heads", "covers"):
+            self._wipe(name)  # a cover of all ones is of no place
         relink(self.m)
 
     def __getitem__(self, name: str) -> Table:
@@ -101,6 +106,8 @@ class Memory:
             raise TypeError(f"table {name} is {array.dtype}, expected contiguous {_DTYPES[name]}")
         number = _NUMBERS[name]
         self._arrays[name] = array
+        if name in ("out", "told"):
+            self._said[name] = memoryview(_bytes(array))
         self._directory[2 * number], self._directory[2 * number + 1] = array.ctypes.data, len(array)
 
     def use(self, at: int, name: str) -> Table:
@@ -204,8 +211,8 @@ class Memory:
     def said(self) -> tuple[Table, Table]:
         """Copies of what the kernels said: rows and the evidence told."""
         rows, told = self.meta[layout.ROWS : layout.SAID + 1].tolist()
-        said = _bytes(self._arrays["out"][:rows]).copy(), _bytes(self._arrays["told"][:told]).copy()
-        return said[0].view(layout.OUT), said[1].view(layout.TOLD)
+        out, evidence = bytearray(self._said["out"][: rows * _OUT]), bytearray(self._said["told"][: told * _TOLD])
+        return np.ndarray(rows, layout.OUT, out), np.ndarray(told, layout.TOLD, evidence)
 
     def _grow_groups(self) -> None:
         rehang(self.m)

@@ -394,8 +394,8 @@ def _scans(b: Builder, place: dict[int, int]) -> Table:
 
 
 def _circles(b: Builder) -> Table:
-    """The circles of all searches and places, around nothing yet."""
-    return table(layout.CIRCLE, [(*geometry.search_angle(r), geometry.level_of(r), 0, math.nan, math.nan, math.nan) for r in b.circles])
+    """The circles of all searches and places."""
+    return table(layout.CIRCLE, [(*geometry.search_angle(r), geometry.level_of(r)) for r in b.circles])
 
 
 def _rules(b: Builder) -> Table:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .layout import CELLS_MAX, T_CELLS, T_CIRCLES, T_COLUMNS, T_LEVELS, Spot
+from .layout import COVER_STRIDE, COVERS, T_CELLS, T_CIRCLES, T_COLUMNS, T_COVERS, T_LEVELS, ZERO, Spot
 from .memory import kernel, part, view
 
 RADIANS = math.pi / 180
@@ -15,7 +15,7 @@ COLUMN_BITS = 20
 MARGIN = 1e-12  # of a turn: rounding never loses a cell
 
 
-NOWHERE = Spot(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
+NOWHERE = Spot(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False, ZERO)
 
 
 @kernel
@@ -25,14 +25,14 @@ def locate(lon, lat):
         return NOWHERE
     across, turn = math.cos(lat * RADIANS), lon / 360 + 0.5
     x, y, z = across * math.cos(lon * RADIANS), across * math.sin(lon * RADIANS), math.sin(lat * RADIANS)
-    return Spot(x, y, z, across, lat * RADIANS, turn - math.floor(turn), True)
+    return Spot(x, y, z, across, lat * RADIANS, turn - math.floor(turn), True, ZERO)
 
 
 @kernel
 def spot_at(x, y, z):
     """Unit vector -> the place."""
     across, turn = math.sqrt(x * x + y * y), math.atan2(y, x) * TURN + 0.5
-    return Spot(x, y, z, across, math.atan2(z, across), turn - math.floor(turn), True)
+    return Spot(x, y, z, across, math.atan2(z, across), turn - math.floor(turn), True, ZERO)
 
 
 @kernel
@@ -66,12 +66,13 @@ def half_width(spot, reach):
 def cover(m, circle, spot):
     """The cells that a circle around `spot` touches, its own cell first, as (where they start in the table of cells, how many).
 
-    Rules of one event ask for the same few circles again and again: a circle keeps the cells of its newest centre.
+    Rules of one event ask for the same few circles again and again: a circle keeps the cells of its newest centre for each `Spot.cover`.
     """
-    c, first = view(m, T_CIRCLES)[circle], np.int64(circle) * CELLS_MAX
+    kept = circle * COVERS + spot.cover
+    c, first = view(m, T_COVERS)[kept], kept * COVER_STRIDE
     if c.x != spot.x or c.y != spot.y or c.z != spot.z:
         c.x, c.y, c.z = spot.x, spot.y, spot.z
-        c.count = touched(m, c, spot, first)
+        c.count = touched(m, view(m, T_CIRCLES)[circle], spot, first)
     return first, c.count
 
 

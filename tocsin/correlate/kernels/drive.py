@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from .absence import arrived, decide, expect, restore, waits
+from .ahead import AHEAD, AHEAD_MASK, approach, pick, placed
 from .alerts import fire
-from .cells import NOWHERE, locate, mix
+from .cells import NOWHERE
 from .cluster import cluster
 from .layout import (
     AFTER,
@@ -68,6 +69,7 @@ from .layout import (
     T_META,
     T_OUT,
     T_PENDING,
+    T_PICKED,
     T_ROLES,
     T_RUNS,
     T_SEQ,
@@ -95,16 +97,14 @@ from .layout import (
     WORDS,
     Event,
 )  # fmt: skip
-from .match import found_anchor, rests, sample, slot_of, track_key
-from .memory import kernel, part, prefetch, view
+from .match import found_anchor, rests, sample
+from .memory import kernel, part, view
 from .recent import holds, rank_of, store, wanted
 from .search import fetch_heads
 from .sequence import sequence
-from .silence import declare, heard, rang, watch_key
+from .silence import declare, heard, rang
 from .timers import drop_first
 from .verdicts import given_since
-
-AHEAD = 8  # rows: how far ahead the states of sources are fetched
 
 
 @kernel
@@ -225,12 +225,12 @@ def stand(m, active, event, valid_until):
 
 
 @part
-def take(m, row, value):
+def take(m, row, value, place):
     """One event: every role first, then it is stored, so that it never matches itself."""
     kind, listens = view(m, T_KINDS)[view(m, T_KIND)[row]], view(m, T_LISTENS)
     spot = NOWHERE
     if value >= kind.near:
-        spot = locate(view(m, T_LON)[row], view(m, T_LAT)[row])
+        spot = placed(m, place)
     event = Event(view(m, T_SEQ)[row], view(m, T_TIME)[row], np.int64(view(m, T_SOURCE)[row]), value, spot, row)
     for i in range(kind.first, kind.last):
         evaluate(m, event, listens[i])
@@ -299,63 +299,39 @@ def enter_none(m, clock):
 
 
 @part
-def fetch(m, kind, source):
-    """Brings the state of a source near that an event some rows on will need."""
-    k = view(m, T_KINDS)[kind]
-    if k.series >= 0:
-        states = view(m, T_TRACK_STATES)
-        prefetch(states, mix(track_key(source, k.series), len(states) - 1))
-    if k.watch >= 0:
-        watched = view(m, T_WATCHED)
-        prefetch(watched, mix(watch_key(source, k.watch), len(watched) - 1))
-
-
-@part
-def fetch_run(m, kind, source):
-    """Brings the newest run of a source near, once its state is."""
-    k = view(m, T_KINDS)[kind]
-    if k.watch >= 0:
-        watched = view(m, T_WATCHED)
-        state = watched[slot_of(watched, watch_key(source, k.watch))]
-        if state.key >= 0:
-            prefetch(view(m, T_RUNS), state.last)
-
-
-@part
 def events(m):
     """The events of the batch from where it stopped. Returns the full table or DONE."""
     meta, kinds, kind, value = view(m, T_META), view(m, T_KINDS), view(m, T_KIND), view(m, T_VALUE)
-    source, time = view(m, T_SOURCE), view(m, T_TIME)
+    source, time, picked = view(m, T_SOURCE), view(m, T_TIME), view(m, T_PICKED)
     oldest = meta[CLOCK] - meta[LATENESS]
     free, full = np.int64(0), DONE
-    row, n = meta[ROW], len(kind)
-    while row < n:
-        v = value[row]
-        if v < kinds[kind[row]].low:
-            row += 1
-            continue
-        if time[row] < oldest:
-            meta[TOO_LATE] += 1
-            row += 1
-            continue
-        if free <= 0:
-            free, full = room(m)
+    row = meta[ROW]
+    while row < len(kind):
+        n, after = pick(m, row)
+        for i in range(min(n, AHEAD)):
+            approach(m, i)
+        for i in range(n):
+            row = picked[i]
+            if i + AHEAD < n:
+                approach(m, i + AHEAD)
+            if time[row] < oldest:
+                meta[TOO_LATE] += 1
+                continue
             if free <= 0:
-                meta[ROW] = row
-                return full
-        if row + AHEAD < n:
-            fetch(m, kind[row + AHEAD], np.int64(source[row + AHEAD]))
-            fetch_run(m, kind[row + AHEAD // 2], np.int64(source[row + AHEAD // 2]))
-        free -= 1
-        if time[row] <= meta[WATERMARK] and meta[FIRED] > 0:
-            if not room_to_take_back(m, time[row]):
-                meta[ROW] = row
-                return FULL_OUT
-            free = 0  # it may take up what was meant for others
-        k = kinds[kind[row]]
-        if not (v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v)):
-            take(m, row, v if v == v else -np.inf)
-        row += 1
+                free, full = room(m)
+                if free <= 0:
+                    meta[ROW] = row
+                    return full
+            free -= 1
+            if time[row] <= meta[WATERMARK] and meta[FIRED] > 0:
+                if not room_to_take_back(m, time[row]):
+                    meta[ROW] = row
+                    return FULL_OUT
+                free = 0  # it may take up what was meant for others
+            v, k = value[row], kinds[kind[row]]
+            if not (v < k.rest and k.series >= 0 and rests(m, k.series, np.int64(source[row]), time[row], v)):
+                take(m, row, v if v == v else -np.inf, i & AHEAD_MASK)
+        row = after
     meta[ROW] = row
     return DONE
 

@@ -15,6 +15,9 @@ LONG_AGO = np.int64(np.iinfo(np.int64).min // 2)
 EVIDENCE = 64  # as firing.EVIDENCE_MAX
 ROOT = 3  # where the heap of deadlines starts
 CELLS_MAX = 1024  # cells a circle can touch
+COVERS = 17  # places whose cells a circle keeps: those of the events that are approached, and of whatever else was asked for last
+COVER_STRIDE = CELLS_MAX + 16  # covers begin in different sets of the processor's cache
+PICKED = 256  # rows of a batch that are picked at once
 CELL_BITS = 40  # row and column of a cell; the lane stands above them
 SCANS_MAX = 10  # of one channel: levels, coalescing or not
 NO_UNTIL = -2  # instead of the predicate of `until`
@@ -65,7 +68,7 @@ TRACK = _record("on:f8 off:f8 on_predicate:i8 off_predicate:i8 samples:i8 rule:i
 LANE = _record("keep:i8 rank:i8 rank_end:i8 level:i8 coalesce:i8 open:i8 asks:i8 channel:i8 newest:i8")
 SEARCH = _record("limit:f8 lane:i8 rank:i8 predicate:i8 circle:i8")
 SCAN = _record("limit:f8 lane:i8 rank:i8 circle:i8 span:i8 place:i8 event:i8 page:i8 n:i8 done:i8 near:i8 cell:i8 at:i8 chain:i8")
-CIRCLE = _record("angle:f8 reach:f8 level:i8 count:i8 x:f8 y:f8 z:f8")
+CIRCLE = _record("angle:f8 reach:f8 level:i8")
 RULE = _record(
     "window:i8 min_gap:i8 hold:i8 place:f8 place_circle:i8 search:i8 scan:i8 sources:i8 events:i8 step:i8 steps:i8 stage:i8 overlap:i8 unless:i8 unless_end:i8"
     " thinned:i8 placed:i8 by_source:i8 since:i8"
@@ -103,6 +106,8 @@ TOLD = _record("seq:i8 role:i8")
 GATHERED = _record("rule:i8 what:i8 seq:i8 time:i8 source:i8 falls:i8 first:i8 last:i8 number:i8 slot:i8 match:i8 lon:f8 lat:f8")
 FOUND = _record("seq:i8 at:i8 time:i8 source:i8 role:i8")
 PATH = _record("time:i8 at:i8 taint:i8")
+COVER = _record("count:i8 x:f8 y:f8 z:f8")
+PLACE = _record("x:f8 y:f8 z:f8 across:f8 latitude:f8 turn:f8 known:i8 pad:i8")
 CANDIDATE = _record("time:i8 passed:i8 square:f8 at:i4 source:i4 rank:i4")
 NEAR = _record("key:i8 main:i8 shadow:i8 newest:i8")
 
@@ -121,7 +126,7 @@ TABLES = (
     ("watched", WATCH_STATE), ("runs", RUN), ("verdicts", VERDICT), ("verdict_heads", I8),
     ("facts", FACT), ("fact_heads", I4),
     ("out", OUT), ("told", TOLD),
-    ("cells", I8), ("near", NEAR), ("candidates", CANDIDATE), ("found", FOUND), ("path", PATH), ("dead", I8),
+    ("picked", I8), ("places", PLACE), ("covers", COVER), ("cells", I8), ("near", NEAR), ("candidates", CANDIDATE), ("found", FOUND), ("path", PATH), ("dead", I8),
 )  # fmt: skip
 (
     T_DIRECTORY, T_META,
@@ -137,13 +142,14 @@ TABLES = (
     T_WATCHED, T_RUNS, T_VERDICTS, T_VERDICT_HEADS,
     T_FACTS, T_FACT_HEADS,
     T_OUT, T_TOLD,
-    T_CELLS, T_NEAR, T_CANDIDATES, T_FOUND, T_PATH, T_DEAD,
+    T_PICKED, T_PLACES, T_COVERS, T_CELLS, T_NEAR, T_CANDIDATES, T_FOUND, T_PATH, T_DEAD,
 ) = range(len(TABLES))  # fmt: skip
 
 
 class Spot(NamedTuple):
     """A place: unit vector, distance from the axis (cosine of the latitude), latitude in radians, longitude as a fraction of a
-    turn from the antimeridian. `known` is False without usable coordinates: such an event matches no spatial condition."""
+    turn from the antimeridian. `known` is False without usable coordinates: such an event matches no spatial condition. `cover`: which
+    of the covers of a circle are its cells."""
 
     x: float
     y: float
@@ -152,6 +158,7 @@ class Spot(NamedTuple):
     latitude: float
     turn: float
     known: bool
+    cover: int
 
 
 class Event(NamedTuple):
