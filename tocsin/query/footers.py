@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tocsin.model.archive import StoredFile
 from tocsin.model.event import INSTANT
 
-#: Row groups whose footers are kept, of all files together; one takes some 5 kB.
-GROUPS_KEPT: Final = 16_384
+#: Row groups whose footers are kept, of all files together; one takes some 18 kB.
+GROUPS_KEPT: Final = 8_192
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 

@@ -90,8 +90,8 @@ class Straight:
 
     def parts(self, files: Iterable[StoredFile], near: Near) -> Iterator[Part]:
         """Of each file, in order, the row groups that can hold something, also when none can. Raises OSError, pa.ArrowException for a file that cannot be read."""
-        for file in files:
-            footer = self.footers.of(file)
+        some = list(files)
+        for file, footer in zip(some, self._pool.map(self.footers.of, some), strict=True):
             yield Part(file, footer, footer.groups(near.start, near.stop, near.ranges, bare=near.bare))
 
     def worth(self, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
