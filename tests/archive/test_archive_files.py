@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import sqlite3
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,7 @@ from archive_world import DAY, FEEDS, START, batch, event, keeper, plain, rows, 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tocsin.archive import compact as compact_module
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.compact import clock_of, compact
 from tocsin.archive.holdings import Archive
@@ -23,6 +26,7 @@ from tocsin.archive.order import order
 from tocsin.archive.parquet import STORED, loaded, read
 from tocsin.archive.repair import Repair, losses
 from tocsin.archive.retention import Retention
+from tocsin.archive.rows import journal_rows
 from tocsin.archive.sweep import parquet_files, sweep
 from tocsin.archive.tiles import cells
 from tocsin.archive.tombstones import Signer
@@ -62,6 +66,30 @@ def test_month_files_belong_to_feeds(tmp_path):
     compact(kept.catalog, START + 300 * DAY)
     found = {(one.file.stream, one.file.path.parent.name) for one in kept.catalog.files("gone IS NULL AND tier = 'month'")}
     assert found == {("readings", "feed=air"), ("positions", "feed=fleet"), ("events", "feed=calls")}
+
+
+def test_a_feed_with_much_in_a_month_has_several_files_one_after_the_other_in_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("tocsin.archive.parquet.GROUP", 16)  # so that slices of the map can be small
+    monkeypatch.setattr(compact_module, "FULL", 120)
+    monkeypatch.setattr(compact_module, "merged", partial(merged, most=60))
+    kept, entries = filled(tmp_path / "archive")
+    kept.flush()
+    compact(kept.catalog, START + 300 * DAY)
+    files = [one for one in kept.catalog.files("gone IS NULL AND tier = 'month'") if one.file.path.parent.name == "feed=air"]
+    counts = [one.file.rows for one in files]
+    assert len(files) > 3 and sum(counts) == 900 and sum(count < 120 for count in counts) <= 1
+    spans = sorted((min(tiles), max(tiles)) for tiles in ((read(one.file.path)["cell"].fill_null(-16).to_numpy() >> 4) for one in files))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert compact(kept.catalog, START + 300 * DAY) == 0  # what is full is not joined again, however many there are
+    for number in range(4, 7):  # but what comes late is, when there is enough of it
+        entries.append((number, batch(spread(30, number, 6, first=number * 10_000))))
+        kept.append(entries[-1:], number)
+        kept.flush()
+        compact(kept.catalog, START + 300 * DAY)
+    again = [one for one in kept.catalog.files("gone IS NULL AND tier = 'month'") if one.file.path.parent.name == "feed=air"]
+    assert sum(one.file.rows < 120 for one in again) < compact_module.PIECES and sum(one.file.rows for one in again) == 990
+    kept.close()
+    assert plain(rows(tmp_path / "archive")) == plain(journal_rows(entries))
 
 
 @pytest.mark.parametrize("most", [9, 100, 10_000])

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,8 +125,14 @@ class Catalog:
     def _filed(self, row: tuple[Any, ...]) -> Filed:
         number, path, tier, stream, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha, damaged = row
         box = None if west is None else Box(west, south, east, north)
-        file = StoredFile(self.folder / path, tier, stream, tuple(json.loads(feeds)), rows, size, start, stop, box, first, last, sha)
-        return Filed(file, period, tuple(json.loads(kinds)), number, damaged)
+        file = StoredFile(self.folder / path, tier, stream, _listed(feeds), rows, size, start, stop, box, first, last, sha)
+        return Filed(file, period, _listed(kinds), number, damaged)
+
+
+@lru_cache(4_096)
+def _listed(text: str) -> tuple[str, ...]:
+    """A JSON list of names; files of a feed say the same ones again and again."""
+    return tuple(json.loads(text))
 
 
 def _may_hold(found: Filed, want: Want) -> bool:

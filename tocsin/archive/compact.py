@@ -1,4 +1,4 @@
-"""Compaction: the small files of a day become one, the days of a month become one file for each feed, rollups of a month become one.
+"""Compaction: the small files of a day become one, the days of a month become one file for each feed (several where it has much), rollups of a month become one.
 
 Nothing is read from it but files that the catalogue names, and nothing changes for readers but which files hold the rows: new files are published
 first, then one transaction exchanges them for the old ones, then the old ones are removed when nobody looks at them any more.
@@ -36,7 +36,9 @@ log = logging.getLogger(__name__)
 CLOSED_HOURS: Final = 2  # a day is over when the journal's clock is so far beyond it
 KEEP_DAYS: Final = 35  # a month is over when the clock is so far beyond it
 MANY: Final = 8  # files of an open day, or of a rollup, that are joined early
-PIECES: Final = 3  # files of one feed and month that are joined again
+PIECES: Final = 3  # small files of one feed and month that are joined again
+#: Rows of a month file, about: the next one goes on where it ends. Rows lie in order of place, so whoever asks about one opens one or two short files.
+FULL: Final = 2_000_000
 FEW_ROWS: Final = 100_000  # feeds with fewer rows in a month share a file
 SHARED: Final = ""  # ... of no feed's name
 LARGE: Final = 8_000_000  # a day file that is not joined with others any more
@@ -91,7 +93,8 @@ def _again(shelves: dict[tuple[str, str, str], list[Filed]]) -> Iterator[Job]:
             continue
         pieces: dict[str, list[Filed]] = defaultdict(list)
         for one in files:
-            pieces[one.file.path.parent.name].append(one)
+            if one.file.rows < FULL:
+                pieces[one.file.path.parent.name].append(one)
         if any(len(some) >= PIECES for some in pieces.values()):
             yield Job("month", stream, month, tuple(files))
 
@@ -231,7 +234,7 @@ class Control:
 
 
 class Outputs:
-    """The files of one job: one for a day, one for each feed of a month."""
+    """The files of one job: one for a day; of a month one for each feed, or several where it has much."""
 
     def __init__(self, shelf: Shelf, job: Job, sharing: dict[str, str]) -> None:
         self.rows = 0
@@ -247,10 +250,16 @@ class Outputs:
                 with contextlib.suppress(OSError, pa.ArrowException):
                     writer.abandon()
             return
-        for name, (writer, summary) in sorted(self._open.items()):
-            writer.close()
-            feed = None if self._job.tier == "day" else name or "_few"
-            self._shelf.add(writer.path, self._job.tier, self._job.stream, self._job.period, summary, feed)
+        for name in sorted(self._open):
+            self._close(name)
+
+    def _close(self, name: str) -> None:
+        """A file is full, or there is nothing more for it."""
+        writer, summary = self._open[name]
+        writer.close()
+        del self._open[name]
+        feed = None if self._job.tier == "day" else name or "_few"
+        self._shelf.add(writer.path, self._job.tier, self._job.stream, self._job.period, summary, feed)
 
     def add(self, table: pa.Table) -> None:
         """A slice of schema STORED, in any order."""
@@ -276,3 +285,5 @@ class Outputs:
         summary.add(table)
         writer.add(table)
         self.rows += len(table)
+        if self._job.tier == "month" and summary.rows >= FULL:
+            self._close(name)

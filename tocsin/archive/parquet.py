@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tocsin.model.archive import ID_FORM, ROW, Box
+from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box
 from tocsin.model.rowids import full_ids
 
 from .forms import forms_of
 from .order import present
 from .rows import instants, numbers
 
-GROUP: Final = 65_536  # rows of a row group
+#: Rows of a row group: whoever looks for a place and an hour decodes whole ones, so they are small; rollups are read by the month. A column of a row group is one page: it is smaller than two, and nobody reads half of one.
+GROUP: Final = 32_768
+ROLLUP_GROUP: Final = 65_536
 LEVEL: Final = 3  # of zstd
 #: Columns of a file: those of ROW, an id that can be made again being null, and how it is made.
 STORED: Final = pa.schema([*(f.with_nullable(True) if f.name == "id" else f for f in ROW), ID_FORM])
@@ -108,13 +110,14 @@ class Writer:
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self._rows = 0
+        self._group = ROLLUP_GROUP if schema is ROLLUP else GROUP
 
     def add(self, table: pa.Table) -> None:
         """Rows in the order of the file."""
         self._waiting.append(table)
         self._rows += len(table)
-        if self._rows >= 2 * GROUP:
-            self._flush(self._rows - self._rows % GROUP)
+        if self._rows >= 2 * self._group:
+            self._flush(self._rows - self._rows % self._group)
 
     def close(self) -> None:
         """Raises OSError. The file is written, not yet synced."""
@@ -134,8 +137,8 @@ class Writer:
         table = now.unify_dictionaries().combine_chunks()
         if self._writer is None:
             self._writer = self._open(table)
-        for start in range(0, len(table), GROUP):
-            self._writer.write_table(fitted(table.slice(start, GROUP)), row_group_size=GROUP)
+        for start in range(0, len(table), self._group):
+            self._writer.write_table(fitted(table.slice(start, self._group)), row_group_size=self._group)
         if not len(table):
             self._writer.write_table(table)
 
@@ -143,7 +146,7 @@ class Writer:
         names, encodings = choose(table)
         return pq.ParquetWriter(
             self.path, self.schema, compression="zstd", compression_level=LEVEL, use_dictionary=names or False, column_encoding=encodings or None,
-            write_page_index=True, write_page_checksum=True, version="2.6",
+            max_rows_per_page=self._group, write_page_index=True, write_page_checksum=True, version="2.6",
         )  # fmt: skip
 
 

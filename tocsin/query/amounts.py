@@ -15,6 +15,7 @@ from tocsin.model.time import DAY, HOUR
 from .engine import Elsewhere, Session
 from .grid import EVENT_ZOOM, ROLLUP_ZOOM
 from .rows import ROLLUP_COLUMNS, as_written, from_clause
+from .straight import near_of
 from .where import Where, add_kinds, add_names, add_times, where_of
 
 #: Groups that one question may have.
@@ -95,7 +96,7 @@ def grouped(session: Session | Elsewhere, look: Look, wanted: Filter, keys: Sequ
         source = from_clause(session, look.files, look.tail, ROLLUP_COLUMNS, ROLLUP)
     else:
         where = where_of(wanted)
-        source = from_clause(session, look.files, look.tail, needed(wanted, keys))
+        source = from_clause(session, look.files, look.tail, needed(wanted, keys), near=near_of(wanted))
     if more:
         where.add(more)
     shown = "".join(f"{key.rolled if basis else key.raw} AS {key.name}, " for key in keys)

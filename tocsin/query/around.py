@@ -10,6 +10,7 @@ from tocsin.model.asking import Answer, Around, Filter
 
 from .engine import Session
 from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of
+from .straight import near_of
 from .where import where_of
 
 #: IUGG mean radius, metres: distances are those of the rules (SEMANTICS 3).
@@ -39,10 +40,11 @@ def want_around(asked: Around) -> Want:
 def around(session: Session, look: Look, asked: Around) -> Answer:
     """Columns of an event, and `distance_m` and `gap_s` (negative: before). Nearest first, then nearest in time, then journal order."""
     want = want_around(asked)
-    where = where_of(Filter(want.start, want.stop, want.box, asked.kinds, asked.feeds, asked.sources, asked.severity, asked.text))
+    wanted = Filter(want.start, want.stop, want.box, asked.kinds, asked.feeds, asked.sources, asked.severity, asked.text)
+    where = where_of(wanted)
     chord = "pow(sin(radians(lat - ?) / 2), 2) + cos(radians(?)) * cos(radians(lat)) * pow(sin(radians(lon - ?) / 2), 2)"
     distance = f"2 * {RADIUS} * asin(least(1.0, sqrt({chord})))"
-    source = from_clause(session, look.files, look.tail, EVENT_COLUMNS)
+    source = from_clause(session, look.files, look.tail, EVENT_COLUMNS, near=near_of(wanted))
     sql = (
         f"SELECT *, epoch_us(event_time) - ? AS gap_us FROM (SELECT *, {distance} AS distance_m FROM {source} WHERE {where.sql}) "  # noqa: S608
         f"WHERE distance_m <= ? ORDER BY distance_m, abs(epoch_us(event_time) - ?), seq LIMIT {asked.limit + 1}"

@@ -19,6 +19,7 @@ from .rows import Limits, allow, as_written, from_clause, plan_of
 from .sandbox.run import Cage, run
 from .search import Cursor, capped, newest, search
 from .series import series
+from .straight import near_of
 from .where import Where, is_open, want_of, where_of
 from .zones import Zones
 
@@ -121,7 +122,7 @@ class Questions:
         def question(session: Session) -> Answer:
             with self.holdings.look(want_of(wanted)) as look:
                 where = where_of(wanted)
-                rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}))
+                rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}), near=near_of(wanted))
                 filtered = f"(SELECT {', '.join(columns)} FROM {rows} WHERE {where.sql})"  # noqa: S608
                 shown = as_written(filtered, rows, "events", where.values)
                 table = session.table(sql.replace("{events}", filtered), where.values * sql.count("{events}"))

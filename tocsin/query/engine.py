@@ -14,6 +14,8 @@ import pyarrow as pa
 from tocsin.model.archive import Look
 from tocsin.model.asking import Filter, Patience, Stopped, TooSlow
 
+from .straight import Straight
+
 #: How often somebody who has gone is noticed, seconds.
 _LOOK: Final = 0.05
 #: Read by the engine at start; nothing is installed, loaded or fetched, nothing spills to disk.
@@ -41,10 +43,12 @@ class Mixed(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """A connection of its own for one question. `mixed`: files of older versions are among those it reads, so columns are looked up in each."""
+    """A connection of its own for one question. `straight`: the way past it for what is small. `mixed`: files of older versions are among those it reads, so
+    columns are looked up in each."""
 
     connection: duckdb.DuckDBPyConnection
     patience: Patience
+    straight: Straight
     mixed: bool = False
 
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
@@ -88,15 +92,17 @@ class Engine:
 
     def __init__(self, threads: int = 2, memory: int = 1 << 30) -> None:
         self._database = open_database(threads, memory)
+        self._straight = Straight(threads)
 
     @contextmanager
     def session(self, patience: Patience) -> Iterator[Session]:
         connection = self._database.cursor()
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            yield Session(connection, patience)
+            yield Session(connection, patience, self._straight)
         finally:
             connection.close()
 
     def close(self) -> None:
+        self._straight.close()
         self._database.close()

@@ -7,6 +7,7 @@ from tocsin.model.asking import Answer, History
 
 from .engine import Session
 from .search import Cursor, newest
+from .straight import Near
 from .where import Where, add_names, add_times
 
 #: Ranges of `cell`, first and last.
@@ -31,7 +32,8 @@ def history(session: Session, look: Look, asked: History, places: Ranges) -> Ans
     _add_places(where, places)
     if cursor is not None:
         where.add("(event_time < make_timestamptz(?) OR seq < ?)", cursor.time, cursor.seq)
-    return newest(session, look, where, asked.limit, whole=False)
+    near = Near(places, want.start, want.stop, bare=True, sources=(asked.source,))
+    return newest(session, look, where, asked.limit, whole=False, near=near)
 
 
 def _add_places(where: Where, places: Ranges) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tocsin.model.archive import Box, Look
@@ -10,6 +11,7 @@ from tocsin.model.asking import Answer, Points, Tile
 from .engine import Session
 from .grid import tile_box
 from .rows import as_written, from_clause, plan_of
+from .straight import near_of
 from .where import add_cells, is_open, want_of, where_of
 
 #: A tile's side in units of its own, and the side of the squares within which events become one symbol (Mapbox Vector Tile 2.1).
@@ -22,7 +24,8 @@ def points(session: Session, look: Look, asked: Points) -> Answer:
     """Columns `seq`, `event_time`, `lon`, `lat`, `kind`, `severity` of events with a place."""
     where = where_of(asked.filter)
     where.add("lon IS NOT NULL AND lat IS NOT NULL")
-    source = from_clause(session, look.files, look.tail, _all(asked.filter.text, asked.filter.feeds, asked.filter.sources))
+    columns = _all(asked.filter.text, asked.filter.feeds, asked.filter.sources)
+    source = from_clause(session, look.files, look.tail, columns, near=near_of(asked.filter))
     sql = f"SELECT {', '.join(_COLUMNS)} FROM {source} WHERE {where.sql} LIMIT {asked.limit + 1}"  # noqa: S608
     table = session.table(sql, where.values)
     cut = len(table) > asked.limit
@@ -37,7 +40,8 @@ def tile(session: Session, look: Look, asked: Tile) -> Answer:
     box = tile_box(asked.z, asked.x, asked.y)
     where.add("lat > ? AND lat <= ? AND lon >= ? AND lon < ?", box.south, box.north, box.west, box.east)
     add_cells(where, box)
-    source = from_clause(session, look.files, look.tail, _all(asked.filter.text, asked.filter.feeds, asked.filter.sources))
+    columns = _all(asked.filter.text, asked.filter.feeds, asked.filter.sources)
+    source = from_clause(session, look.files, look.tail, columns, near=near_of(replace(asked.filter, box=box)))
     side = 1 << asked.z
     across = f"((lon + 180) / 360 * {side} - {asked.x}) * {EXTENT}"
     down = f"((1 - asinh(tan(radians(lat))) / pi()) / 2 * {side} - {asked.y}) * {EXTENT}"

@@ -14,10 +14,12 @@ from tocsin.model.event import INSTANT
 from tocsin.model.rowids import ID_SQL
 
 from .engine import Session
+from .straight import Near
 
 #: Beyond this a question says first what it would read, and must be confirmed. A city's 60 days at 3 M a day.
 ROWS_FREE: Final = 200_000_000
 _TAIL: Final = "tail_of_the_archive"
+_NEAR: Final = "rows_near_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,23 @@ def allow(plan: Plan, limits: Limits, confirmed: bool) -> None:
 
 
 def from_clause(
-    session: Session, files: Iterable[StoredFile], tail: pa.Table | None, columns: Sequence[str], schema: pa.Schema = ROW
+    session: Session,
+    files: Iterable[StoredFile],
+    tail: pa.Table | None,
+    columns: Sequence[str],
+    schema: pa.Schema = ROW,
+    near: Near | None = None,
 ) -> str:
-    """The rows of `files` and `tail` as a parenthesised select of `columns`. The tail is bound to the session's connection."""
+    """The rows of `files` and `tail` as a parenthesised select of `columns`. The tail is bound to the session's connection. `near`: rows that it leaves out may be
+    missing."""
     names = ", ".join(columns)
-    paths = [str(file.path) for file in files]
     parts = []
+    if near is not None:
+        rows, files = _near_by(session, list(files), columns, near)
+        if rows is not None:
+            session.connection.register(_NEAR, rows)
+            parts.append(f"SELECT {names} FROM {_NEAR}")  # noqa: S608
+    paths = [str(file.path) for file in files]
     if paths:
         parts.append(scan(session, paths, columns, schema))
     if tail is not None and len(tail):
@@ -57,6 +70,16 @@ def from_clause(
         session.connection.register(_TAIL, schema.empty_table())
         parts.append(f"SELECT {names} FROM {_TAIL}")  # noqa: S608
     return f"({' UNION ALL '.join(parts)})"
+
+
+def _near_by(session: Session, files: list[StoredFile], columns: Sequence[str], near: Near) -> tuple[pa.Table | None, list[StoredFile]]:
+    """The rows that were read straight from the files, if they were; and the files that are left to the engine."""
+    try:
+        parts, left = session.straight.worth([part for part in session.straight.parts(files, near) if len(part.groups)])
+        rows = session.straight.rows(parts, near, columns, session.patience) if parts else None
+    except (OSError, pa.ArrowException):  # a file that cannot be read: the engine finds that, too, and says so
+        return None, files
+    return rows, [part.file for part in (left if rows is not None else (*parts, *left))]
 
 
 def scan(session: Session, paths: Sequence[str], columns: Sequence[str], schema: pa.Schema) -> str:

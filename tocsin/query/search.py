@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -15,11 +16,15 @@ from tocsin.model.time import to_iso
 
 from .engine import Session
 from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of
+from .straight import ROWS_MOST, Near, near_of
 from .where import Where, is_open, want_of, where_of
 
 #: Rows of the files that are read together; one search reads at most BUDGET of them and then says how far it came.
 WAVE_ROWS: Final = 8_000_000
 BUDGET: Final = 200_000_000
+#: Of a small place or one source: rows that are looked at for the first page, so many for each event of it and at least so many.
+ROWS_EACH: Final = 500
+ROWS_FIRST: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +65,34 @@ def search(session: Session, look: Look, asked: Search, budget: int = BUDGET) ->
     if cursor is not None:
         where.add("(event_time < make_timestamptz(?) OR seq < ?)", cursor.time, cursor.seq)
     before = cursor.time if cursor else None
-    return newest(session, look, where, asked.limit, whole=is_open(want_of(wanted)), budget=budget, before=before)
+    return newest(session, look, where, asked.limit, whole=is_open(want_of(wanted)), budget=budget, before=before, near=near_of(wanted))
 
 
 def newest(
-    session: Session, look: Look, where: Where, limit: int, *, whole: bool, budget: int = BUDGET, before: int | None = None
+    session: Session,
+    look: Look,
+    where: Where,
+    limit: int,
+    *,
+    whole: bool,
+    budget: int = BUDGET,
+    before: int | None = None,
+    near: Near | None = None,
 ) -> Answer:
     """The newest `limit` events that pass, in the order of (event_time, seq), newest first. `before`: how far the pages before came; this one comes
-    farther, whatever the budget."""
+    farther, whatever the budget. `near`: holds all that pass."""
     shown = ""
     found = ROW.empty_table()
     tail: pa.Table | None = look.tail
     read = 0
-    for wave, horizon in waves(look.files):
-        source = from_clause(session, wave, tail, EVENT_COLUMNS)
+    weigh = _rows if near is None else partial(_rows_near, session, near)
+    for wave, horizon in waves(look.files, weigh, first=None if near is None else min(ROWS_MOST, max(limit * ROWS_EACH, ROWS_FIRST))):
+        source = from_clause(session, wave, tail, EVENT_COLUMNS, near=near)
         sql = f"SELECT * FROM {source} WHERE {where.sql} ORDER BY event_time DESC, seq DESC LIMIT {limit + 1}"  # noqa: S608
         shown = as_written(sql, source, "events", where.values)
         found = _merged(found, session.table(sql, where.values), limit + 1)
         tail = None
-        read += sum(file.rows for file in wave)
+        read += sum(weigh(file) for file in wave)
         if horizon is None or (len(found) > limit and _time(found, limit) > horizon):
             break
         if read >= budget and (before is None or horizon < before):
@@ -97,16 +111,33 @@ def _partial(found: pa.Table, look: Look, horizon: int, limit: int, shown: str, 
     return Answer(settled, plan_of(look, whole=whole), look.reaches, shown, str(edge), (words,), cut=True)
 
 
-def waves(files: Sequence[StoredFile]) -> Iterator[tuple[list[StoredFile], int | None]]:
+def _rows(file: StoredFile) -> int:
+    return file.rows
+
+
+def _rows_near(session: Session, near: Near, file: StoredFile) -> int:
+    """Of the row groups that have to be looked at."""
+    try:
+        return sum(part.rows for part in session.straight.parts([file], near))
+    except (OSError, pa.ArrowException):  # whoever reads it will say so
+        return file.rows
+
+
+def waves(
+    files: Sequence[StoredFile], weigh: Callable[[StoredFile], int] = _rows, first: int | None = None
+) -> Iterator[tuple[list[StoredFile], int | None]]:
     """Files in the order of their newest event, some at a time, each time with the newest event that can be in what is left; None: nothing is.
-    Without files, one empty wave, so that the tail is looked at."""
+    Without files, one empty wave, so that the tail is looked at. `weigh`: rows of a file that have to be read; a wave has WAVE_ROWS of them; with `first` the
+    first wave has so many, and each one after it twice as many, up to ROWS_MOST."""
     left = sorted(files, key=lambda file: (-file.stop, str(file.path)))
+    most = WAVE_ROWS if first is None else first
     while True:
         wave = [left.pop(0)] if left else []
-        rows = sum(file.rows for file in wave)
-        while left and (rows + left[0].rows <= WAVE_ROWS or left[0].stop == wave[-1].stop):
-            rows += left[0].rows
+        rows = sum(weigh(file) for file in wave)
+        while left and (rows + weigh(left[0]) <= most or left[0].stop == wave[-1].stop):
+            rows += weigh(left[0])
             wave.append(left.pop(0))
+        most = most if first is None else min(2 * most, ROWS_MOST)
         yield wave, left[0].stop if left else None
         if not left:
             return
