@@ -107,7 +107,7 @@ class Memory:
         number = _NUMBERS[name]
         self._arrays[name] = array
         if name in ("out", "told"):
-            self._said[name] = memoryview(_bytes(array))
+            self._said[name] = _bytes(array).data
         self._directory[2 * number], self._directory[2 * number + 1] = array.ctypes.data, len(array)
 
     def use(self, at: int, name: str) -> Table:

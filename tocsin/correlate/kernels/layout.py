@@ -158,7 +158,7 @@ class Spot(NamedTuple):
     latitude: float
     turn: float
     known: bool
-    cover: int
+    cover: np.int64
 
 
 class Event(NamedTuple):
