@@ -88,15 +88,17 @@ async def test_an_mqtt_side_that_hangs_up_at_the_first_device_is_asked_again(tmp
 
 
 async def test_an_mqtt_side_that_never_answers_is_told(tmp_path, monkeypatch):
+    asked = asyncio.Event()
+
     async def silent(_port, _login):
+        asked.set()
         raise TimeoutError
 
     monkeypatch.setattr("tocsin.journal.server.wake", silent)
     server = EmbeddedServer(tmp_path, mqtt_port=0)
     starting = asyncio.create_task(server.start())
     async with asyncio.timeout(60):
-        while server.process is None or not await server.answers():
-            await asyncio.sleep(0.02)
+        await asked.wait()
     await murder(server)
     with pytest.raises(Fatal, match=r"MQTT side did not get ready \(TimeoutError\); its log ends with"):
         await starting
