@@ -14,8 +14,8 @@ from hypothesis import settings
 
 #: Examples are the same in every run, so that what fails does so for whoever changed something, and again when he looks. Others are looked for
 #: with `--hypothesis-profile=others --hypothesis-seed=N`.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("others", derandomize=False)
+settings.register_profile("same", derandomize=True, deadline=None)  # no example is too slow on a machine that does much else
+settings.register_profile("others", derandomize=False, deadline=None)
 settings.load_profile("same")
 
 #: How a click ends in a browser that draws nothing: two frames in which the button stands still never come.
