@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,15 @@ def open_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def until(page: Page, holds: str, argument: object = None, seconds: float = 30.0) -> None:
+    """Waits until a function in the page is true: what it looks at may be drawn anew between two questions from outside."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(holds, argument):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {seconds:g} s: {holds}")
+        page.wait_for_timeout(50)
 
 
 def _matters(message: ConsoleMessage) -> bool:

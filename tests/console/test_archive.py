@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from console_browser import until
 from playwright.sync_api import Page, expect
 from test_access import violations
 
@@ -105,8 +106,11 @@ def test_false_alarms_are_drawn_where_there_were_any(console: Callable[..., Page
     page.reload()
     label = page.locator(f"{sheet} svg [data-part='y-axis tick label'] text")
     expect(label).to_have_text(re.compile("^Air monitor.*…$"))
-    text, card = label.bounding_box(), page.locator(sheet).bounding_box()
-    assert text is not None and card is not None and text["x"] > card["x"], "a long name begins outside its card"
+    inside = """sheet => {
+        const text = document.querySelector(`${sheet} svg [data-part='y-axis tick label'] text`)
+        return text !== null && text.getBoundingClientRect().x > document.querySelector(sheet).getBoundingClientRect().x
+    }"""
+    until(page, inside, sheet)  # a long name does not begin outside its card
 
 
 def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from console_browser import until
 from fake_family import CHILDREN, CLOSED, OUTAGE, OVER, URGENT, add_family, close
 from playwright.sync_api import Page, expect
 from test_access import violations
@@ -77,7 +78,7 @@ def test_why_leads_to_children_and_back_to_the_parent(console: Callable[..., Pag
     children.get_by_role("button", name="Air monitor silent at S Orcas St").click()
     expect(page.get_by_role("heading", name="Air monitor silent at S Orcas St")).to_be_visible()
     expect(row(page, "child-orcas")).to_have_attribute("aria-selected", "true")  # its parent opened by itself
-    assert page.evaluate("() => document.activeElement.id") == "detail-scroll"
+    until(page, "() => document.activeElement.id === 'detail-scroll'")
     expect(page.get_by_test_id("parent")).to_contain_text("Shown under")
     page.get_by_test_id("parent").get_by_role("button").click()
     expect(page.get_by_test_id("children")).to_be_visible()

@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 GATHER_SECONDS: Final = 0.5  # what comes within it is one commit
 BUSY_ROWS: Final = 10_000  # more than these within it, and a commit takes longer, because large ones cost less for each row
-BUSY_SECONDS: Final = 3.0
+BUSY_SECONDS: Final = 2.0
 MOST_ROWS: Final = 400_000  # of one commit, a few entries more or less: what one may hold in memory
 WAITING: Final = 10_000  # entries read and not yet looked at
 QUIET_SECONDS: Final = 30.0  # the position moves on at least so often when nothing happens
@@ -139,7 +139,7 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
 
 
 async def gathered(queue: asyncio.Queue[Entry | DamagedEntry]) -> list[Entry | DamagedEntry]:
-    """What is taken in together: what half a second brings, or up to three when that is much."""
+    """What is taken in together: what half a second brings, or up to two when that is much."""
     found = [await queue.get()]
     rows, until = rows_of(found[0]), time.monotonic() + BUSY_SECONDS
     while True:

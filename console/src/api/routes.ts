@@ -5,9 +5,13 @@ import { deleteJson, getJson, postJson } from './http';
 
 const ROOT = 'api/v1';
 let picture = ROOT;
+let leaving = new AbortController();
 
-/** Where the picture comes from: the live node, or a replay. Rules, layers and reasons are the node's own either way. */
+/** Where the picture comes from: the live node, or a replay. Rules, layers and reasons are the node's own either way. What is on its way of
+ * the picture before is called off: a replay that was left is gone. */
 export const pictureOf = (replay: string | null): void => {
+  leaving.abort();
+  leaving = new AbortController();
   picture = replay === null ? ROOT : `${ROOT}/replays/${encodeURIComponent(replay)}`;
 };
 export const streamPath = (): string => `${picture}/stream`;
@@ -17,6 +21,10 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 type Query = Record<string, string | number | undefined>;
 
+/** One answer of the picture shown. */
+const ofPicture = async (route: string, query?: Query): Promise<Record<string, unknown>> =>
+  (await getJson(`${picture}/${route}`, query, leaving.signal)) as Record<string, unknown>;
+
 /** `keptFrom`: the node keeps nothing older at hand; null when it keeps everything. */
 export interface Page<T> {
   items: T[];
@@ -25,12 +33,13 @@ export interface Page<T> {
 }
 
 /** Pages through a list, newest first, until `most` items or the end. `whole`: false when more exist than were fetched. */
-async function pages<T>(path: string, query: Query, decode: (item: Record<string, unknown>) => T, most: number): Promise<Page<T>> {
+async function pages<T>(route: string, query: Query, decode: (item: Record<string, unknown>) => T, most: number): Promise<Page<T>> {
   const found: T[] = [];
+  const [from, signal] = [picture, leaving.signal]; // all pages are of one picture
   let keptFrom: number | null = null;
   let next: string | null = null;
   do {
-    const body = await getJson(path, { ...query, limit: Math.min(PAGE, most - found.length), cursor: next ?? undefined });
+    const body = await getJson(`${from}/${route}`, { ...query, limit: Math.min(PAGE, most - found.length), cursor: next ?? undefined }, signal);
     found.push(...items(body).map(decode));
     next = cursor(body);
     keptFrom = instant((body as Record<string, unknown>).complete_from);
@@ -38,22 +47,22 @@ async function pages<T>(path: string, query: Query, decode: (item: Record<string
   return { items: found, whole: next === null, keptFrom };
 }
 
-export const getStatus = async (): Promise<Status> => decodeStatus((await getJson(`${picture}/status`)) as Record<string, unknown>);
+export const getStatus = async (): Promise<Status> => decodeStatus(await ofPicture('status'));
 
 export const getLiveStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);
 
-export const getAlerts = (most: number, at?: number) => pages<Alert>(`${picture}/alerts`, { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
+export const getAlerts = (most: number, at?: number) => pages<Alert>('alerts', { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
 
 export const getAlert = async (id: string): Promise<Alert> =>
-  decodeAlert((await getJson(`${picture}/alerts/${encodeURIComponent(id)}`)) as Record<string, unknown>);
+  decodeAlert(await ofPicture(`alerts/${encodeURIComponent(id)}`));
 
 export const getEvents = (from: number | undefined, to: number | undefined, most: number) =>
-  pages<Event>(`${picture}/events`, { from: from === undefined ? undefined : iso(from), to: to === undefined ? undefined : iso(to) }, decodeEvent, most);
+  pages<Event>('events', { from: from === undefined ? undefined : iso(from), to: to === undefined ? undefined : iso(to) }, decodeEvent, most);
 
 export const getTimeline = async (from: number, to: number, buckets: number): Promise<TimelineCounts> =>
-  decodeTimeline((await getJson(`${picture}/timeline`, { from: iso(from), to: iso(to), buckets })) as Record<string, unknown>);
+  decodeTimeline(await ofPicture('timeline', { from: iso(from), to: iso(to), buckets }));
 
-export const getFeeds = async (): Promise<Feed[]> => items(await getJson(`${picture}/feeds`)).map(decodeFeed);
+export const getFeeds = async (): Promise<Feed[]> => items(await ofPicture('feeds')).map(decodeFeed);
 
 export const getRules = async (): Promise<Rule[]> => items(await getJson(`${ROOT}/rules`)).map(decodeRule);
 

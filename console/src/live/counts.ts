@@ -30,7 +30,7 @@ export function startCounts(): () => void {
       asked.value = found;
       countsFailed.value = false;
     } catch {
-      countsFailed.value = true; // the events in hand are drawn instead
+      if (mine === stale) countsFailed.value = true; // the events in hand are drawn instead
     }
   };
   const window = computed(() => {

@@ -88,12 +88,13 @@ export async function load(): Promise<void> {
 
 /** Other rules, feeds or layers are in force: what is shown of them is asked for again. Feeds come by themselves. */
 async function reconfigured(): Promise<void> {
+  const mine = picture;
   try {
     store.takeStatus(await getStatus(), performance.now());
     store.layers.value = await getLayers();
     if (store.rules.value !== null) store.rules.value = await getRules();
   } catch (error) {
-    failure.value = error instanceof Error ? error.message : String(error); // loaded again when the stream opens next
+    if (mine === picture) failure.value = error instanceof Error ? error.message : String(error); // loaded again when the stream opens next
   }
 }
 

@@ -66,7 +66,7 @@ async function askAlerts(at: number): Promise<void> {
       if (conductor.peek().mode === 'fixed') pastAlerts.value = found.items;
       pastFailure.value = null;
     } catch (error) {
-      pastFailure.value = error instanceof Error ? error.message : String(error);
+      if (conductor.peek().mode === 'fixed') pastFailure.value = error instanceof Error ? error.message : String(error);
     }
   }
   asking = false;
@@ -83,6 +83,6 @@ async function askEvents(from: number, to: number): Promise<void> {
     keptFrom.value = found.keptFrom;
     pastWhole.value = found.whole || oldest <= from;
   } catch (error) {
-    pastFailure.value = error instanceof Error ? error.message : String(error);
+    if (loadedTo === to) pastFailure.value = error instanceof Error ? error.message : String(error);
   }
 }
