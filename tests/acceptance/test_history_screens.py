@@ -172,7 +172,8 @@ def test_reports_are_made_drawn_and_taken_along(page: Page, node: Node) -> None:
     page.evaluate("document.documentElement.dataset.theme = 'light'")
     assert violations(page) == []
     page.emulate_media(media="print")
-    assert page.locator("header.strip").is_hidden() and page.locator("[data-report=forecast] svg").is_visible()
+    expect(page.locator("header.strip")).to_be_hidden()
+    expect(page.locator("[data-report=forecast] svg")).to_be_visible()
     page.emulate_media(media="screen")
 
 
