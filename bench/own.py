@@ -42,14 +42,7 @@ class Own:
         for word, bit, limit in self.limits:
             bits[:, word] |= (value <= limit) * bit
         columns = Columns(
-            seq=self.seq[part],
-            time=stream.time[part],
-            kind=self.kind[part],
-            source=self.source[part],
-            lon=stream.lon[part],
-            lat=stream.lat[part],
-            value=value,
-            bits=bits,
+            self.seq[part], stream.time[part], self.kind[part], self.source[part], stream.lon[part], stream.lat[part], value, bits
         )
         self.last = int(stream.arrival[stop - 1])
         firings = self.engine.push(columns, self.last)

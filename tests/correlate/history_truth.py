@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from area_truth import in_box, over, zone_of
+from area_truth import in_box, lasts, over, zone_of
 from oracle import NEVER, Fact, in_channel, near, passes
 
 from tocsin.model.plan import Accumulate, Change, Inside, Key, Rate, Silence, Timer, ZoneEvent, Zones
@@ -434,7 +434,8 @@ def standing(when: Inside, event: Fact, events: list[Fact], facts: list[Fact], o
     if not when.standing:
         return None
     following = min([f.time for f in events if f.code == event.code and (f.time, f.seq) > (event.time, event.seq)], default=NEVER)
-    for area in facts:
+    expired = [f for f, end in oracle.ended if not lasts(f, when.area.valid_for, end)]  # what comes after its end takes nothing back
+    for area in sorted({f.seq: f for f in [*facts, *expired]}.values(), key=lambda f: (f.time, f.seq)):
         if not passes(when.area.of, area) or not event.time < area.time < following or area.time > event.time + when.keep:
             continue
         around = over(when, event, area.time, facts, oracle)

@@ -15,6 +15,14 @@ from tocsin.correlate.worker import Correlator
 from tocsin.model.plan import Plan
 
 
+def written(rows: list[tuple[float, int, dict[str, Any]]], end: float = 3300) -> Journal:
+    """Rows as (when they come, which of those that come together is first, row), one entry each; then the time goes on until all has been decided."""
+    made = Journal().tick(-60)
+    for at, _, row in sorted(rows, key=lambda one: one[:2]):
+        made.add(at, [row])
+    return made.tick(end).tick(9000).tick(86_400)
+
+
 async def at_once() -> None:
     """No pause between pieces of work."""
 

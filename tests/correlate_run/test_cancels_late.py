@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from latekit import lived, rest
+from latekit import lived, rest, written
 from runkit import SMOKY, Journal, Stream, correlator, plan, rule, smoke, told
 from shardkit import FOUR, TWO, Party
 
@@ -78,13 +78,6 @@ def world(seed: int, facts: int, odd: float, far: int) -> tuple[Journal, Journal
             happened.append((at, number, row | fixed | {"action": 0, "refers_to": None}))
         came.append((corrected, 1000 + number, row | fixed))
     return written(came), written(happened)
-
-
-def written(rows: list[tuple[float, int, dict[str, Any]]]) -> Journal:
-    made = Journal().tick(-60)
-    for at, _, row in sorted(rows, key=lambda one: one[:2]):
-        made.add(at, [row])
-    return made.tick(3300).tick(9000).tick(DAY_S)
 
 
 Told = tuple[str, int, frozenset[str]]

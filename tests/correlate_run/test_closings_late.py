@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from latekit import judged, lived, reconciler, rest
-from runkit import T0, Journal, Stream, correlator, plan, rule, smoke, told
+from runkit import SMOKY, T0, Journal, Stream, correlator, plan, rule, smoke, told
 
 from tocsin.model.alerting import Resolve
-from tocsin.model.plan import Cluster, Match, Per, RulePlan
-from tocsin.model.predicate import Selector
+from tocsin.model.plan import Active, Cluster, Match, Per, RulePlan
+from tocsin.model.predicate import Compare, Selector
 from tocsin.model.severity import Action
 from tocsin.model.time import MINUTE, SECOND
 
@@ -162,3 +162,45 @@ def alerts(last: Any) -> Counter[Any]:
         for one in last.values()
         if one.status != "retracted"
     )
+
+
+CLEAN = Selector("fire.smoke", where=Compare("value", "<=", 50e-9))
+PERMIT = Selector("ops.burn_permit", text="ops.burn_permit")
+HIGH = Match(SMOKY, 2, CLEAN)
+
+
+def permit(name: str, at: float, **more: Any) -> dict[str, Any]:
+    return clear(name, at, **more) | {"kind": "ops.burn_permit"}
+
+
+def burning(until: int, late: bool) -> Journal:
+    """High from 600 s on, low from `until` on, every 300 s; under a permit that had been taken back before, which is known at once or `late`."""
+    rows = [(0, permit("p", 0)), (3900 if late else 300, permit("x", 300, action=int(Action.CANCEL), refers_to="p@0"))]
+    rows += [(at, smoke("a", at, value=160.0 if at < until else 20.0)) for at in range(600, until + 1200, 300)]
+    journal = Journal().tick(-60)
+    for at, row in sorted(rows, key=lambda pair: pair[0]):
+        journal.add(at, [row])
+    return journal.tick(3 * DAY_S)
+
+
+@pytest.mark.parametrize("hours", [1, 4, 20])
+async def test_an_alert_that_a_state_keeps_open_long_after_the_second_look_is_closed_when_that_ends(hours: int) -> None:
+    """The state is the same with what was learnt late as without; the alert is not."""
+    state = closing(rule("state", HIGH, unless=(Active(PERMIT, 500.0, 60 * MINUTE),)), Resolve(below_for=10 * MINUTE))
+    truth = (await told(plan(state), burning(hours * 3600, late=False))).last()
+    stream, _, running = await lived(plan(state), burning(hours * 3600, late=True))
+    assert [closed(alert) for alert in truth.values()] == [hours * 3600 + 300 + 600]
+    assert alerts(stream.last()) == alerts(truth)
+    assert not running.late.backlog.entries
+
+
+async def test_a_state_that_only_a_late_sample_shows_is_followed_until_its_alert_is_closed() -> None:
+    """High at once and once more, learnt late; in between it is not heard."""
+    state = closing(rule("state", HIGH), Resolve(below_for=10 * MINUTE))
+    low = [(at, [smoke("a", at, value=20.0)]) for at in (30_000, 30_100)]
+    journal = Journal().add(600, [smoke("a", 600)])
+    for at, entry in [(9000, [smoke("a", 700)]), *low]:
+        journal.add(at, entry)
+    stream, _, running = await lived(plan(state), journal.tick(3 * DAY_S))
+    assert [(alert.status, closed(alert)) for alert in stream.last().values()] == [("amended", 30_100 + 600)]
+    assert not running.late.backlog.entries

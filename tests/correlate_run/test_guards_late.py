@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from latekit import counted, lived
-from runkit import Journal, call_then_smoke, no_engine, plan, rule, smoke, smoke_cluster, smoke_match, told
+from runkit import T0, Journal, call_then_smoke, no_engine, plan, rule, smoke, smoke_cluster, smoke_match, told
 
 from tocsin.model.guards import Within
 from tocsin.model.operators import Around
-from tocsin.model.plan import Active, Cluster, Match, Per, RulePlan
+from tocsin.model.plan import Active, Cluster, Match, Per, Rate, RulePlan
 from tocsin.model.predicate import Selector
 from tocsin.model.severity import Action
-from tocsin.model.time import HOUR, MINUTE
+from tocsin.model.time import HOUR, MINUTE, SECOND
 
 DAY_S = 86_400
 PERMIT = Selector("ops.burn_permit", text="ops.burn_permit")
@@ -70,6 +70,39 @@ async def test_what_came_at_once_is_not_looked_at_again() -> None:
     journal = Journal().add(50, [permit("p", 48)]).add(90, [smoke("early", 90)]).add(102, [cancel("p@48", 100)]).tick(DAY_S)
     _, learnt, _ = await lived(plan(unless(smoke_match(), ALLOWED)), journal)
     assert not learnt
+
+
+@pytest.mark.parametrize(("ends", "stands"), [(40_000, False), (30_000, True)], ids=["in force", "ended"])
+async def test_a_permit_in_force_for_longer_than_its_rule_says_is_known_to_what_is_learnt_late(ends: int, stands: bool) -> None:
+    """It names its own end, and began long before the time that is read again."""
+    valid = permit("p", 0) | {"valid_until": T0 + ends * SECOND}
+    journal = Journal().add(0, [valid]).tick(20_000).add(45_000, [smoke("a", 35_000)]).tick(2 * DAY_S)
+    stream, learnt, _ = await lived(plan(unless(smoke_match(), ALLOWED)), journal)
+    assert len(learnt) == 1
+    assert [alert.evidence[0].id for alert in stream.last().values()] == (["a@35000"] if stands else [])
+
+
+@pytest.mark.parametrize("known", [20_000, 34_000, 46_000], ids=["long before", "before", "after"])
+async def test_a_permit_in_force_for_long_counts_until_it_was_cancelled(known: int) -> None:
+    valid = permit("p", 0) | {"valid_until": T0 + 40_000 * SECOND}
+    journal = Journal().add(0, [valid]).tick(10_000)
+    rows = [(known, [cancel("p@0", 19_000)]), (45_000, [smoke("a", 35_000), smoke("b", 18_000)])]
+    for at, entry in sorted(rows, key=lambda pair: pair[0]):
+        journal.add(at, entry)
+    stream, _, running = await lived(plan(unless(smoke_match(), ALLOWED)), journal.tick(2 * DAY_S))
+    assert {alert.evidence[0].id for alert in stream.last().values() if alert.status != "retracted"} == {"a@35000"}
+    assert not running.late.backlog.entries
+
+
+@pytest.mark.parametrize(
+    "when", [Cluster(Selector("fire.smoke"), 300.0, 10 * MINUTE, 2), Rate(Selector("fire.smoke"), 10 * MINUTE, above=1.0)]
+)
+async def test_a_permit_learnt_late_takes_back_what_a_history_found(when: Any) -> None:
+    """Its journal position is after that of everything it should have kept silent."""
+    region = Within(Around(Selector("ops.closed"), 300.0, HOUR))
+    journal = Journal().add(100, [smoke("a", 100)]).add(130, [smoke("b", 130)]).add(7200, [permit("p", 50)]).tick(DAY_S)
+    stream, _, _ = await lived(plan(unless(rule("found", when), region, ALLOWED)), journal)
+    assert [alert.status for alert in stream.alerts] == ["raised", "retracted"]
 
 
 def world(seed: int, facts: int, shift: float) -> tuple[Journal, Journal]:

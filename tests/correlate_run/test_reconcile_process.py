@@ -61,3 +61,9 @@ async def test_it_sleeps_four_times_as_long_as_it_works(monkeypatch: pytest.Monk
         clock += work
         await pause()
     assert slept == pytest.approx((reconcile.SHARE - 1) * clock, rel=0.05)
+    clock = slept = 0.0
+    pause = reconcile.Pause(lambda: True)  # events wait
+    for work in (0.001, 0.002, 0.003, 0.1, 0.0001, 0.02) * 20:
+        clock += work
+        await pause()
+    assert slept == pytest.approx((reconcile.SHARE_BEHIND - 1) * clock, rel=0.05)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from latekit import lived
+from latekit import lived, written
 from runkit import SMOKY, Journal, Stream, correlator, plan, rule, smoke, smoke_cluster, told
 from shardkit import FOUR, TWO, Party
 
@@ -69,14 +69,7 @@ def world(seed: int, facts: int, late: float) -> tuple[Journal, Journal]:
         }
         came.append((at + (draw.choice([3.0, 60.0, 400.0, 5000.0]) if draw.random() < late else 0.0), number, row))
         happened.append((at, number, row))
-    return journal(came), journal(happened)
-
-
-def journal(rows: list[tuple[float, int, dict[str, Any]]]) -> Journal:
-    made = Journal().tick(-60)
-    for at, _, row in sorted(rows, key=lambda one: one[:2]):
-        made.add(at, [row])
-    return made.tick(3000).tick(9000).tick(DAY_S)
+    return written(came, 3000), written(happened, 3000)
 
 
 @pytest.mark.parametrize("per", [None, Per(3 * 60_000_000, 500.0)], ids=["alone", "joined"])

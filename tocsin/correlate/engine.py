@@ -90,6 +90,7 @@ class Engine:
         self._names: list[tuple[str, str | None]] = []
         self._unbound: dict[str, int] = {}  # declared sources whose feed is not known yet
         self._started = False
+        self._enter, self._work = enter.open(), run.open()
         self._declared = self._declare()
         self._said = Said()
         self._series, notes = build(plan, self.predicates, self.source_name, self._outlet)
@@ -176,20 +177,27 @@ class Engine:
 
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
-        batch = self._batch(columns)
-        said = self._move(ingest)
-        full = enter(self._memory.m, ingest, *batch)
+        said = self._move(ingest) if self._series else []
+        rows, told = self._take(columns, ingest)
+        if not self._series:
+            return Firings(*self._memory.copied(rows, told)) if rows else _NOTHING
+        self._alerts.begin()
+        self._series.push(columns, int(self._memory.meta[layout.CLOCK]))
+        self._alerts.spread(columns)
+        return self._firings(said)
+
+    def _take(self, columns: Columns, ingest: int) -> tuple[int, int]:
+        """Lets the kernels take columns and work on them. Returns how many rows of output and of evidence there are."""
+        full = self._enter(self._memory.m, ingest, columns)
+        if full is None:
+            columns = _plain(columns)
+            full = self._enter(self._memory.m, ingest, columns)
         if full == layout.BAD_CODE:
             raise Fatal("columns hold a kind code that Engine.kind_code did not give, or a source code below -1")
         if full == layout.BAD_SHAPE:
-            shapes = ", ".join(str(column.shape) for column in batch)
+            shapes = ", ".join(str(getattr(column, "shape", column)) for column in columns[:_READ])
             raise Fatal(f"columns must have one length and bits {self.words} words a row; found shapes {shapes}")
-        self._run()
-        if self._series:
-            self._alerts.begin()
-            self._series.push(columns, int(self._memory.meta[layout.CLOCK]))
-            self._alerts.spread(columns)
-        return self._firings(said)
+        return self._run()
 
     def tick(self, clock: int) -> Firings:
         """Moves the journal clock; deadlines up to `clock - delay` fire."""
@@ -362,21 +370,6 @@ class Engine:
         plan = self.plan
         return [f"{plan.delay} {plan.lateness}", *(f"{rule.name} {rule.version}" for rule in plan.rules)]
 
-    def _batch(self, columns: Columns) -> tuple[NDArray[Any], ...]:
-        """The columns as the kernels were compiled for."""
-        valid_until = columns.valid_until
-        return (
-            _plain(columns.seq, _INT64),
-            _plain(columns.time, _INT64),
-            _plain(columns.kind, _INT32),
-            _plain(columns.source, _INT32),
-            _plain(columns.lon, _FLOAT64),
-            _plain(columns.lat, _FLOAT64),
-            _plain(columns.value, _FLOAT64),
-            _plain(columns.bits, _UINT64),
-            _plain(valid_until, _INT64) if valid_until is not None else _never_ends(len(columns.seq)),
-        )
-
     def _outlet(self, rule: int) -> KernelOutlet:
         return KernelOutlet(self._memory, rule, self._said)
 
@@ -422,13 +415,17 @@ class Engine:
         self._memory.meta[layout.MOVED] = 1
         self._run()
 
-    def _run(self) -> None:
+    def _run(self) -> tuple[int, int]:
+        """Lets the kernels work on what is entered. Returns how many rows of output and of evidence there are."""
         memory = self._memory
         if not self._started:
             self._started = True
             self._start(self._declared, int(memory.meta[layout.CLOCK]))
             self._series.begin(int(memory.meta[layout.CLOCK]), True)
-        while (full := run(memory.m)) != layout.DONE:
+        while True:
+            full, rows, told = self._work(memory.m)
+            if full == layout.DONE:
+                return rows, told
             memory.grow(full)
 
     def _firings(self, before: list[tuple[NDArray[Any], NDArray[Any]]]) -> Firings:
@@ -451,24 +448,21 @@ class Engine:
         start_watches(self._memory.m, watches, subjects, clock)
 
 
-_INT64, _INT32, _FLOAT64, _UINT64 = (np.dtype(name) for name in ("int64", "int32", "float64", "uint64"))
-_READY: Final = 0x501  # numpy's flags of an array in C order, aligned and writeable
+_INT64: Final = np.dtype("i8")
+_TYPES: Final = tuple(np.dtype(name) for name in ("i8", "i8", "i4", "i4", "f8", "f8", "f8", "u8", "i8"))
+_READ: Final = len(_TYPES)  # columns that the kernels read
+_READY: Final = 0x101  # numpy's flags of an array in C order and aligned
 _NOTHING: Final = Firings(np.empty(0, layout.OUT), np.empty(0, layout.TOLD))
 
 
-def _plain(column: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The column, or a copy where the kernels could not read it as it is. A read-only array is copied too: handing it over would cost
-    more, because numba looks at every read-only argument in full."""
-    if column.dtype == dtype and column.flags.num & _READY == _READY:
+def _plain(columns: Columns) -> Columns:
+    """The columns as the kernels read them: copies of those that are of another type, or do not lie in one piece."""
+    return Columns(*(_fitting(column, dtype) for column, dtype in zip(columns, _TYPES, strict=False)))
+
+
+def _fitting(column: Any, dtype: np.dtype[Any]) -> Any:
+    if column is None or (type(column) is np.ndarray and column.dtype is dtype and column.flags.num & _READY == _READY):
         return column
-    return np.array(column, dtype, order="C")
-
-
-_ENDLESS: list[NDArray[np.int64]] = []
-
-
-def _never_ends(n: int) -> NDArray[np.int64]:
-    """n times -1: events that name no end."""
-    if not _ENDLESS or len(_ENDLESS[0]) < n:
-        _ENDLESS[:] = [np.full(max(n, 1024), -1, _INT64)]
-    return _ENDLESS[0][:n]
+    made = np.empty(np.shape(column), dtype)  # its type is this very object, which is what machine code looks for
+    made[...] = column
+    return made

@@ -25,7 +25,7 @@ from tocsin.model.plan import Plan
 log = logging.getLogger(__name__)
 
 MAGIC: Final = b"TOCSNAP1"
-FORMAT: Final = 4
+FORMAT: Final = 5
 _ARRAY: Final = "$npy"
 _UNFINISHED: Final = ".new"
 _HEAD: Final = len(MAGIC) + 32 + 8

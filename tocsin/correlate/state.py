@@ -210,7 +210,10 @@ class Memory:
 
     def said(self) -> tuple[Table, Table]:
         """Copies of what the kernels said: rows and the evidence told."""
-        rows, told = self.meta[layout.ROWS : layout.SAID + 1].tolist()
+        return self.copied(*self.meta[layout.ROWS : layout.SAID + 1].tolist())
+
+    def copied(self, rows: int, told: int) -> tuple[Table, Table]:
+        """The same, given how much it is."""
         out, evidence = bytearray(self._said["out"][: rows * _OUT]), bytearray(self._said["told"][: told * _TOLD])
         return np.ndarray(rows, layout.OUT, out), np.ndarray(told, layout.TOLD, evidence)
 

@@ -181,6 +181,11 @@ class Correlator:
         return 0 if self._teller is None else self._teller.untold
 
     @property
+    def behind(self) -> bool:
+        """Whether the last entry had waited before it was taken in: work that can wait should."""
+        return self._teller is not None and self._teller.behind
+
+    @property
     def _beside(self) -> Beside:
         return self._assembler.parts.beside
 
@@ -306,7 +311,7 @@ class Correlator:
             self.late.withdraw(run.withdrawn, self.clock)
             if self.late.asks:
                 facts = await self._recent.lookup(run.withdrawn)
-                self.late.undone(entry, facts.values(), self.clock, self._codebook.skew)
+                self.late.undone(entry, facts.values(), self.clock, int(columns.time[run.row]), self._codebook.skew)
             self._beside.withdraw(run.withdrawn, int(columns.time[run.row]))
             self._assembler.withdraw(run.withdrawn, run.by, self.clock)
             await self._apply(self._engine.withdraw(run.withdrawn, int(columns.time[run.row])), entry)

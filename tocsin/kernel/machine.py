@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 INT: Final = "i64"
 FLOAT: Final = "double"
-GAVE_UP: Final = -(1 << 63)  # what a function that frees gives instead of a number
-_FORMAT: Final = b"tocsin machine code 1\n"
+_FORMAT: Final = b"tocsin machine code 2\n"
 _HASHED: Final = 64  # hex digits of the hash that stands after the format
 HEADER: Final = object.__basicsize__  # bytes of a Python object before what its type adds
+ITEMS: Final = tuple.__basicsize__  # bytes of a tuple before its items
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,78 +41,65 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrays:
+    """An argument: a tuple that begins with these arrays, each an argument of the function; None in place of the last is one of length -1. They
+    are looked at in every call, at next to no cost: unless each is exactly of its type, aligned and in C order, the door gives None."""
+
+    items: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
-    """A function to compile. `function`: `module:name`. `gives`: how many whole numbers it returns. `frees`: other threads run meanwhile;
-    it gives one number, never the smallest. `checked`: types of arrays are looked at in every call, which costs more than the call; without,
-    the caller has done so."""
+    """A function to compile. `function`: `module:name`. `gives`: how many whole numbers it returns. `frees`: other threads run meanwhile."""
 
     function: str
-    takes: tuple[Literal["i64", "double"] | Array, ...]
+    takes: tuple[Literal["i64", "double"] | Array | Arrays, ...]
     gives: int = 0
     frees: bool = False
-    checked: bool = True
+
+
+class _Method(ctypes.Structure):
+    """`PyMethodDef` of Python's C interface."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("words", ctypes.c_char_p))
+
+
+_FAST: Final = 0x80  # METH_FASTCALL: the objects given, and how many
 
 
 class Door:
     """One function. Raises TypeError for an array of another type than it was compiled for, and ArithmeticError when it gave up itself."""
 
     def __init__(self, library: Library, name: str, spec: Spec) -> None:
-        self._library, self._name, self._gives, self._frees = library, name, spec.gives, spec.frees
-        arrays = ((at, kind.dtype, kind.dimensions) for at, kind in enumerate(spec.takes) if isinstance(kind, Array))
-        self._arrays = tuple(arrays) if spec.checked else ()
-        kinds = [ctypes.c_int64 if kind == INT else ctypes.c_double if kind == FLOAT else ctypes.py_object for kind in spec.takes]
-        more = [ctypes.c_void_p] if spec.gives > 1 else []
-        self._type = (ctypes.CFUNCTYPE if spec.frees else ctypes.PYFUNCTYPE)(ctypes.c_int64 if spec.gives == 1 else None, *kinds, *more)
-        self._function: Any = None
+        self._library, self._name, self._spec = library, name, spec
+        self._arrays = tuple((at, kind.dtype, kind.dimensions) for at, kind in enumerate(spec.takes) if isinstance(kind, Array))
+        self._function: Callable[..., Any] | None = None
+        self._method = _Method()
 
     def __call__(self, *given: Any) -> Any:
-        function = self._function or self._open()
         for at, dtype, dimensions in self._arrays:
             array = given[at]
             if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
                 raise TypeError(
                     f"{self._name} was compiled for {dtype} in C order and {dimensions} dimensions; argument {at} is {array!r:.200}"
                 )
-        try:
-            return function(*given)
-        except ctypes.ArgumentError:  # numbers of numpy
-            return function(*map(_plain, given))
+        return (self._function or self.open())(*given)
 
-    def _open(self) -> Any:
-        function = self._type(self._library.address(self._name))
-        self._function = self._free(function) if self._frees else self._several(function) if self._gives > 1 else function
+    def open(self) -> Callable[..., Any]:
+        """The function itself, for those who call it often: arrays that are arguments of their own are not looked at. It lives as long as the
+        door does."""
+        if self._function is None:
+            address = self._library.address(self._name)
+            self._method = _Method(self._name.encode(), address, _FAST, None)
+            make = ctypes.pythonapi.PyCFunction_NewEx
+            make.argtypes, make.restype = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p), ctypes.py_object
+            types = (each.dtype for kind in self._spec.takes if isinstance(kind, Arrays) for each in kind.items)
+            self._function = make(ctypes.addressof(self._method), (None, np.ndarray, *types), None)
         return self._function
-
-    def _several(self, function: Any) -> Callable[..., tuple[int, ...]]:
-        """Takes the numbers from where the function writes them."""
-        made = ctypes.c_int64 * self._gives
-
-        def call(*given: Any) -> tuple[int, ...]:
-            numbers = made()
-            function(*given, ctypes.byref(numbers))
-            return tuple(numbers)
-
-        return call
-
-    def _free(self, function: Any) -> Callable[..., int]:
-        """Raises what the function, which may not touch Python, can only say."""
-
-        def call(*given: Any) -> int:
-            number: int = function(*given)
-            if number == GAVE_UP:
-                raise ArithmeticError(gave_up(self._name))
-            return number
-
-        return call
 
 
 def gave_up(name: str) -> str:
     return f"the compiled function {name} gave up: it divided by zero, or raised something itself"
-
-
-def _plain(value: Any) -> Any:
-    """A number of numpy as one of Python."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 class Library:
@@ -148,7 +135,7 @@ class Library:
         """Beside the sources when that can be written, else in the user's cache; `NUMBA_CACHE_DIR` goes before both. Named after all
         sources and the compiler's version, so that code of another version is never taken."""
         digest = hashlib.sha256(_compiler_version())
-        for path in (*self._sources, Path(__file__), Path(__file__).with_name("compiling.py")):
+        for path in (*self._sources, *map(Path(__file__).with_name, ("machine.py", "compiling.py", "doorway.py"))):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         name = f"{self._name}-{digest.hexdigest()[:16]}"
         beside = self._sources[0].parent
@@ -217,8 +204,8 @@ def host() -> str:
     """16 hex digits over all that machine code depends on besides its source."""
     import llvmlite.binding as llvm
 
-    parts = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.get_process_triple(), llvm.llvm_version_info, HEADER)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    here = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), llvm.get_process_triple())
+    return hashlib.sha256(repr((*here, llvm.llvm_version_info, HEADER, ITEMS)).encode()).hexdigest()[:16]
 
 
 def target() -> Any:

@@ -42,11 +42,11 @@ from .layout import (
     ZERO,
     Event,
 )  # fmt: skip
-from .memory import kernel, part, view
+from .memory import kernel, part, prefetch, view
 from .recent import SECOND, holds, nothing_newer
 from .search import accepts, barren, cells_near, fetch_heads
 from .timers import set_timer
-from .verdicts import drop, give, reopen, settled, verdict_at
+from .verdicts import drop, give, reopen, settled, verdict_at, verdict_key
 
 MISSING, OPEN, FINAL = range(3)  # what is known of the B of an A: `answered`
 
@@ -97,6 +97,8 @@ def decide(m, at):
             r = view(m, T_SET_RULES)[i]
             if event.value < r.threshold:
                 break
+            if i + 2 < s.last:
+                prefetch(view(m, T_RULES), view(m, T_SET_RULES)[i + 2].rule)
             if i + 1 < s.last:
                 fetch_heads(m, view(m, T_RULES)[view(m, T_SET_RULES)[i + 1].rule].search, event.spot)
             if p.time >= view(m, T_RULES)[r.rule].since and holds(view(m, T_PENDING_BITS), at, meta[WORDS], r.predicate):
@@ -110,6 +112,7 @@ def decide(m, at):
 @part
 def decide_rule(m, rule, event):
     """One rule at its deadline."""
+    key = verdict_key(m, rule, event.spot)
     answer = answered(m, rule, event.time, event.spot)
     if answer == FINAL:
         return
@@ -118,7 +121,7 @@ def decide_rule(m, rule, event):
         number, slot = missed(m, rule, event)
         if number < 0:
             return
-    give(m, rule, event, number, slot)
+    give(m, key, event, number, slot)
 
 
 @kernel
@@ -169,7 +172,7 @@ def arrived_late(m, rule, event):
     first, count = cover(m, search.circle, event.spot)
     for cell in range(first, first + count):
         key = np.int64(rule) << CELL_BITS | cells[cell]
-        position = heads[mix(key, len(heads) - 1)]
+        position = heads[mix(key, heads.size - 1)]
         while position >= meta[VERDICTS_FROM]:
             verdict = verdict_at(m, position)
             if verdict.given < event.time:

@@ -50,7 +50,7 @@ def pick(m, row):
     """Picks the rows from `row` on that some rule looks at, as many as there is room for, and fetches their columns where they lie too far
     apart for the processor to see them coming. Returns how many, and the row to go on from."""
     kinds, kind, value, picked = view(m, T_KINDS), view(m, T_KIND), view(m, T_VALUE), view(m, T_PICKED)
-    n, rows = np.int64(0), len(kind)
+    n, rows = np.int64(0), kind.size
     while row < rows and n <= PICKED - STRETCH:
         first, end = n, min(row + STRETCH, rows)
         for at in range(row, end):
@@ -80,10 +80,10 @@ def approach(m, i):
     kind, value = kinds[view(m, T_KIND)[row]], view(m, T_VALUE)[row]
     if kind.series >= 0:
         states = view(m, T_TRACK_STATES)
-        prefetch(states, mix(track_key(np.int64(sources[row]), kind.series), len(states) - 1))
+        prefetch(states, mix(track_key(np.int64(sources[row]), kind.series), states.size - 1))
     if kind.watch >= 0:
         watched = view(m, T_WATCHED)
-        prefetch(watched, mix(watch_key(np.int64(sources[row]), kind.watch), len(watched) - 1))
+        prefetch(watched, mix(watch_key(np.int64(sources[row]), kind.watch), watched.size - 1))
         if i >= HALF_WAY:
             fetch_run(m, view(m, T_PICKED)[i - HALF_WAY])
     if value >= kind.near or kind.near == -np.inf:
@@ -135,7 +135,7 @@ def place(m, at, row):
             fetch_heads(m, roles[c.role].search, spot)
         for lane in range(c.lane, c.lane_end):
             if view(m, T_LANES)[lane].coalesce != 0:
-                prefetch(latest, mix(lane << 32 | source + 1, len(latest) - 1))
+                prefetch(latest, mix(lane << 32 | source + 1, latest.size - 1))
 
 
 @part

@@ -95,7 +95,7 @@ def free_group(m, at):
 def look(m, rule, source, cell, spot, time, best, nearest):
     """The nearest open group of one chain if it beats `best` at `nearest`; frees groups that nothing can join any more."""
     groups, heads, r = view(m, T_GROUPS), view(m, T_GROUP_HEADS), view(m, T_RULES)[rule]
-    head = bucket(rule, source, cell, len(heads) - 1)
+    head = bucket(rule, source, cell, heads.size - 1)
     before, at = -1, np.int64(heads[head])
     while at >= 0:
         g = groups[at]
@@ -161,7 +161,7 @@ def hang(m, at):
     cell = NONE
     if g.placed:
         cell = cell_of(m, view(m, T_CIRCLES)[view(m, T_RULES)[g.rule].place_circle].level, spot_at(g.x, g.y, g.z))
-    head = bucket(g.rule, g.source, cell, len(heads) - 1)
+    head = bucket(g.rule, g.source, cell, heads.size - 1)
     g.next = heads[head]
     heads[head] = at
 
@@ -170,7 +170,7 @@ def hang(m, at):
 def rehang(m):
     """Builds all chains of groups again, without those that are over."""
     meta, groups, heads = view(m, T_META), view(m, T_GROUPS), view(m, T_GROUP_HEADS)
-    for i in range(len(heads)):
+    for i in range(heads.size):
         heads[i] = -1
     meta[GROUPS_FREE] = -1
     meta[GROUPS_LIVE] = meta[GROUPS_TOP]
@@ -216,7 +216,7 @@ def tell(m, row, seq, role):
 def correctable(m, source):
     """Whether an event of this source may be updated or cancelled later."""
     corrects, sources = view(m, T_META)[CORRECTS], view(m, T_SOURCES)
-    if corrects == NOBODY or source < 0 or source >= len(sources):
+    if corrects == NOBODY or source < 0 or source >= sources.size:
         return corrects == ALL
     return corrects == ALL or sources[source].corrects != 0
 

@@ -37,7 +37,7 @@ READ = 4  # candidates that are read at once
 @kernel
 def page_size(m):
     """How many candidates of one scan are kept."""
-    return len(view(m, T_CANDIDATES)) // SCANS_MAX
+    return view(m, T_CANDIDATES).size // SCANS_MAX
 
 
 @kernel

@@ -8,26 +8,26 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.kernel.machine import FLOAT, INT, Array, Library, Spec
+from tocsin.kernel.machine import FLOAT, INT, Array, Arrays, Library, Spec
 
 from . import layout
 
 _TABLES: Final = dict(layout.TABLES)
 _I8, _I4, _F8, _U8, _U1 = (Array(np.dtype(name)) for name in ("i8", "i4", "f8", "u8", "u1"))
-_COLUMNS: Final = (_I8, _I8, _I4, _I4, _F8, _F8, _F8, Array(np.dtype("u8"), 2), _I8)
+_COLUMNS: Final = Arrays((_I8, _I8, _I4, _I4, _F8, _F8, _F8, Array(np.dtype("u8"), 2), _I8))  # as `correlate.columns.Columns` begins
 
 
-def _spec(function: str, *takes: Any, gives: int = 0, checked: bool = True) -> Spec:
-    return Spec(f"{__package__}.{function}", takes, gives, checked=checked)
+def _spec(function: str, *takes: Any, gives: int = 0) -> Spec:
+    return Spec(f"{__package__}.{function}", takes, gives)
 
 
 LIBRARY: Final = Library(
     "kernels",
     Path(__file__).parent.glob("*.py"),
     {
-        "enter": _spec("drive:enter", INT, INT, *_COLUMNS, gives=1, checked=False),  # the engine looks at its columns
+        "enter": _spec("drive:enter", INT, INT, _COLUMNS, gives=1),
         "enter_none": _spec("drive:enter_none", INT, INT),
-        "run": _spec("drive:run", INT, gives=1),
+        "run": _spec("drive:run", INT, gives=3),
         "start_watches": _spec("drive:start_watches", INT, _I8, _I8, INT),
         "restore_answered": _spec("drive:restore_answered", INT, gives=1),
         "bury": _spec("recent:bury", INT, _I8, gives=1),

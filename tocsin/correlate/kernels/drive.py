@@ -38,6 +38,7 @@ from .layout import (
     LATENESS,
     MOVED,
     NEWEST,
+    NONE,
     ONE,
     PENDING_LIVE,
     PLAIN,
@@ -64,6 +65,7 @@ from .layout import (
     T_KINDS,
     T_LAT,
     T_LATEST,
+    T_LINKS,
     T_LISTENS,
     T_LON,
     T_META,
@@ -71,7 +73,9 @@ from .layout import (
     T_PENDING,
     T_PICKED,
     T_ROLES,
+    T_RULES,
     T_RUNS,
+    T_SEARCHES,
     T_SEQ,
     T_SOURCE,
     T_SOURCES,
@@ -95,16 +99,19 @@ from .layout import (
     WATERMARK,
     WIDEST,
     WORDS,
+    ZERO,
     Event,
 )  # fmt: skip
 from .match import found_anchor, rests, sample
-from .memory import kernel, part, view
+from .memory import kernel, part, prefetch, view
 from .recent import holds, rank_of, store, wanted
 from .search import fetch_heads
 from .sequence import sequence
 from .silence import declare, heard, rang
 from .timers import drop_first
 from .verdicts import given_since
+
+FAR = 4  # roles: how far ahead their rules are fetched
 
 
 @kernel
@@ -114,20 +121,20 @@ def room(m):
     WIDEST bounds what one event can add to any table, but for the absences that a late one takes back (`room_to_take_back`).
     """
     meta = view(m, T_META)
-    free, full = len(view(m, T_HOT)) - meta[STORED], FULL_RECENT
+    free, full = view(m, T_HOT).size - meta[STORED], FULL_RECENT
     for n, table in (
-        (len(view(m, T_LATEST)) // 2 - meta[NEWEST], FULL_RECENT),
-        (len(view(m, T_OUT)) - meta[ROWS], FULL_OUT),
-        ((len(view(m, T_TOLD)) - meta[SAID]) // meta[TALK], FULL_OUT),
-        (len(view(m, T_GROUPS)) - meta[GROUPS_LIVE], FULL_GROUPS),
-        (len(view(m, T_PENDING)) - meta[PENDING_LIVE], FULL_PENDING),
-        ((len(view(m, T_HEAP)) - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
-        (len(view(m, T_TRACK_STATES)) // 2 - meta[TRACKED], FULL_TRACKS),
-        (len(view(m, T_TRACK_WORDS)) - meta[TRACK_WORDS], FULL_TRACKS),
-        (len(view(m, T_RUNS)) - meta[RUNS_LIVE], FULL_RUNS),
-        (len(view(m, T_WATCHED)) // 2 - meta[WATCHED], FULL_RUNS),
-        (len(view(m, T_VERDICTS)) - (meta[VERDICTS_TO] - meta[VERDICTS_FROM]), FULL_VERDICTS),
-        (len(view(m, T_FACTS)) - meta[STANDING], FULL_STANDING),
+        (view(m, T_LATEST).size // 2 - meta[NEWEST], FULL_RECENT),
+        (view(m, T_OUT).size - meta[ROWS], FULL_OUT),
+        ((view(m, T_TOLD).size - meta[SAID]) // meta[TALK], FULL_OUT),
+        (view(m, T_GROUPS).size - meta[GROUPS_LIVE], FULL_GROUPS),
+        (view(m, T_PENDING).size - meta[PENDING_LIVE], FULL_PENDING),
+        ((view(m, T_HEAP).size - ROOT - 1 - meta[TIMERS]) // 4, FULL_PENDING),
+        (view(m, T_TRACK_STATES).size // 2 - meta[TRACKED], FULL_TRACKS),
+        (view(m, T_TRACK_WORDS).size - meta[TRACK_WORDS], FULL_TRACKS),
+        (view(m, T_RUNS).size - meta[RUNS_LIVE], FULL_RUNS),
+        (view(m, T_WATCHED).size // 2 - meta[WATCHED], FULL_RUNS),
+        (view(m, T_VERDICTS).size - (meta[VERDICTS_TO] - meta[VERDICTS_FROM]), FULL_VERDICTS),
+        (view(m, T_FACTS).size - meta[STANDING], FULL_STANDING),
     ):
         if n < free:
             free, full = n, table
@@ -138,7 +145,7 @@ def room(m):
 def room_to_take_back(m, time):
     """Whether there is room to tell of every fired absence that a late event may take back, each once."""
     meta, late = view(m, T_META), given_since(m, time)
-    rows, told = len(view(m, T_OUT)) - meta[ROWS], len(view(m, T_TOLD)) - meta[SAID]
+    rows, told = view(m, T_OUT).size - meta[ROWS], view(m, T_TOLD).size - meta[SAID]
     return rows >= late + meta[WIDEST] and told >= 2 * late + meta[WIDEST] * meta[TALK]
 
 
@@ -169,7 +176,7 @@ def hear(m, watch, event):
     if event.source < 0:
         return
     sources = view(m, T_SOURCES)
-    told = event.source < len(sources)  # codes that `Engine.source_code` did not give are sources of no known feed
+    told = event.source < sources.size  # codes that `Engine.source_code` did not give are sources of no known feed
     if view(m, T_WATCHES)[watch].by_feed:
         if told and sources[event.source].feed >= 0:
             heard(m, watch, sources[event.source].feed, event)
@@ -188,10 +195,25 @@ def evaluate(m, event, channel):
         role = roles[j]
         if event.value < role.threshold:
             break
+        if j + FAR < c.role_end:
+            prefetch(view(m, T_RULES), roles[j + FAR].rule)
+        if j + FAR // 2 < c.role_end:
+            fetch_asked(m, roles[j + FAR // 2])
         if j + 1 < c.role_end and roles[j + 1].search >= 0 and event.value >= roles[j + 1].threshold and event.spot.known:
             fetch_heads(m, roles[j + 1].search, event.spot)
         if holds(bits, event.row, words, role.predicate):
             play(m, event, role)
+
+
+@part
+def fetch_asked(m, role):
+    """Brings what a role asks near, once its rule is: of ten thousand rules, each is far away when its turn comes."""
+    r = view(m, T_RULES)[role.rule]
+    if role.what == CLUSTER:
+        prefetch(view(m, T_SEARCHES), r.search)
+    elif role.what == STEP:
+        prefetch(view(m, T_SEARCHES), role.search)
+        prefetch(view(m, T_LINKS), r.step + max(role.detail - ONE, ZERO))
 
 
 @part
@@ -207,7 +229,8 @@ def keep(m, event, channel):
     for a in range(c.active, c.active_end):
         active = actives[a]
         if event.value >= active.threshold and holds(bits, event.row, view(m, T_META)[WORDS], active.predicate):
-            stand(m, active, event, view(m, T_UNTIL)[event.row])
+            until = view(m, T_UNTIL)
+            stand(m, active, event, until[event.row] if until.size > 0 else NONE)
 
 
 @part
@@ -242,8 +265,8 @@ def take(m, row, value, place):
 @part
 def valid(m, kind, source):
     """Whether all codes can be looked up."""
-    kinds, bad = len(view(m, T_KINDS)), 0
-    for row in range(len(kind)):
+    kinds, bad = view(m, T_KINDS).size, 0
+    for row in range(kind.size):
         bad |= (kind[row] < 0) | (kind[row] >= kinds) | (source[row] < -1)
     return bad == 0
 
@@ -252,7 +275,7 @@ def valid(m, kind, source):
 def column(m, table, values):
     """Enters a column of a batch into the directory."""
     directory = view(m, T_DIRECTORY)
-    directory[2 * table], directory[2 * table + 1] = values.ctypes.data, len(values)
+    directory[2 * table], directory[2 * table + 1] = values.ctypes.data, values.shape[0]
 
 
 @part
@@ -271,10 +294,10 @@ def starts(m, clock):
 def enter(m, clock, seq, time, kind, source, lon, lat, value, bits, until):
     """Takes the columns of a batch (columns.py) that `run` goes through. Returns DONE, BAD_CODE or BAD_SHAPE and changes nothing then.
     The caller keeps the columns alive until `run` is done."""
-    n = len(seq)
-    if not (n == len(time) == len(kind) == len(source) == len(lon) == len(lat) == len(value) == len(bits) == len(until)):
+    n = seq.size
+    if not (n == time.size == kind.size == source.size == lon.size == lat.size == value.size == bits.shape[0]):
         return BAD_SHAPE
-    if bits.shape[1] != view(m, T_META)[WORDS]:
+    if bits.shape[1] != view(m, T_META)[WORDS] or until.size not in (n, -1):
         return BAD_SHAPE
     if not valid(m, kind, source):
         return BAD_CODE
@@ -306,7 +329,7 @@ def events(m):
     oldest = meta[CLOCK] - meta[LATENESS]
     free, full = np.int64(0), DONE
     row = meta[ROW]
-    while row < len(kind):
+    while row < kind.size:
         n, after = pick(m, row)
         for i in range(min(n, AHEAD)):
             approach(m, i)
@@ -347,6 +370,7 @@ def deadlines(m):
             return full
         deadline, at = heap[ROOT].deadline, heap[ROOT].at
         drop_first(m)
+        prefetch(view(m, T_PENDING), max(heap[ROOT].at, ZERO))  # what comes next, while this is decided
         meta[HORIZON] = min(deadline, earliest)
         if at >= 0:
             decide(m, at)
@@ -358,22 +382,25 @@ def deadlines(m):
 
 @kernel
 def run(m):
-    """What is due at the clock, if it moved, then the events entered, from where it stopped. Returns the full table or DONE.
+    """What is due at the clock, if it moved, then the events entered, from where it stopped. Returns the full table or DONE, and how many rows of
+    output and of evidence there are.
 
     A late event may start a deadline that has passed already: that one waits until the clock moves again, so that the answer does not
     depend on how entries are cut into batches."""
-    if view(m, T_META)[MOVED] != 0:
+    meta, full = view(m, T_META), DONE
+    if meta[MOVED] != 0:
         full = deadlines(m)
-        if full != DONE:
-            return full
-        view(m, T_META)[MOVED] = 0
-    return events(m)
+        if full == DONE:
+            meta[MOVED] = 0
+    if full == DONE:
+        full = events(m)
+    return full, meta[ROWS], meta[SAID]
 
 
 @kernel
 def start_watches(m, watches, subjects, clock):
     """Starts the declared subjects of watches at the first clock."""
-    for i in range(len(watches)):
+    for i in range(watches.size):
         declare(m, watches[i], subjects[i], clock)
 
 

@@ -12,12 +12,12 @@ from .memory import kernel, view
 def gather(m, rows, told, row):
     """Takes the matches from `row` on. Returns (where it stopped, the full table or DONE)."""
     meta, found = view(m, T_META), view(m, T_FOUND)
-    while row < len(rows):
+    while row < rows.size:
         r = rows[row]
         n = r.last - r.first
-        if meta[ROWS] + 2 > len(view(m, T_OUT)) or meta[SAID] + n + 2 > len(view(m, T_TOLD)):
+        if meta[ROWS] + 2 > view(m, T_OUT).size or meta[SAID] + n + 2 > view(m, T_TOLD).size:
             return row, FULL_OUT
-        if meta[GROUPS_LIVE] + 1 >= len(view(m, T_GROUPS)):
+        if meta[GROUPS_LIVE] + 1 >= view(m, T_GROUPS).size:
             return row, FULL_GROUPS
         if r.what == RAISE:
             for i in range(n):

@@ -51,7 +51,7 @@ def found_anchor(m, seq, source):
 @kernel
 def slot_of(table, key):
     """Where a key is or belongs in an open-addressing table (-1 marks a free place; the table is at most half full)."""
-    mask = len(table) - 1
+    mask = table.size - 1
     slot = mix(key, mask)
     while table[slot].key != key and table[slot].key >= 0:
         slot = (slot + 1) & mask
@@ -61,7 +61,7 @@ def slot_of(table, key):
 @kernel
 def refill(old, new):
     """Puts the records of a table into a larger, empty one."""
-    for i in range(len(old)):
+    for i in range(old.size):
         if old[i].key >= 0:
             new[slot_of(new, old[i].key)] = old[i]
 
@@ -91,11 +91,11 @@ def left_aside(m, times, sources, values, found):
     ever left rest, or high enough for a rule themselves. `found` gets a 1 or a 0 for each."""
     states, series = view(m, T_TRACK_STATES), view(m, T_SERIES)
     lowest = np.inf
-    for i in range(len(series)):
+    for i in range(series.size):
         lowest = min(lowest, series[i].lowest)
-    for row in range(len(times)):
+    for row in range(times.size):
         newest, high = LONG_AGO, values[row] >= lowest
-        for i in range(len(series)):
+        for i in range(series.size):
             t = states[slot_of(states, track_key(sources[row], i))]
             if t.key >= 0:
                 newest = max(newest, t.last)
@@ -151,7 +151,7 @@ def rests(m, series, source, time, value):
 def sample(m, event, series, own):
     """A sample for all rules of a series. Most end here: the series rests and the value reaches no threshold."""
     s = view(m, T_SERIES)[series]
-    if own or view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + s.channel] == 0:
+    if own or view(m, T_MEMBER)[view(m, T_KIND)[event.row] * view(m, T_CHANNELS).size + s.channel] == 0:
         at = track_of(m, event.source, series)
         t = view(m, T_TRACK_STATES)[at]
         if event.time < t.last:
@@ -167,7 +167,7 @@ def sample_rules(m, event, series, own, at):
     """A sample for the rules of a series that does not rest, or whose lowest threshold the value reaches."""
     s, t, tracks = view(m, T_SERIES)[series], view(m, T_TRACK_STATES)[at], view(m, T_TRACKS)
     resting = t.active == 0
-    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + s.off_channel]
+    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * view(m, T_CHANNELS).size + s.off_channel]
     until = s.off_channel == s.channel or member != 0
     words, first = view(m, T_TRACK_WORDS), wake(m, at, s.track_end - s.track) - s.track
     active = 0

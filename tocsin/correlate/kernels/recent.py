@@ -77,7 +77,7 @@ def link(m, at):
     """Puts an entry at the head of its chain."""
     hot, heads = view(m, T_HOT), view(m, T_HEADS)
     product = spread_square(hot[at].key)
-    head = head_in(product, hot[at].key, len(heads) - 1)
+    head = head_in(product, hot[at].key, heads.size - 1)
     older = heads[head].main
     hot[at].older = older
     hot[at].newer = -1
@@ -96,7 +96,7 @@ def unlink(m, at):
     if newer >= 0:
         hot[newer].older = older
     else:
-        heads[head_of(hot[at].key, len(heads) - 1)].main = older
+        heads[head_of(hot[at].key, heads.size - 1)].main = older
     if older >= 0:
         hot[older].newer = newer
 
@@ -106,7 +106,7 @@ def overshadow(m, at, by):
     """Moves a live entry to the shadow chain: the entry `by` dominates it."""
     hot, more, heads = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS)
     unlink(m, at)
-    head = head_of(hot[at].key, len(heads) - 1)
+    head = head_of(hot[at].key, heads.size - 1)
     before = heads[head].shadow
     passed = hot[by].time
     hot[at].state = SHADOW
@@ -125,7 +125,7 @@ def newest_key(entry):
 @kernel
 def newest_slot(latest, key):
     """Where the newest entry of a (lane, source) is or belongs; the table is at most half full."""
-    mask = len(latest) - 1
+    mask = latest.size - 1
     slot = mix(key, mask)
     while latest[slot].key != key and latest[slot].key >= 0:
         slot = (slot + 1) & mask
@@ -239,11 +239,11 @@ def relink(m):
     hot, more, heads, latest = view(m, T_HOT), view(m, T_MORE), view(m, T_HEADS), view(m, T_LATEST)
     lanes = view(m, T_LANES)
     view(m, T_META)[NEWEST] = 0
-    for i in range(len(heads)):
+    for i in range(heads.size):
         heads[i].main, heads[i].shadow, heads[i].newest, heads[i].keys = -1, -1, 0, 0
-    for i in range(len(latest)):
+    for i in range(latest.size):
         latest[i].key = -1
-    for i in range(len(lanes)):
+    for i in range(lanes.size):
         lanes[i].newest = LONG_AGO
     for at in range(view(m, T_META)[STORED]):
         e = hot[at]
@@ -314,7 +314,7 @@ def bury(m, seqs):
     killed = 0
     for at in range(meta[STORED]):
         i = np.searchsorted(seqs, more[at].seq)
-        if i < len(seqs) and seqs[i] == more[at].seq and hot[at].state != DEAD:
+        if i < seqs.size and seqs[i] == more[at].seq and hot[at].state != DEAD:
             hot[at].state = DEAD
             killed += 1
     if killed == 0:

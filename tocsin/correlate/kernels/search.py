@@ -23,7 +23,7 @@ def fetch_heads(m, search, spot):
     lane = s.lane << CELL_BITS
     first, count = cover(m, s.circle, spot)
     for cell in range(first, first + min(count, FETCHED)):
-        prefetch(heads, head_of(lane | cells[cell], len(heads) - 1))
+        prefetch(heads, head_of(lane | cells[cell], heads.size - 1))
 
 
 @kernel
@@ -36,7 +36,7 @@ def cells_near(m, lane, circle, spot, start):
     for cell in range(first, first + count):
         key = lane << CELL_BITS | cells[cell]
         product = spread_square(key)
-        head = heads[head_in(product, key, len(heads) - 1)]
+        head = heads[head_in(product, key, heads.size - 1)]
         if head.keys & key_bit(product) != 0:
             prefetch(hot, np.int64(head.main))
             near[n].key, near[n].main, near[n].shadow, near[n].newest = key, head.main, head.shadow, head.newest

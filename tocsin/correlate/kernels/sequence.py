@@ -163,7 +163,7 @@ def complete(m, rule, here, event):
 def fits(m, rule, step, event):
     """Whether the event passes the selector of a step."""
     stage = view(m, T_STAGES)[view(m, T_RULES)[rule].stage + step]
-    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * len(view(m, T_CHANNELS)) + stage.channel]
+    member = view(m, T_MEMBER)[view(m, T_KIND)[event.row] * view(m, T_CHANNELS).size + stage.channel]
     passed = member != 0 and event.value >= stage.threshold
     return passed and holds(view(m, T_BITS), event.row, view(m, T_META)[WORDS], stage.predicate)
 

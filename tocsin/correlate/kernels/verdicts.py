@@ -29,21 +29,21 @@ from .layout import (
     VERDICTS_TO,
     WATERMARK,
 )
-from .memory import kernel, part, view
+from .memory import kernel, part, prefetch, view
 
 
 @kernel
 def verdict_at(m, position):
     """The verdict at a position."""
     verdicts = view(m, T_VERDICTS)
-    return verdicts[position & len(verdicts) - 1]
+    return verdicts[position & verdicts.size - 1]
 
 
 @kernel
 def hang(m, position):
     """Puts a verdict at the head of its chain."""
     heads, verdict = view(m, T_VERDICT_HEADS), verdict_at(m, position)
-    head = mix(verdict.key, len(heads) - 1)
+    head = mix(verdict.key, heads.size - 1)
     verdict.older = heads[head]
     heads[head] = position
 
@@ -54,17 +54,25 @@ def count(m, verdict, by):
     view(m, T_META)[FIRED if verdict.group >= 0 else ANSWERED] += by
 
 
+@part
+def verdict_key(m, rule, spot):
+    """The key of what becomes of an absence of a rule at a place; brings the head of its chain near."""
+    search, heads = view(m, T_SEARCHES)[view(m, T_RULES)[rule].search], view(m, T_VERDICT_HEADS)
+    key = np.int64(rule) << CELL_BITS | cell_of(m, view(m, T_CIRCLES)[search.circle].level, spot)
+    prefetch(heads, mix(key, heads.size - 1))
+    return key
+
+
 @kernel
-def give(m, rule, event, group, slot):
+def give(m, key, event, group, slot):
     """Remembers a verdict on the absence that `event` started. The caller has seen to the room."""
-    meta, search = view(m, T_META), view(m, T_SEARCHES)[view(m, T_RULES)[rule].search]
+    meta = view(m, T_META)
     position = meta[VERDICTS_TO]
     meta[VERDICTS_TO] = position + 1
     verdict = verdict_at(m, position)
     verdict.seq, verdict.time, verdict.source, verdict.given, verdict.alive = event.seq, event.time, event.source, meta[WATERMARK], 1
     verdict.x, verdict.y, verdict.z = event.spot.x, event.spot.y, event.spot.z
-    verdict.key = np.int64(rule) << CELL_BITS | cell_of(m, view(m, T_CIRCLES)[search.circle].level, event.spot)
-    verdict.group, verdict.slot = group, slot
+    verdict.key, verdict.group, verdict.slot = key, group, slot
     count(m, verdict, 1)
     hang(m, position)
 
@@ -99,7 +107,8 @@ def forget(m):
 def rehang(m):
     """Builds all chains and counts again from the verdicts alone."""
     meta, heads = view(m, T_META), view(m, T_VERDICT_HEADS)
-    heads[:] = -1
+    for i in range(heads.size):
+        heads[i] = -1
     meta[FIRED] = meta[ANSWERED] = 0
     for position in range(meta[VERDICTS_FROM], meta[VERDICTS_TO]):
         hang(m, position)
@@ -130,7 +139,7 @@ def withdraw_verdicts(m, seqs):
     for position in range(meta[VERDICTS_FROM], meta[VERDICTS_TO]):
         verdict = verdict_at(m, position)
         i = np.searchsorted(seqs, verdict.seq)
-        if verdict.alive != 0 and i < len(seqs) and seqs[i] == verdict.seq:
+        if verdict.alive != 0 and i < seqs.size and seqs[i] == verdict.seq:
             if verdict.group >= 0 and verdict.slot >= 0 and groups[verdict.slot].number == verdict.group:
                 groups[verdict.slot].live -= 1
             drop(m, verdict)

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from tocsin.model.time import MINUTE, SECOND
 
+from .standing import Standing
+
 #: Journal entries with late facts that are remembered; more are counted and left out.
 ENTRIES_MAX: Final = 20_000
 #: Late facts often come together, a file at a time: quiet for this long, or waiting for so long, they are looked at.
@@ -35,11 +37,12 @@ class LateEntry:
 
 class Backlog:
     """Entries in journal order. `dropped`: facts of entries there was no room for; `done`: facts that have been reconciled; `gone`: facts of
-    times the journal no longer holds."""
+    times the journal no longer holds. `standing`: what else must be read for them than the entries of their time."""
 
     def __init__(self, most: int = ENTRIES_MAX) -> None:
         self.dropped = self.done = self.gone = 0
         self.entries: dict[int, LateEntry] = {}
+        self.standing = Standing()
         self._most = most
 
     def __len__(self) -> int:
@@ -84,9 +87,10 @@ class Backlog:
     def snapshot(self) -> dict[str, Any]:
         """Plain values only."""
         rows = [[e.seq, e.clock, e.oldest, e.newest, e.count, list(e.kinds), e.early] for e in self.entries.values()]
-        return {"entries": rows, "dropped": self.dropped, "done": self.done, "gone": self.gone}
+        return {"entries": rows, "dropped": self.dropped, "done": self.done, "gone": self.gone, "standing": self.standing.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from a snapshot."""
         self.entries = {row[0]: LateEntry(row[0], row[1], row[2], row[3], row[4], tuple(row[5]), row[6]) for row in state["entries"]}
         self.dropped, self.done, self.gone = state["dropped"], state["done"], state["gone"]
+        self.standing.restore(state["standing"])

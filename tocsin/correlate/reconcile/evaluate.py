@@ -14,15 +14,19 @@ from tocsin.correlate.engine import Engine
 from tocsin.correlate.firing import Firings
 from tocsin.correlate.horizon import rows
 from tocsin.correlate.ledger import Case
+from tocsin.correlate.parts.needs import closes_when_heard, has_state
 from tocsin.correlate.series.which import outside
 from tocsin.model.plan import Plan
 from tocsin.model.severity import Action
 
 from .difference import Outcome, Stood
 from .guarding import remembering, sampled
+from .order import Order
 from .tally import Matches, Tally
 from .window import Facts, Window
 
+#: Of alerts among the states that an evaluation leaves behind: those that a state keeps open.
+OPEN: Final = "open"
 #: Called between small pieces of work; may wait, so that a long evaluation takes a bounded share of the processor.
 Pace = Callable[[], Awaitable[None]]
 _TOGETHER: Final = 2048  # facts pushed at once: three or four milliseconds of work
@@ -40,17 +44,21 @@ class Evaluation:
         self._recent = window.recent
         self._tally = Tally()
         self._undone: set[int] = set()
+        self._order = Order(rows(window.nothing(), np.zeros(0, np.bool_)))
+        self._kept_open = frozenset(i for i, rule in enumerate(plan.rules) if has_state(rule) or closes_when_heard(rule))
         self.states: dict[Any, Any] | None = None
 
     async def run(self, facts: Facts, without: bool, span: tuple[int, int], judged: int, pace: Pace) -> list[Stood]:
         """The alerts that stand at the end of `span`: as it was, `without` what came late, or with all that is known now. `judged`: end of the stretch
         that is judged; `states` are of that moment."""
         start, stop = span
+        self._order = await asyncio.to_thread(Order, facts.columns)
+        start = min(start, int(facts.columns.time[0])) if len(facts.columns.time) else start  # of something that was in force then
         await self._apply(self._engine.tick(start), start)
         for when, piece, ends in await asyncio.to_thread(self._cut, facts, without, stop, judged):
             if when >= judged and self.states is None:
                 self.states = await asyncio.to_thread(self._states, judged)
-            told = self._engine.push(rows(facts.columns, piece), when) if len(piece) else self._engine.tick(when)
+            told = self._engine.push(rows(self._order.columns, piece), when) if len(piece) else self._engine.tick(when)
             await self._apply(told, when)  # deadlines fire before anything is taken back
             for seq in ends:
                 await self._end(seq, facts, when)
@@ -102,9 +110,9 @@ class Evaluation:
     async def _end(self, end: int, facts: Facts, clock: int) -> None:
         """A fact ends, or is taken back (`~seq`) from rules that go by samples: then what rests on it is looked at again."""
         if end >= 0:
-            await self._apply(self._engine.withdraw((end,), facts.ended[end].until), clock)
+            await self._apply(self._engine.withdraw(self._order.numbers((end,)), facts.ended[end].until), clock)
         else:
-            await self._undo(~end, clock, self._engine.withdraw((~end,), facts.undone[~end].until))
+            await self._undo(~end, clock, self._engine.withdraw(self._order.numbers((~end,)), facts.undone[~end].until))
 
     async def _undo(self, seq: int, clock: int, told: Firings | None = None) -> None:
         """As the correlator does it (`worker.py`)."""
@@ -118,8 +126,9 @@ class Evaluation:
         await self._take(firings, clock)
         await self._settle(clock)
 
-    async def _take(self, firings: Firings, clock: int) -> None:
-        if len(firings):
+    async def _take(self, said: Firings, clock: int) -> None:
+        if len(said):
+            firings = self._order.said(said)
             known = await self._recent.lookup(self._assembler.anchors(firings))
             self._assembler.apply(firings, known, clock, 0)
             self._tally.take(firings)
@@ -129,15 +138,17 @@ class Evaluation:
         while (unsettled := self._assembler.unsettled()) is not None:
             turns = self._assembler.settle(await self._recent.lookup(unsettled))
             if turns:
-                await self._take(self._engine.turn(turns), clock)
+                await self._take(self._engine.turn(self._order.turns(turns)), clock)
 
     def _states(self, at: int) -> dict[Any, Any]:
-        """What earlier facts still make of those that are to come: states of sources, and alerts that others may join."""
+        """What earlier facts still make of those that are to come: states of sources, alerts that others may join, and those that a state keeps open."""
         found = self._engine.states()
         for case in self._assembler.ledger.cases.values():
             per = self._plan.rules[case.rule].alert.per
             if per is not None and case.status != "retracted" and case.newest + per.hold >= at:
                 found["joins", case.id] = case.newest
+            if case.rule in self._kept_open and case.status != "retracted" and case.closed < 0:
+                found[OPEN, case.id] = True
         return found
 
     def _standing(self) -> list[Stood]:

@@ -5,7 +5,8 @@ Live, a guard is judged by what is known when a match is. A warning, or its end,
 came, but what it says is of an earlier time. So the evaluation without what came late shows it to guards when it came, as it was; the one
 with it shows it when it happened, as it should have been. So it is with the samples that a rule counts in a row (`match` with `samples` or `until`): one that
 came out of order is shown to it when it came, and is left aside as it was, or when it happened. And so it is with events that were taken back: a rule
-that goes by samples before a match (in a row, or as a history) sees them until that was learnt, as it was, or never."""
+that goes by samples before a match (in a row, or as a history) sees them until that was learnt, as it was, or never. And so it is with the areas of
+`inside`, which were in force until their cancel: it is learnt when it came, as it was, or at once."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tocsin.correlate.series.which import outside
-from tocsin.model.plan import Absence, Alerts, Inside, Match, Plan, RulePlan, Silence
+from tocsin.model.plan import Absence, Alerts, Inside, Match, Plan, RulePlan, Silence, Zones
 from tocsin.model.predicate import Selector
 from tocsin.model.reading import alert_of, selectors_in
 
@@ -23,12 +24,25 @@ from tocsin.model.reading import alert_of, selectors_in
 OWN: Final = "~"
 #: First part of the kinds that rules look at which go by samples.
 SAMPLES: Final = "="
+#: First part of the kinds that areas of `inside` are made of.
+AREAS: Final = "#"
 
 
 def guard_kinds(plan: Plan) -> frozenset[str]:
     """Kinds of events that guards ask for."""
     found = (of.kind for rule in plan.rules for of in selectors_in((*rule.unless, *rule.only)))
     return frozenset(kind for kind in found if alert_of(kind) is None)
+
+
+def areas_in(rule: RulePlan) -> tuple[Selector, ...]:
+    """What the areas of an `inside` are made of: nothing for zones of a layer, and for other operators."""
+    when = rule.when
+    return () if not isinstance(when, Inside) or isinstance(when.area, Zones) else tuple(selectors_in(when.area))
+
+
+def area_kinds(plan: Plan) -> frozenset[str]:
+    """Kinds of events that such areas are made of."""
+    return frozenset(of.kind for rule in plan.rules for of in areas_in(rule))
 
 
 def sampled(rule: RulePlan) -> bool:
@@ -60,6 +74,8 @@ def apart(plan: Plan, undone: bool) -> Plan:
 
 def _apart(rule: RulePlan, undone: bool) -> RulePlan:
     when = _renamed(rule.when, SAMPLES) if sampled(rule) or (undone and remembering(rule)) else rule.when
+    if isinstance(when, Inside) and areas_in(rule):
+        when = replace(when, area=_renamed(when.area, AREAS))
     return replace(rule, when=when, unless=_renamed(rule.unless, OWN), only=_renamed(rule.only, OWN))
 
 

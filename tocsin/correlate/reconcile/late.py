@@ -18,13 +18,14 @@ from tocsin.correlate.horizon import Horizon, of_kinds, present, under
 from tocsin.correlate.meters import Sample
 from tocsin.kernel.fault import Skippable
 from tocsin.model.alert import Evidence
-from tocsin.model.plan import Match, Plan
-from tocsin.model.reading import selectors_in
+from tocsin.model.plan import Inside, Match, Plan
+from tocsin.model.reading import reach, selectors_in
 from tocsin.model.time import DAY
 
 from .backlog import Backlog, LateEntry
-from .guarding import guard_kinds, remembered_kinds, sampled_kinds
+from .guarding import area_kinds, areas_in, guard_kinds, remembered_kinds, sampled_kinds
 from .learnt import Learning, Learnt, decode
+from .standing import Lasting
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,19 @@ class LateFacts:
         self._kinds = frozenset(selector.kind for rule in plan.rules for selector in selectors(rule))
         self._guards, self._delay = guard_kinds(plan), plan.delay
         self._sampled, self._remembered = sampled_kinds(plan), remembered_kinds(plan)
+        self._areas = area_kinds(plan)
+        self._begins = frozenset(
+            of.kind for rule in plan.rules if isinstance(rule.when, Inside) and rule.when.standing for of in areas_in(rule)
+        )
+        self._read = min((reach(rule) for rule in plan.rules if rule.unless or rule.only or areas_in(rule)), default=0)
         self._lasting = frozenset(of.kind for rule in plan.rules if isinstance(rule.when, Match) for of in selectors_in(rule.when))
         self.learning.adopt(plan)
 
     def take(self, seq: int, batch: pa.RecordBatch, columns: Columns, clock: int, runs: Sequence[Run] | None) -> Mask | None:
         """Sets late facts of a journal entry aside; those that no rule looks at are only counted. `runs`: the rows that are facts, None for
         all. Returns which rows are too late for the engine, None when none is (nearly always)."""
+        if columns.valid_until is not None:
+            self._stand(batch, columns, runs)
         behind = self.behind(batch, columns.time, clock)
         if behind is not None:
             self._look_back(seq, batch, columns, behind, clock, runs)
@@ -67,10 +75,7 @@ class LateFacts:
         if late is None:
             return None
         if runs is not None:
-            facts = np.zeros(len(late), np.bool_)
-            for run in runs:
-                facts[run.start : run.stop] = True
-            late &= facts
+            late &= _facts(runs, len(late))
         self.horizon.count(batch, late)
         self._keep(seq, batch, columns, late, clock)
         return late
@@ -80,10 +85,7 @@ class LateFacts:
         changed is over."""
         rows = rows & of_kinds(batch, self._sampled)
         if runs is not None:
-            facts = np.zeros(len(rows), np.bool_)
-            for run in runs:
-                facts[run.start : run.stop] = True
-            rows &= facts
+            rows &= _facts(runs, len(rows))
         if rows.any():
             until = clock + self.horizon.longest
             self.backlog.add(LateEntry(seq, clock, int(columns.time[rows].min()), until, 0, present(batch, rows)))
@@ -107,6 +109,18 @@ class LateFacts:
         if behind.any():
             self.backlog.add(LateEntry(seq, clock, int(columns.time[behind].min()), clock, 0, present(batch, behind)))
 
+    def _stand(self, batch: pa.RecordBatch, columns: Columns, runs: Sequence[Run] | None) -> None:
+        """What guards ask for, and areas, that are in force for longer than their rules say, so that it is not always read with what happens later."""
+        assert columns.valid_until is not None
+        lasts = columns.valid_until - columns.time > self._read
+        lasts &= _facts(runs, len(lasts))
+        if not lasts.any():
+            return
+        lasts &= of_kinds(batch, self._guards | self._areas)
+        for row in np.flatnonzero(lasts).tolist():
+            fact = Lasting(int(columns.time[row]), int(columns.valid_until[row]), batch.column("kind")[row].as_py())
+            self.backlog.standing.add(int(columns.seq[row]), fact)
+
     def _keep(self, seq: int, batch: pa.RecordBatch, columns: Columns, late: Mask, clock: int) -> None:
         wanted = late & of_kinds(batch, self._kinds)
         if wanted.any():
@@ -118,19 +132,20 @@ class LateFacts:
                 newest = clock + self.horizon.longest  # a sample in a row changes what those after it show
             self.backlog.add(LateEntry(seq, clock, int(times.min()), newest, len(times), kinds))
 
-    def withdraw(self, seqs: Iterable[int], clock: int) -> None:
+    def withdraw(self, seqs: Sequence[int], clock: int) -> None:
         """Facts were taken back."""
+        self.backlog.standing.end(seqs, clock)
         if self.backlog.entries:
             self._withdrawn.update(dict.fromkeys(seqs, clock))
 
     @property
     def asks(self) -> bool:
-        """Whether it matters what was taken back: rules go by samples before a match."""
-        return bool(self._sampled or self._remembered)
+        """Whether it matters what was taken back: rules go by samples before a match, or by areas."""
+        return bool(self._sampled or self._remembered or self._areas)
 
-    def undone(self, seq: int, facts: Iterable[Evidence], clock: int, skew: Callable[[str], int]) -> None:
-        """Facts were taken back by the journal entry `seq`. Samples in a row are judged again without them, and so are histories where live none goes
-        back so far. `skew`: feed -> µs an event time may be ahead."""
+    def undone(self, seq: int, facts: Iterable[Evidence], clock: int, until: int, skew: Callable[[str], int]) -> None:
+        """Facts were taken back by the journal entry `seq`, by a row of event time `until`. Samples in a row are judged again without them, and so are histories
+        and areas where live none goes back so far. `skew`: feed -> µs an event time may be ahead."""
         horizon = clock - self.horizon.longest
         for fact in facts:
             time = min(fact.event_time, fact.ingest_time + skew(fact.feed))
@@ -138,6 +153,10 @@ class LateFacts:
             if under(self._sampled, fact.kind) or (late and under(self._remembered, fact.kind)):
                 lasting = under(self._lasting, fact.kind)  # a sample in a row, or of a state, changes what those after it show
                 self.backlog.add(LateEntry(seq, clock, time, clock + self.horizon.longest if lasting else time, 0, (fact.kind,)))
+            if under(self._areas, fact.kind):
+                since = time if under(self._begins, fact.kind) else max(time, until)  # what stood in it, or happened in it after its end
+                if since < horizon:
+                    self.backlog.add(LateEntry(seq, clock, since, horizon, 0, (fact.kind,)))
 
     def learn(self, content: bytes, clock: int, entry: int) -> None:
         """Takes in a journal entry that says what was learnt. One that was taken in before changes nothing."""
@@ -162,6 +181,7 @@ class LateFacts:
 
     def prune(self, clock: int) -> None:
         """Forgets withdrawals nobody can ask about. Called at fixed journal times."""
+        self.backlog.standing.prune(self.since(clock))
         self._withdrawn = {seq: at for seq, at in self._withdrawn.items() if at + _REMEMBER > clock and self.backlog.entries}
 
     def samples(self) -> list[Sample]:
@@ -178,6 +198,10 @@ class LateFacts:
             Sample("late_unreachable", "counter", "Late facts of times the journal no longer holds, or too many to judge.", backlog.gone),
             Sample("late_dropped", "counter", "Late facts there was no room to remember.", backlog.dropped),
             Sample(
+                "late_standing", "gauge", "Warnings and areas in force for long that are remembered for late facts.", len(backlog.standing)
+            ),
+            Sample("late_standing_forgotten", "counter", "Of these, those there was no room for.", backlog.standing.forgotten),
+            Sample(
                 "late_unmatched", "counter", "Changes learnt late about alerts that are not remembered any more.", self.learning.unmatched
             ),
         ]
@@ -192,3 +216,11 @@ class LateFacts:
         self.backlog.restore(state["backlog"])
         self._withdrawn = dict(state["withdrawn"])
         self.learning.restore(state["said"])
+
+
+def _facts(runs: Sequence[Run] | None, size: int) -> Mask:
+    """Rows that are facts."""
+    facts = np.full(size, runs is None)
+    for run in runs or ():
+        facts[run.start : run.stop] = True
+    return facts

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -23,14 +23,15 @@ from tocsin.correlate.sphere import distance
 from tocsin.kernel.fault import Skippable
 from tocsin.model.ids import split_seq
 from tocsin.model.plan import Plan
-from tocsin.model.time import HOUR, MINUTE
+from tocsin.model.time import DAY, HOUR, MINUTE
 
 from .backlog import Backlog, LateEntry
 from .difference import Blame, Comparison, Outcome
-from .evaluate import Evaluation, Pace
-from .guarding import guard_kinds, remembering, sampled_kinds
+from .evaluate import OPEN, Evaluation, Pace
+from .guarding import area_kinds, guard_kinds, remembering, sampled_kinds
 from .learnt import Learnt
 from .looking import Looking
+from .standing import Standing
 from .window import Facts, Window
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 _WARM: Final = HOUR
 #: While states that samples change differ by what is known now, the stretch is judged again, twice as long, but not longer than this.
 _LASTS: Final = 6 * HOUR
+#: And where such a state keeps an alert open that is closed when it ends (`resolve.below_for`).
+_STAYS: Final = DAY
 _KEPT: Final = 32 << 20  # bytes of journal entries kept at hand for what alerts rest on
 
 
@@ -69,6 +72,7 @@ class Reconciler:
         self._reading = reading
         self._looking = Looking(plan)
         self._margins: dict[tuple[str, ...], int] = {}
+        self._standing = Standing()  # of the correlator
 
     def prepare(self) -> None:
         """What otherwise the first call of `due` does, and takes a moment for."""
@@ -76,6 +80,7 @@ class Reconciler:
 
     def due(self, backlog: Backlog, clock: int) -> list[list[LateEntry]]:
         """What is to be judged now, together where the stretches of time overlap. Entries that are settled by the same look are first."""
+        self._standing = backlog.standing
         groups: list[list[LateEntry]] = []
         stop = 0
         for entry in sorted(backlog.due(clock, lambda entry: self._reach(entry) + self._horizon.longest), key=lambda e: (e.oldest, e.seq)):
@@ -101,8 +106,13 @@ class Reconciler:
             return self._failed(learnt, "the journal no longer holds the entries of that time")
         late, recent = {e.seq: e for e in group}, Recent(self._reading.fetch, _KEPT)
         chains = Corrections(self._plan, self._corrects, lateness=self._horizon.of)
-        window = await asyncio.to_thread(Window, rules, span, late, self._horizon, chains, self._skews, recent)
+        older = self._older(rules, span[0] - ahead, span[0])
+        window = await asyncio.to_thread(Window, rules, span, late, self._horizon, chains, self._skews, recent, older)
         try:
+            for number in sorted({split_seq(fact)[0] for fact in older}):
+                if number < begin.seq:
+                    window.take(await self._reading.fetch(number))
+                    await pace()
             async with aclosing(self._reading.entries(begin.seq, seq)) as entries:  # type: ignore[type-var]
                 async for entry in entries:
                     window.take(entry)
@@ -119,7 +129,7 @@ class Reconciler:
         undone = self._corrects is None or bool(self._corrects)
         rules, margin = self._looking.rules(kinds, undone), max(self._reach(entry) for entry in group)
         remembers = undone and any(map(remembering, rules.rules))
-        if guard_kinds(rules) or sampled_kinds(rules) or remembers:
+        if guard_kinds(rules) or sampled_kinds(rules) or area_kinds(rules) or remembers:
             rules = replace(rules, lateness=max(rules.lateness, self._horizon.longest))  # so late guards may have learnt something live
         start, stop = min(e.oldest for e in group) - margin, min(max(e.newest for e in group) + margin, clock)
         start, stop = start // MINUTE * MINUTE, (stop // MINUTE + 1) * MINUTE
@@ -130,6 +140,10 @@ class Reconciler:
         closed = max(e.newest for e in group) + margin + self._horizon.longest <= clock
         return rules, Learnt(tuple(e.seq for e in group), closed, kinds, start, stop, 0), span
 
+    def _older(self, rules: Plan, since: int, at: int) -> list[int]:
+        """What began before the stretch that is read, and was in force in it. `rules`: with kinds of their own."""
+        return self._standing.over(since, at, {kind.partition(".")[2] for kind in guard_kinds(rules) | area_kinds(rules)})
+
     async def _compare(self, rules: Plan, window: Window, learnt: Learnt, span: tuple[int, int], pace: Pace) -> Learnt:
         """The two evaluations."""
         facts = await asyncio.to_thread(window.facts)
@@ -137,7 +151,7 @@ class Reconciler:
         without, with_late = [
             await side.run(facts, known, span, learnt.stop, pace) for side, known in zip(sides, (True, False), strict=True)
         ]
-        if learnt.closed and sides[0].states != sides[1].states and learnt.stop - learnt.start < _LASTS:
+        if learnt.closed and learnt.stop - learnt.start < _lasts(*(side.states or {} for side in sides)):
             learnt = replace(learnt, closed=False, until=2 * learnt.stop - learnt.start)
         await asyncio.to_thread(sides.clear)  # so much memory takes a moment to give back
         blame = await asyncio.to_thread(_blame, rules, window, facts, frozenset(learnt.entries))
@@ -153,6 +167,13 @@ class Reconciler:
     def _failed(self, learnt: Learnt, problem: str) -> Learnt:
         log.warning("facts of %d journal entries came too late and cannot be reconciled: %s", len(learnt.entries), problem)
         return replace(learnt, closed=True, problem=problem)
+
+
+def _lasts(as_it_was: Mapping[Any, Any], as_it_is: Mapping[Any, Any]) -> int:
+    """How long a stretch at most is judged again because of what it leaves behind: 0 when that is the same with what is known now."""
+    unlike = [key for key in as_it_was.keys() | as_it_is.keys() if as_it_was.get(key) != as_it_is.get(key)]
+    kept_open = any(isinstance(key, tuple) and key[0] == OPEN for key in unlike)
+    return _STAYS if kept_open else _LASTS if unlike else 0
 
 
 def _sides(rules: Plan, window: Window, undone: bool) -> list[Evaluation]:

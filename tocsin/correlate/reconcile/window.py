@@ -23,7 +23,7 @@ from tocsin.model.reading import selectors_in
 
 from .backlog import LateEntry
 from .disorder import Newest, Prefixes
-from .guarding import OWN, SAMPLES, guard_kinds, own_kinds, sampled_kinds
+from .guarding import AREAS, OWN, SAMPLES, area_kinds, guard_kinds, own_kinds, sampled_kinds
 
 #: Facts one evaluation may hold in memory (about 100 bytes each).
 FACTS_MAX: Final = 3_000_000
@@ -62,7 +62,7 @@ class Facts:
 
 class Window:
     """Takes the entries of the journal in their order, from the first that can hold a fact of [start, stop] on. `late`: entries of which it
-    is remembered when they came, by seq. `recent` keeps what alerts may show."""
+    is remembered when they came, by seq. `recent` keeps what alerts may show. `older`: facts that are wanted though they are of before (`standing.py`)."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Window:
         corrections: Corrections,
         skews: Mapping[str, int],
         recent: Recent,
+        older: Sequence[int] = (),
     ) -> None:
         self.engine = Engine(plan)
         self.codebook = CodeBook(self.engine, plan, skews)
@@ -89,7 +90,8 @@ class Window:
         self._ended: dict[int, End] = {}
         self._matched = frozenset(of.kind for rule in plan.rules for of in selectors_in(rule.when))
         self._asked = frozenset(of.kind for rule in plan.rules for of in selectors_in((rule.when, rule.alert)))
-        self._guards, self._sampled = guard_kinds(plan), sampled_kinds(plan)
+        self._guards, self._sampled, self._areas = guard_kinds(plan), sampled_kinds(plan), area_kinds(plan)
+        self._older = np.array(older, np.int64)
         self._going_by = frozenset(kind for kind in self._matched if kind.startswith(SAMPLES))
         self._newest, self._prefixes = Newest(), Prefixes(self._sampled)  # of the samples of a source, as the kernels took them
         self._standing: set[int] = set()
@@ -106,7 +108,7 @@ class Window:
         if asked.any() or runs is not None:
             columns = self.codebook.columns(batch, entry.ingest, entry.seq)
             kept = self._keep(entry, batch, columns, asked & self._facts(runs, columns, entry.seq), "")
-        for own, kinds in ((SAMPLES, self._going_by), (OWN, self._guards)):
+        for own, kinds in ((SAMPLES, self._going_by), (AREAS, self._areas), (OWN, self._guards)):
             if kinds and of_kinds(view := own_kinds(batch, own), kinds).any():
                 columns = self.codebook.columns(view, entry.ingest, entry.seq)
                 kept |= self._keep(entry, view, columns, of_kinds(view, kinds) & self._facts(runs, columns, entry.seq), own)
@@ -137,6 +139,8 @@ class Window:
         sampled = own == SAMPLES and bool(self._sampled)
         after = self._disordered(batch, columns, facts if late is None else facts & ~late) if sampled else None
         wanted = facts & (columns.time >= self._start) & (columns.time <= self._stop)
+        if own in (AREAS, OWN) and len(self._older):
+            wanted |= facts & np.isin(columns.seq, self._older)
         if not wanted.any():
             return False
         part = rows(columns, wanted)
@@ -149,7 +153,7 @@ class Window:
             news, seen = news | (after[wanted] > 0), np.where(after[wanted] > 0, np.maximum(after[wanted] + 1, clock), seen)
         self._learnt.update(zip(part.seq[news].tolist(), (clock - part.time[news]).tolist(), strict=True))
         self._parts.append((part, too_late, seen))
-        standing = np.ones(len(part.seq), np.bool_) if own == OWN else ~of_kinds(batch, self._matched)[wanted]
+        standing = np.ones(len(part.seq), np.bool_) if own in (AREAS, OWN) else ~of_kinds(batch, self._matched)[wanted]
         self._standing.update(part.seq[standing].tolist())
         self.size += len(part.seq)
         return True
@@ -167,12 +171,12 @@ class Window:
 
     def facts(self) -> Facts:
         """What stands. Facts that were taken back are left out, but for guards and for those that only end or change alerts: they were in force for a while."""
-        nothing = rows(self._nothing(), np.zeros(0, np.bool_)), np.zeros(0, np.bool_), np.zeros(0, np.int64)
+        nothing = rows(self.nothing(), np.zeros(0, np.bool_)), np.zeros(0, np.bool_), np.zeros(0, np.int64)
         parts = self._parts or [nothing]
         joined = _join([part for part, _, _ in parts])
         late, seen = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
         guards, samples = self._own(joined, OWN), self._own(joined, SAMPLES)
-        own = guards | samples
+        own = guards | samples | self._own(joined, AREAS)
         ended = {seq: end for seq, end in self._ended.items() if seq in self._standing}
         kept = np.array(list(ended.keys() - self._matched_seqs(joined, own)), np.int64)
         undone = np.isin(joined.seq, np.array(list(self._undone), np.int64))
@@ -180,8 +184,9 @@ class Window:
         order = np.lexsort((guards, joined.seq, joined.time))
         order = order[~gone[order]]
         learnt = self._learnt | {seq: end.learnt - end.until for seq, end in ended.items() if end.learnt > end.until}
-        back = {seq: self._undone[seq] for seq in joined.seq[samples & undone & ~late].tolist()}
-        times = dict(zip(joined.seq[samples].tolist(), joined.time[samples].tolist(), strict=True))
+        taken = samples & undone & ~late  # few: of all samples this would hold up the whole process
+        back = {seq: self._undone[seq] for seq in joined.seq[taken].tolist()}
+        times = dict(zip(joined.seq[taken].tolist(), joined.time[taken].tolist(), strict=True))
         learnt |= {seq: max(0, one.clock - times[seq]) for seq, one in back.items()}
         return Facts(rows(joined, order), late[order], seen[order], ended, learnt, (samples & undone)[order], back)
 
@@ -200,7 +205,8 @@ class Window:
         codes = [code for code, kind in names.items() if under(self._matched, kind)]
         return set(columns.seq[~own & np.isin(columns.kind, np.array(codes, columns.kind.dtype))].tolist())
 
-    def _nothing(self) -> Columns:
+    def nothing(self) -> Columns:
+        """No facts."""
         i8, f8 = np.empty(0, np.int64), np.empty(0)
         return Columns(i8, i8, i8.astype(np.int32), i8.astype(np.int32), f8, f8, f8, np.empty((0, self.engine.words), np.uint64))
 

@@ -82,8 +82,8 @@ class Facts:
         self._facts.insert(bisect_right(self._facts, sample[:2], key=_order), sample)
 
     def end(self, seqs: frozenset[int], at: int) -> bool:
-        """Facts taken back are facts until then."""
-        gone = [fact.seq for fact in self._facts if fact.seq in seqs]
+        """Facts taken back are facts until then; those that had ended before stay as they were."""
+        gone = [fact.seq for fact in self._facts if fact.seq in seqs and at < self.lasts(fact)]
         for seq in gone:
             self._cut[seq] = min(at, self._cut.get(seq, at))
         return bool(gone)

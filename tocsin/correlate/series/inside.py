@@ -137,7 +137,8 @@ class InsideRule(Quiet):
         return Found(event, time, False, evidence, (time, event.seq), label)
 
     def withdraw(self, seqs: frozenset[int], clock: int, at: int) -> None:
-        """Facts are taken back: events never were, areas end."""
+        """Facts are taken back: events never were, areas end; what was to be forgotten by now is, so that it makes no difference when that is done."""
+        self.prune(clock)
         gone = [event for event in self._events if event.seq in seqs]
         self._events = [event for event in self._events if event.seq not in seqs]
         for source in {event.source for event in gone} | set(self._last):
