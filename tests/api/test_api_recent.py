@@ -1,6 +1,7 @@
 """The events view against plain lists: every filter, paging while events arrive, bounds and what they leave out."""
 
 import random
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -9,6 +10,7 @@ from api_world import NOON, SECOND, Entry, batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tocsin.api import block
 from tocsin.api.block import Box
 from tocsin.api.recent import BLOCK_ROWS, WAITING_ENTRIES, EventQuery, RecentEvents
 
@@ -131,6 +133,34 @@ def test_newest_and_get(made, data):
         found = model.recent.newest(after, limit, until)
         assert [event["seq"] for event in found.items] == expected[-limit:]
         assert found.skipped == max(0, len(expected) - limit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(models, st.sampled_from([1, 2, 3]), queries, st.lists(entries, max_size=2))
+def test_batches_that_stay_apart_because_they_are_large_change_no_answer(made, large, query, more):
+    with patch.object(block, "LARGE", large):
+        model = Model(made[0])
+        model.add(made[1])
+        model.recent.find(query, 1)
+        model.add(more)  # after rows that were joined already
+        found = model.recent.find(query, 10**6)
+        expected = [row for row in reversed(model.known) if passes(row, query)]
+        assert [(event["seq"], event["id"], event["feed"]) for event in found.items] == [
+            (row["seq"], row["id"], row["feed"]) for row in expected
+        ]
+        for row in model.known:
+            assert model.recent.get(row["seq"])["kind"] == row["kind"]
+
+
+def test_a_large_batch_is_kept_as_it_came():
+    recent = RecentEvents()
+    for seq, rows in ((1, 2), (2, block.LARGE), (3, 1), (4, block.LARGE), (5, 2)):
+        fill(recent, 1, rows, seq)
+    [settled] = recent._snapshot()
+    assert [part.num_rows for part in settled.parts] == [5, block.LARGE, block.LARGE]
+    assert settled.seq.tolist() == [
+        (seq << 20) + row for seq, rows in ((1, 2), (2, block.LARGE), (3, 1), (4, block.LARGE), (5, 2)) for row in range(rows)
+    ]
 
 
 def fill(recent, count, rows=1, start=1, **more):

@@ -12,6 +12,7 @@ from tocsin.journal import EventWriter, Unsettled, connect, fetch, last_seq, rea
 from tocsin.journal.encode import decode, encode, entry_headers, merge, stamp
 from tocsin.journal.link import Link
 from tocsin.journal.nats_conf import subject_token
+from tocsin.journal.writer import Part, in_time
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.event import INSTANT, KIND, event_schema
@@ -63,6 +64,37 @@ async def test_what_arrives_together_is_one_entry_and_everybody_gets_the_right_n
         assert order == [name for part in parts for name in part.column("id").to_pylist()]
         sources = [value for entry in found for value in entry.batch.column("source").to_pylist()]
         assert sources == [value for part in parts for value in part.column("source").to_pylist()]
+
+
+async def test_what_overtook_another_on_its_way_is_put_in_order_inside_an_entry(tmp_path):
+    """Requests that were held up: the parts of an entry are ordered by their newest events, and everybody still gets the right number."""
+    starts = [40, 10, 30, 0, 20]
+    async with world(tmp_path) as (_, journal, writer):
+        parts = [batch(5, start=start) for start in starts]
+        numbers = await asyncio.gather(*(writer.append("busy", part, 1) for part in parts))
+        found = await entries(journal)
+        stored = {name: (entry.seq, row) for entry in found for row, name in enumerate(ids(entry))}
+        for start, number in zip(starts, numbers, strict=True):
+            assert stored[f"e{start}"] == split_seq(number)
+        for entry in found:
+            order = [int(name[1:]) for name in ids(entry)]
+            assert order == sorted(order)
+        assert len(stored) == 25
+
+
+async def test_the_order_inside_an_entry_is_that_of_arrival_where_times_are_equal_or_something_is_corrected():
+    def part(start, rows=3, action=0):
+        made = batch(rows, start=start)
+        actions = pa.array([0] * (rows - 1) + [action], pa.int8())
+        made = made.set_column(made.schema.get_field_index("action"), made.schema.field("action"), actions)
+        return Part(made, 0, asyncio.get_running_loop().create_future())
+
+    same = [part(7), part(7), part(7)]
+    assert in_time(same) == same
+    late, early = part(9), part(1, rows=8)  # the newest event counts: 11 and 8
+    assert in_time([late, early]) == [early, late]
+    corrected = [part(9), part(5, action=2), part(1)]
+    assert in_time(corrected) == corrected
 
 
 async def test_feeds_do_not_share_entries_and_ingest_time_never_goes_back(tmp_path):
@@ -209,7 +241,7 @@ async def test_an_end_in_the_future_is_waited_for(tmp_path):
 
 async def test_thousands_of_entries_arrive_complete_and_in_order(tmp_path):
     one = batch(3)
-    async with world(tmp_path) as (_, journal, writer):
+    async with world(tmp_path, patience=120.0) as (_, journal, writer):  # 1,200 times fsync, also where others write meanwhile
         await asyncio.gather(*(writer.append(f"f{i}", one, 1) for i in range(1200)))
         assert [entry.seq for entry in await entries(journal)] == list(range(1, 1201))
         assert journal.counters.reopened == 0

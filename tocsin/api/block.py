@@ -1,7 +1,8 @@
 """A settled stretch of the journal: a few thousand events as flat arrays for searching and Arrow parts for showing.
 
 Journal entries are often a single event, and an Arrow batch of one row costs 20 kB and 15 µs to look into. So entries are
-joined into blocks: one Arrow part per feed, and beside them arrays over all rows in journal order.
+joined into blocks: one Arrow part per feed, and beside them arrays over all rows in journal order. Large entries stay parts of their own:
+joining them would cost more than it saves.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from tocsin.model.ids import event_seq
 from .eventjson import Json, events_json
 
 Mask = NDArray[np.bool_]
+#: Rows from which on a batch, or what was joined, is left as it is.
+LARGE: Final = 1024
 
 
 class Entry(Protocol):
@@ -189,13 +192,16 @@ class _Parts:
         self.subjects = list(before.subjects) if before else []
         self.batches: list[list[pa.RecordBatch]] = [[part] for part in before.parts] if before else []
         self.sizes = [part.num_rows for part in before.parts] if before else []
-        self.known: dict[str, int] = {subject: number for number, subject in enumerate(self.subjects)}
+        self.known: dict[str, int] = {subject: number for number, subject in enumerate(self.subjects) if self.sizes[number] < LARGE}
 
     def add(self, subject: str, batch: pa.RecordBatch) -> tuple[int, int]:
-        """-> the part it went to and its first row there. A feed whose attributes changed gets a new part."""
-        number = self.known.get(subject)
+        """-> the part it went to and its first row there. A feed whose attributes changed gets a new part, and so does a large batch."""
+        alone = batch.num_rows >= LARGE
+        number = None if alone else self.known.get(subject)
         if number is None or (self.careful and not self.batches[number][0].schema.equals(batch.schema)):
-            number = self.known[subject] = len(self.subjects)
+            number = len(self.subjects)
+            if not alone:
+                self.known[subject] = number
             self.subjects.append(subject)
             self.batches.append([])
             self.sizes.append(0)

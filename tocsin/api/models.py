@@ -72,6 +72,17 @@ class FeedTotals(Shape):
     stale: Annotated[int, Field(description="stale or failing")]
 
 
+class MirrorOut(Shape):
+    to: Annotated[str, Field(description="bucket and prefix")]
+    published: Annotated[str | None, Field(description="when it was last brought up to date, null: not since keep began")]
+    failures: int
+    delayed: Annotated[str | None, Field(description="why it is behind; it is tried again, and nothing waits for it")]
+    words: Annotated[str, Field(description="what people must know although it is up to date")]
+    undead: Annotated[int, Field(description="objects that ought to be gone and cannot be removed")]
+    damaged: Annotated[int, Field(description="files that are not sent because they are damaged here")]
+    leaving: Annotated[int, Field(description="objects that go when their grace is over")]
+
+
 class ArchiveOut(Shape):
     state: Annotated[
         Literal["kept", "delayed", "away"], Field(description="delayed: the disk does not take history; away: keep is not heard")
@@ -80,6 +91,7 @@ class ArchiveOut(Shape):
     behind: Annotated[int | None, Field(description="journal entries that are not in the archive yet")]
     rows: int | None
     bytes: int | None
+    mirror: Annotated[MirrorOut | None, Field(description="its copy in S3-compatible storage, where the city declares one")] = None
 
 
 class StatusOut(Shape):

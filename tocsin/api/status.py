@@ -67,6 +67,7 @@ def archive_json(services: Services) -> Json:
             "behind": None,
             "rows": None,
             "bytes": None,
+            "mirror": None,
         }
     words = told.get("delayed")
     return {
@@ -75,6 +76,7 @@ def archive_json(services: Services) -> Json:
         "behind": told.get("behind"),
         "rows": told.get("rows"),
         "bytes": told.get("bytes"),
+        "mirror": told.get("mirror"),
     }
 
 

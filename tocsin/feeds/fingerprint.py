@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -46,10 +46,6 @@ class Prints:
     names: pa.Array
     keys: Keys
     contents: Values
-
-    @property
-    def ids(self) -> list[str]:
-        return cast(list[str], self.names.to_pylist())
 
 
 def prints(events: pa.RecordBatch) -> Prints:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -193,11 +192,14 @@ def _tell(receipt: Receipt, claim: Claim, decoded: Decoded, start: int, every: b
     receipt.accepted += len(status) - duplicates - conflicts
     receipt.duplicates += duplicates
     receipt.conflicts += conflicts
-    rows: Iterator[int] | range = range(len(status)) if every else iter(status.nonzero()[0].tolist())
-    for row in rows:
+    rows: list[int] = list(range(len(status))) if every else status.nonzero()[0].tolist()
+    if not rows:
+        return
+    ids = claim.prints.names.take(pa.array(rows, pa.int32())).to_pylist()
+    for row, name in zip(rows, ids, strict=True):
         index = decoded.index[start + row] if decoded.index else start + row
         word, reason = OUTCOMES[int(status[row])]
-        receipt.results.append(Result(index, word, claim.prints.ids[row], reason))
+        receipt.results.append(Result(index, word, name, reason))
 
 
 OUTCOMES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -119,10 +119,10 @@ def webhook_app(desk: Desk) -> Starlette:
 
 def answer(receipt: Receipt) -> Response:
     """202 when every record was taken (now or before), 207 when some were rejected."""
-    content: dict[str, Any] = asdict(receipt)
-    listed = content["results"]
-    if len(listed) > MAX_RESULTS:
-        content |= {"results": listed[:MAX_RESULTS], "results_omitted": len(listed) - MAX_RESULTS}
+    content: dict[str, Any] = {name: getattr(receipt, name) for name in ("accepted", "duplicates", "conflicts", "rejected")}
+    content["results"] = receipt.results[:MAX_RESULTS]
+    if len(receipt.results) > MAX_RESULTS:
+        content["results_omitted"] = len(receipt.results) - MAX_RESULTS
     return Response(msgspec.json.encode(content), 207 if receipt.rejected else 202, media_type="application/json")
 
 

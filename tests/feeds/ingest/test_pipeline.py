@@ -141,6 +141,22 @@ async def test_a_message_of_very_many_records_is_appended_in_slices_that_keep_th
     assert max(rows.num_rows for _, rows in house.log.batches) == SLICE
 
 
+async def test_a_whole_message_that_comes_again_is_told_record_by_record(house):
+    """What a sender does whose answer was lost: every record of the message is a duplicate, in every slice of it."""
+    count = SLICE + 100
+    rows = pa.concat_batches([batch(*(line(str(n)) for n in range(count)))])
+
+    class Many:
+        def decode(self, body, spec):
+            return Decoded(rows, range(5, 5 + count))
+
+    sink = house.sink(decoder=Many())
+    assert (await sink.deliver(Message(b"x", START))).results == []
+    receipt = await sink.deliver(Message(b"x", START))
+    assert (receipt.accepted, receipt.duplicates) == (0, count)
+    assert [(r.index, r.status, r.id) for r in receipt.results] == [(5 + n, "duplicate", str(n)) for n in range(count)]
+
+
 async def test_a_quarantined_record_is_retried_with_the_mapping_of_today(house):
     class Stricter(Lines):
         def decode(self, body, spec):
