@@ -15,7 +15,7 @@ demo: setup ## watch Seattle's fire and medical calls arrive, on this machine on
 	$(BIN)/tocsin demo
 
 JOBS := 2
-test: setup test-tools ## everything that proves it works, with real servers and a real browser (JOBS=2 processes, a file of tests at a time)
+test: setup test-tools $(STAMP)/swift ## everything that proves it works, with real servers and a real browser (JOBS=2 processes, a file of tests at a time)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 setup: $(STAMP)/core $(STAMP)/console $(STAMP)/kernels ## virtual environment in .venv and the console, nothing else
@@ -41,10 +41,10 @@ bench-peers: setup $(STAMP)/bench ## beside bytewax, Pathway, Node-RED, Flink an
 	$(BIN)/python -m bench.plot $(RESULT).json
 	$(BIN)/python -m bench.report $(RESULT).json
 
-soak: setup test-tools ## the long tests
+soak: setup test-tools $(STAMP)/swift ## the long tests
 	$(BIN)/python -m pytest -m soak --override-ini addopts=""
 
-test-spark: setup test-tools $(STAMP)/spark ## the tests that need Spark (half a gigabyte more, and Java)
+test-spark: setup test-tools $(STAMP)/swift $(STAMP)/spark ## the tests that need Spark (half a gigabyte more, and Java)
 	@sh scripts/need.sh java
 	$(BIN)/python -m pytest -m spark tests/spark --override-ini addopts=""
 
@@ -55,7 +55,7 @@ lock: ## pin requirements/*.in again
 	sh scripts/lock.sh
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) $(STAMP) console/node_modules console/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .peers
+	rm -rf $(VENV) $(STAMP) console/node_modules console/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .peers .servers
 
 # ---- steps, each done once until its inputs change ----
 $(BIN)/python:
@@ -73,6 +73,14 @@ $(STAMP)/core: $(BIN)/python requirements/build.lock requirements/core.lock pypr
 $(STAMP)/test: $(STAMP)/core requirements/test.lock
 	@echo "Installing what the tests need ..."
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/test.lock
+	@touch $@
+
+$(STAMP)/swift: $(BIN)/python requirements/swift.lock
+	@mkdir -p $(STAMP)
+	@echo "Installing the storage server that tests of the archive's mirror talk to ..."
+	@rm -rf .servers/swift
+	@"$$(sh scripts/need.sh python --print)" -m venv .servers/swift
+	@.servers/swift/bin/pip install --quiet --require-hashes -r requirements/swift.lock
 	@touch $@
 
 $(STAMP)/spark: $(STAMP)/test requirements/spark.lock

@@ -191,7 +191,7 @@ class Node:
         def found() -> Any:
             lon = 10.0 + east / METRES_PER_DEGREE
             items = self.get("/api/v1/alerts", rule=rule, limit=1000)["items"]
-            return next((item for item in items if abs(item["lon"] - lon) < 500 / METRES_PER_DEGREE), None)
+            return next((item for item in items if item["lon"] is not None and abs(item["lon"] - lon) < 500 / METRES_PER_DEGREE), None)
 
         alert: dict[str, Any] = self.eventually(f"an alert of {rule} at {east} m", found, patience)
         return alert

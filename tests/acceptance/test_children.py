@@ -1,16 +1,20 @@
-"""Supervision in the small, without a process: what cannot be started is tried again, and whoever is told to end does, whatever comes in that moment."""
+"""Supervision in the small, without the processes of a node: what cannot be started is tried again, and whoever is told to end does, whatever comes in that moment."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tocsin.app.children import Birth, Child
+from tocsin.app.children import Birth, Births, Child, Family
+from tocsin.app.layout import Layout
+from tocsin.app.nursery import Know, Nest, spawn
 from tocsin.app.shard import Post
 
 
@@ -70,3 +74,35 @@ async def test_a_post_that_is_ended_in_the_moment_it_gets_news_ends(turns: int) 
     done, _ = await asyncio.wait({task}, timeout=1.0)
     assert done == {task}
     assert task.cancelled()
+
+
+def frozen() -> Nest:
+    """A nursery that never gets as far as to listen."""
+    nest = spawn()
+    os.kill(nest[0].pid, signal.SIGSTOP)
+    return nest
+
+
+async def test_nobody_waits_for_ever_for_a_child_that_a_frozen_nursery_never_bears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Child.stop, "__defaults__", (0.2,))
+    nest, said, layout = frozen(), list[str](), Layout(tmp_path)
+    layout.create()
+    async with asyncio.timeout(120), Births(said.append, nest) as births:
+        family = Family(layout, births, said.append)
+        family.start("serve")
+        while len(births._alive) < 1:
+            await asyncio.sleep(0)
+        await family.aclose()
+    assert nest[0].returncode == -signal.SIGKILL
+    assert said[0] == "serve was not born within 0.2 s; killing the process that starts the others"
+
+
+async def test_a_nursery_that_was_frozen_while_it_was_told_something_large_does_not_keep_the_node_from_ending() -> None:
+    nest = frozen()
+    async with asyncio.timeout(120):
+        async with Births(lambda _: None, nest) as births:
+            telling = asyncio.create_task(births.know(Know(bytes(32 << 20))))
+            while not births._one.locked():
+                await asyncio.sleep(0)
+        await telling
+    assert nest[0].returncode == -signal.SIGKILL

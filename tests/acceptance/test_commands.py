@@ -74,11 +74,17 @@ def test_help_has_an_example_that_the_command_takes(say: Say, command: str) -> N
     assert command in listed
 
 
-@pytest.mark.parametrize("words", [("fed",), ("feed",), ("run",), ("check", "a", "b"), ("demo", "--port", "x")])
+@pytest.mark.parametrize("words", [("feed",), ("run",), ("check", "a", "b"), ("demo", "--port", "x")])
 def test_what_cannot_be_understood_is_2_with_the_usage(say: Say, words: tuple[str, ...]) -> None:
     code, out, err = say(*words)
     assert (code, out) == (CANNOT_RUN, "")
     assert "usage: tocsin" in err
+
+
+def test_an_unknown_command_is_2_with_its_neighbour(say: Say) -> None:
+    code, out, err = say("fed")
+    assert (code, out) == (CANNOT_RUN, "")
+    assert "did you mean 'feed'" in err
 
 
 def test_sound_is_0_with_one_json_object_last(say: Say, city: Path, tmp_path: Path) -> None:

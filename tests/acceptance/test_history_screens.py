@@ -156,7 +156,7 @@ def test_reports_are_made_drawn_and_taken_along(page: Page, node: Node) -> None:
     expect(responses).to_contain_text("3 stations")
     expect(page.locator("[data-report=feeds]").get_by_role("row", name="smoke")).to_be_visible()
     expect(page.locator("[data-report=coverage]")).to_contain_text(
-        "This report cannot be made yet. found 'census-blocks'; valid is a layer"
+        "This report cannot be made yet. Found 'census-blocks'; valid is a layer"
     )
     href = responses.get_by_role("link", name="CSV").get_attribute("href") or ""
     table = httpx.get(href, timeout=60).text.splitlines()

@@ -60,6 +60,9 @@ def live(folder: Path, acks: Acks, source: Path) -> None:
         importer.finish(taken)
     acks.add("imported")
     compact(kept.catalog, START + 300 * DAY)
+    with kept.catalog.change() as connection:
+        connection.execute("DELETE FROM outline")  # as in an archive of an older version
+    compact(kept.catalog, START + 300 * DAY)
     acks.add("letting-go")
     declare(kept.catalog, {"calls": 30 * DAY})
     Retention(kept.catalog, Signer(folder), START + 100 * DAY).run()

@@ -54,7 +54,17 @@ def judge(folder: Path, acks: Path) -> None:
 
 def test_every_step_is_known():
     assert len(STEPS) >= 20
-    assert {name.split(".")[0] for name in STEPS} == {"append", "shelf", "publish", "flush", "import", "compact", "retention", "sweep"}
+    assert {name.split(".")[0] for name in STEPS} == {
+        "append",
+        "shelf",
+        "publish",
+        "flush",
+        "import",
+        "compact",
+        "outline",
+        "retention",
+        "sweep",
+    }
 
 
 @pytest.mark.crash

@@ -27,6 +27,7 @@ from tocsin.archive.parquet import STORED, loaded, read
 from tocsin.archive.repair import Repair, losses
 from tocsin.archive.retention import Retention
 from tocsin.archive.rows import journal_rows
+from tocsin.archive.schema import VERSION
 from tocsin.archive.sweep import parquet_files, sweep
 from tocsin.archive.tiles import cells
 from tocsin.archive.tombstones import Signer
@@ -249,7 +250,7 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "archive" / "catalog.db") as connection:
         connection.execute("PRAGMA user_version = 99")
     for opening in (lambda: keeper(tmp_path / "archive"), lambda: Catalog(tmp_path / "archive", write=False)):
-        with pytest.raises(Fatal, match="has format 99, this version of Tocsin reads formats 1 to 2"):
+        with pytest.raises(Fatal, match=f"has format 99, this version of Tocsin reads formats 1 to {VERSION}"):
             opening()
 
 

@@ -59,7 +59,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "titel: Seattle",
         [
             "city.yaml:1: 'title' is missing: its name for people",
-            "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, layers, region, timezone, title, zoom",
+            "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, layers, mirror, region, timezone, title, zoom",
         ],
     ),
     ("zoom", BASE, BASE + "zoom: 30\n", ["city.yaml:6: zoom: 30 is out of range; 0 to 22"]),
@@ -79,7 +79,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         BASE,
         BASE + "policies: x\n",
         [
-            "city.yaml:6: 'policies' is not supported yet; this version has: centre, city, correlation, exercise, layers, region, timezone, title, zoom"
+            "city.yaml:6: 'policies' is not supported yet; this version has: centre, city, correlation, exercise, layers, mirror, region, timezone, title, zoom"
         ],
     ),
 ]

@@ -27,6 +27,17 @@ def sums(whole, part, table, pairs, more):
 
 
 @bare
+def weighed(factor, counts, weights, table, ends):
+    """(sum of counts times weights times the factor, cells of the table, length of ends, sum of ends)"""
+    total, last = 0, 0
+    for i in range(counts.size):
+        total += counts[i] * np.int64(weights[i]) * factor
+    for i in range(ends.size):
+        last += ends[i]
+    return total, np.int64(table.shape[0] * table.shape[1]), np.int64(ends.shape[0]), np.int64(last)
+
+
+@bare
 def divided(a, b):
     return a // b
 

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from machine_samples import PAIR
 
 from tocsin.kernel import compiling, machine
-from tocsin.kernel.machine import FLOAT, INT, Array, Library, Spec
+from tocsin.kernel.machine import FLOAT, INT, Array, Arrays, Library, Spec
 
 I8 = np.dtype("i8")
+TABLES = Arrays((Array(np.dtype("i4")), Array(np.dtype("f8")), Array(np.dtype("u8"), 2), Array(I8)))
 SPECS = {
     "nothing": Spec("machine_samples:nothing", (Array(I8),)),
     "sums": Spec("machine_samples:sums", (INT, FLOAT, Array(np.dtype("f4"), 2), Array(PAIR), INT), gives=2),
+    "weighed": Spec("machine_samples:weighed", (INT, TABLES), gives=4),
     "divided": Spec("machine_samples:divided", (INT, INT), gives=1),
     "freed": Spec("machine_samples:divided", (INT, INT), gives=1, frees=True),
 }
@@ -53,7 +55,7 @@ def table(rows: int, columns: int) -> Any:
 
 
 LIBRARY = library()
-SUMS, DIVIDED, NOTHING = (LIBRARY.door(name) for name in ("sums", "divided", "nothing"))
+SUMS, DIVIDED, NOTHING, WEIGHED = (LIBRARY.door(name) for name in ("sums", "divided", "nothing", "weighed"))
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(0, 5), st.integers(0, 5), st.lists(st.integers(-9, 9), max_size=5))
@@ -71,6 +73,50 @@ def test_what_a_function_changes_is_changed_in_place() -> None:
     assert numbers.tolist() == [0, 1, 2, 3, 5, 5, 6, 7, 8, 9]
 
 
+def arrays(n: int) -> tuple[Any, ...]:
+    return np.arange(n, dtype="i4"), np.full(n, 2.0), np.zeros((n, 3), "u8"), np.arange(n), "more"
+
+
+@given(st.integers(-(2**20), 2**20), st.integers(0, 9))
+def test_a_tuple_hands_over_the_arrays_it_begins_with(factor: int, n: int) -> None:
+    some, sum_of = arrays(n), n * (n - 1) // 2
+    assert WEIGHED(factor, some) == (2 * factor * sum_of, 3 * n, n, sum_of)
+    assert WEIGHED(factor, (*some[:3], None)) == (2 * factor * sum_of, 3 * n, -1, 0)
+    for column in some[:4]:
+        column.setflags(write=False)
+    assert WEIGHED(factor, some) == (2 * factor * sum_of, 3 * n, n, sum_of)
+
+
+@pytest.mark.parametrize(
+    ("at", "wrong"),
+    [
+        *[(0, np.arange(3)), (0, None), (0, [0, 1, 2]), (1, np.zeros(6)[::2]), (1, np.zeros(3, ">f8")), (1, np.zeros((3, 1)))],
+        *[(2, np.zeros((3, 3), "u8").T), (2, np.zeros(9, "u8")), (3, np.zeros(3)), (3, np.arange(3, dtype=">i8")), (3, 7)],
+    ],
+)
+def test_a_tuple_of_other_arrays_gives_none_and_the_function_is_not_called(at: int, wrong: Any) -> None:
+    some = arrays(3)
+    assert WEIGHED(1, (*some[:at], wrong, *some[at + 1 :])) is None
+    assert WEIGHED(1, some[:3]) is None
+
+
+def test_wrong_arguments_raise_what_they_would_elsewhere() -> None:
+    with pytest.raises(TypeError, match="divided takes 2 arguments"):
+        DIVIDED(1)
+    with pytest.raises(TypeError):
+        DIVIDED(1.5, 2)
+    with pytest.raises(OverflowError):
+        DIVIDED(2**63, 2)
+    with pytest.raises(SystemError):
+        WEIGHED(1, [*arrays(3)])
+
+
+def test_what_is_called_often_is_a_function_of_its_own() -> None:
+    divided = DIVIDED.open()
+    assert divided is DIVIDED.open()
+    assert (divided(9, 2), divided.__name__) == (4, "divided")
+
+
 @pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros(3, "i4"), np.zeros((3, 3), "i8"), np.arange(6)[::2], np.zeros(3, ">i8")])
 def test_arrays_of_another_type_or_order_are_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="compiled for int64 in C order and 1 dimensions"):
@@ -80,8 +126,9 @@ def test_arrays_of_another_type_or_order_are_refused(wrong: Any) -> None:
 def test_a_function_that_gives_up_says_so() -> None:
     assert DIVIDED(7, 2) == 3
     assert LIBRARY.door("freed")(7, -2) == -4
-    with pytest.raises(ArithmeticError, match="divided gave up"):
-        DIVIDED(7, 0)
+    for name in ("divided", "freed"):
+        with pytest.raises(ArithmeticError, match=f"{name} gave up"):
+            LIBRARY.door(name)(7, 0)
 
 
 def test_what_needs_the_compiler_to_be_there_is_refused_when_it_is_compiled() -> None:

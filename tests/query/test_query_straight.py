@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from query_world import MONDAY, SmallArchive, in_box, row
 
+from tocsin.archive.outlines import outline_of
 from tocsin.model.archive import ROW, Box
 from tocsin.model.asking import Around, Filter, History, Patience, Points, Search, Series, Stopped, TooSlow
 from tocsin.model.time import DAY, HOUR, MINUTE
 from tocsin.query.ask import Questions
-from tocsin.query.footers import Footers, footer_of
+from tocsin.query.footers import Footers, bounds_of, footer_of
 from tocsin.query.places import Places
 from tocsin.query.search import waves
 from tocsin.query.straight import Near, Part, Straight, near_of
@@ -82,6 +83,8 @@ def test_every_way_of_reading_gives_the_same_answers(engine, drawn, minute, most
     questions = (
         lambda q: q.around(Around(*HERE, MONDAY + minute * MINUTE, 500.0, HOUR, HOUR), PATIENCE),
         lambda q: q.history(History("calls", "s-1"), PATIENCE),
+        lambda q: q.history(History("calls", "s-1", MONDAY + (minute - 50) * MINUTE, MONDAY + minute * MINUTE), PATIENCE),
+        lambda q: q.history(History("calls", "s-1", limit=2, cursor=f"{MONDAY + minute * MINUTE}.{minute}"), PATIENCE),
         lambda q: q.search(Search(Filter(box=Box(-122.34, 47.5, -122.32, 47.7), stop=MONDAY + minute * MINUTE), 5), PATIENCE),
         lambda q: q.points(Points(Filter(box=Box(-122.34, 47.5, -122.32, 47.7))), PATIENCE),
         lambda q: q.series(Series(Filter(box=Box(179.0, -17.0, -179.0, -15.0)), "hour", "source"), PATIENCE),
@@ -89,18 +92,58 @@ def test_every_way_of_reading_gives_the_same_answers(engine, drawn, minute, most
     before = module.ROWS_MOST, module.RICH_MOST, module.KEPT_MOST
     with tempfile.TemporaryDirectory() as folder:
         archive = SmallArchive(Path(folder))
-        for part in (rows[:30], rows[30:]):
+        for part in (rows[:20], rows[20:40]):
             if part:
                 archive.add(part)
+        archive.keep(rows[40:])
         asked = Questions(archive, Places(), engine=engine)
         try:
             module.ROWS_MOST = module.RICH_MOST = module.KEPT_MOST = 1 << 30
-            straight = [sorted(map(str, question(asked).table.to_pylist())) for question in questions]
+            straight = [told(question(asked)) for question in questions]
             module.ROWS_MOST, module.RICH_MOST, module.KEPT_MOST = most, most, kept
-            other = [sorted(map(str, question(asked).table.to_pylist())) for question in questions]
+            other = [told(question(asked)) for question in questions]
         finally:
             module.ROWS_MOST, module.RICH_MOST, module.KEPT_MOST = before
     assert straight == other
+
+
+def told(answer):
+    """All that an answer says, rows in any order but of pages."""
+    rows = [str(one) for one in answer.table.to_pylist()]
+    return rows if answer.next else sorted(rows), answer.table.schema, answer.sql, answer.next
+
+
+def test_only_files_that_hold_something_are_opened(tmp_path, straight, monkeypatch):
+    import tocsin.query.footers as module
+
+    archive = SmallArchive(tmp_path)
+    files = [archive.add([row(20 * k + n, lon=lon, lat=lat) for n in range(20)]) for k, (lon, lat) in enumerate((HERE, FAR, HERE))]
+    opened = []
+    monkeypatch.setattr(module, "footer_of", lambda path: (opened.append(path), footer_of(path))[1])
+    near = near_of(Filter(box=Box(-122.34, 47.5, -122.32, 47.7)))
+    bodies = {file.path: outline_of(file.path).to_bytes() for file in files}
+    parts = [part for part in straight.parts(files, near, lambda file: bodies.pop(file.path)) if len(part.groups)]
+    assert [part.file for part in parts] == [files[0], files[2]] and not opened
+    assert sorted(straight.rows(parts, near, ("seq",), PATIENCE)["seq"].to_pylist()) == [*range(20), *range(40, 60)]
+    assert set(opened) == {files[0].path, files[2].path}
+    assert len(list(straight.parts(files, near, lambda file: bodies.pop(file.path)))) == 3, "asked for once, and remembered"
+
+
+def test_outlines_are_kept_while_there_is_room(tmp_path):
+    archive = SmallArchive(tmp_path)
+    files = [archive.add([row(20 * k + n) for n in range(20)]) for k in range(3)]
+    asked = []
+
+    def of(file):
+        asked.append(file.path)
+        return outline_of(file.path).to_bytes()
+
+    footers = Footers(outlines=2 * outline_of(files[0].path).nbytes)
+    for file in (files[0], files[1], files[0], files[2], files[0], files[1]):
+        footers.outline(file, of)
+    assert asked == [file.path for file in (files[0], files[1], files[2], files[1])]
+    again = Footers()
+    assert again.outline(files[0], lambda _file: None).rows.tolist() == [16, 4], "of what is not known the footer is read"
 
 
 def two_places(tmp_path, **options):
@@ -140,11 +183,11 @@ def test_a_row_group_elsewhere_is_not_read(tmp_path, engine):
 
 def test_a_row_group_of_another_time_is_not_read(tmp_path, straight):
     _archive, stored = two_places(tmp_path)
-    footer = footer_of(stored.path)
+    footer = bounds_of(footer_of(stored.path))
     everywhere = ((0, 1 << 40),)
     assert footer.groups(None, None, everywhere, bare=False).tolist() == [0, 1]
     for group in (0, 1):
-        begin, end = int(footer.begin[group]), int(footer.end[group])
+        begin, end = footer.times(group)
         assert footer.groups(begin, begin + 1, everywhere, bare=False).tolist() == [group]
         assert footer.groups(end, end + 1, everywhere, bare=False).tolist() == [group]
     assert footer.groups(MONDAY - HOUR, MONDAY, everywhere, bare=True).tolist() == []
@@ -154,7 +197,7 @@ def test_rows_without_a_place_are_found_where_they_are_asked_for(tmp_path, strai
     archive = SmallArchive(tmp_path)
     bare = [row(n, lon=None, lat=None) for n in range(16)]
     archive.add([*bare, *(row(n, lon=FAR[0], lat=FAR[1]) for n in range(16, 32))])
-    footer = footer_of(archive.files[0].path)
+    footer = bounds_of(footer_of(archive.files[0].path))
     here = ((row(0)["cell"], row(0)["cell"]),)
     assert footer.groups(None, None, here, bare=False).tolist() == []
     assert [int(footer.rows[group]) for group in footer.groups(None, None, here, bare=True)] == [16]
@@ -166,7 +209,7 @@ def test_rows_without_a_place_are_found_where_they_are_asked_for(tmp_path, strai
 def test_statistics_that_are_not_there_rule_nothing_out(tmp_path, straight, engine):
     archive, stored = two_places(tmp_path)
     pq.write_table(pq.read_table(stored.path), stored.path, row_group_size=16, write_statistics=False)
-    assert footer_of(stored.path).groups(0, 1, ((0, 0),), bare=False).tolist() == [0, 1]
+    assert bounds_of(footer_of(stored.path)).groups(0, 1, ((0, 0),), bare=False).tolist() == [0, 1]
     found = Questions(archive, Places(), engine=engine).around(Around(*HERE, MONDAY, 500.0, DAY, DAY), PATIENCE).table
     assert sorted(found["seq"].to_pylist()) == list(range(16))
 
@@ -196,7 +239,7 @@ def test_footers_are_read_once_and_kept_while_there_is_room(tmp_path, monkeypatc
     files = [archive.add([row(40 * k + n) for n in range(40)]) for k in range(4)]  # three row groups each
     read: list[Path] = []
     monkeypatch.setattr(module, "footer_of", lambda path: (read.append(path), footer_of(path))[1])
-    footers = Footers(kept=6)
+    footers = Footers(groups=6)
     for file in (files[0], files[1], files[0]):
         footers.of(file)
     assert read == [files[0].path, files[1].path]
@@ -205,14 +248,14 @@ def test_footers_are_read_once_and_kept_while_there_is_room(tmp_path, monkeypatc
     assert read == [files[0].path, files[1].path, files[2].path]
     footers.of(files[1])
     assert read[-1] == files[1].path
-    assert len(Footers(kept=1).of(files[3]).rows) == 3  # one that is too large for the room there is can be had all the same
+    assert Footers(groups=1).of(files[3]).meta.num_row_groups == 3  # one that is too large for the room there is can be had all the same
 
 
 def test_much_text_and_very_much_of_all_are_left_to_the_engine(tmp_path, straight, monkeypatch):
     import tocsin.query.straight as module
 
     _archive, stored = two_places(tmp_path)
-    footer = footer_of(stored.path)
+    footer = bounds_of(footer_of(stored.path))
     text = Part(stored, footer, np.arange(2))
     plain = Part(replace(stored, stream="readings"), footer, np.arange(2))
     assert straight.worth([plain, text]) == ([plain, text], [])

@@ -23,7 +23,7 @@ from tocsin.archive.retention import Retention, declare, declared
 from tocsin.archive.stock import stock, tiers
 from tocsin.archive.sweep import sweep
 from tocsin.archive.tombstones import Signer, entries
-from tocsin.archive.verify import verify
+from tocsin.archive.verify import Report, verify
 from tocsin.config.load import load_city
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
 from tocsin.model.archive import Box
@@ -34,6 +34,7 @@ from tocsin.model.time import format_span, from_iso, to_iso
 from .importing import parts_of
 from .layout import Layout
 from .mending import repair
+from .mirroring import mirrored, send
 
 BAR = 30
 
@@ -83,7 +84,8 @@ def show(arguments: argparse.Namespace, told: dict[str, Any], words: str) -> Non
 
 def status(arguments: argparse.Namespace) -> int:
     """What is there."""
-    catalog = catalog_of(arguments)
+    mirror = None if arguments.archive is None else mirrored(arguments, load_city(arguments.city))
+    catalog = catalog_of(arguments) if mirror is None else mirror.catalog
     found, by_tier = stock(catalog), tiers(catalog)
     spans = {name: format_span(span) for name, span in sorted(declared(catalog).items())}
     told: dict[str, Any] = {
@@ -92,6 +94,7 @@ def status(arguments: argparse.Namespace) -> int:
         "clock": to_iso(clock_of(catalog)),
         "tiers": by_tier,
         "retention": spans,
+        "published": None if mirror is None else to_iso(mirror.head.at),
         "holds": [one.to_json() for one in holds.holds(catalog)],
         "record_entries": len(entries(catalog)),
         "holes_told": [
@@ -111,6 +114,9 @@ def status(arguments: argparse.Namespace) -> int:
     if found["holes"]:
         lines.append(f"{found['holes']:,} journal entries could not be read when they were due")
     lines += [f"hold {one['id']}: {one['reason']} (by {one['by']}, {one['placed']})" for one in told["holds"]]
+    if mirror is not None:
+        lines.insert(0, f"{mirror.bucket.address.place}, published {told['published']}")
+        mirror.close()
     show(arguments, told, "\n".join(lines))
     return 1 if found["damaged_files"] else 0
 
@@ -138,6 +144,8 @@ def joining(arguments: argparse.Namespace) -> int:
 
 def verifying(arguments: argparse.Namespace) -> int:
     """Every byte of every file, and the signed record."""
+    if arguments.archive is not None:
+        return _elsewhere(arguments)
     catalog, progress = catalog_of(arguments, write=True), Progress(arguments.json)
     report = verify(catalog, progress)
     progress.end()
@@ -146,17 +154,43 @@ def verifying(arguments: argparse.Namespace) -> int:
         mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog, arguments.peer))
         report = verify(catalog, progress)
         progress.end()
-    lines = [f"{report.files} files, {report.rows:,} events, {report.bytes / 1e6:,.1f} MB, {report.entries} entries in the signed record"]
-    lines += [f"DAMAGED {name}: {why}" for name, why in report.damaged.items()]
-    lines += [f"NOT IN THE CATALOGUE {name} (removed when the node starts)" for name in report.strange]
-    lines += [f"REMOVED BUT STILL THERE {name}" for name in report.undead]
-    lines += [f"RECORD {why}" for why in report.record]
+    lines = _found(report, "removed when the node starts")
     lines += [f"repaired {one['stream']}: {one['fetched']:,} of {one['rows']:,} rows fetched again{one['words']}" for one in mended]
     if report.sound:
         lines.append("sound")
     elif report.damaged and not arguments.repair:
         lines.append("all other files answer; --repair fetches again what the journal, imported files or another copy still hold")
     show(arguments, {**asdict(report), "sound": report.sound, "repaired": mended}, "\n".join(lines))
+    return 0 if report.sound else 1
+
+
+def _found(report: Report, strange: str) -> list[str]:
+    """What verifying found, for people. `strange`: what becomes of files that the catalogue does not know."""
+    lines = [f"{report.files} files, {report.rows:,} events, {report.bytes / 1e6:,.1f} MB, {report.entries} entries in the signed record"]
+    lines += [f"DAMAGED {name}: {why}" for name, why in report.damaged.items()]
+    lines += [f"WRONG IN THE CATALOGUE {name}: what its row groups hold (put right)" for name in report.outlines]
+    lines += [f"NOT IN THE CATALOGUE {name} ({strange})" for name in report.strange]
+    lines += [f"REMOVED BUT STILL THERE {name}" for name in report.undead]
+    return lines + [f"RECORD {why}" for why in report.record]
+
+
+def _elsewhere(arguments: argparse.Namespace) -> int:
+    """Every object of a mirror."""
+    from tocsin.archive.mirror.checking import verify as verify_mirror
+
+    if arguments.repair:
+        raise Misconfigured(
+            [Problem("--repair", 0, "a mirror is mended by its node: 'tocsin archive mirror' sends again what is not whole there")]
+        )
+    mirror, progress = mirrored(arguments, load_city(arguments.city)), Progress(arguments.json)
+    report = verify_mirror(mirror, progress)
+    progress.end()
+    lines = [f"{mirror.bucket.address.place}, published {to_iso(mirror.head.at)}", *_found(report, "the node lets it go")]
+    if report.sound:
+        lines.append("sound")
+    told = {**asdict(report), "sound": report.sound, "published": to_iso(mirror.head.at)}
+    mirror.close()
+    show(arguments, told, "\n".join(lines))
     return 0 if report.sound else 1
 
 
@@ -298,4 +332,5 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "import": importing,
     "hold": holding,
     "retention": retaining,
+    "mirror": lambda arguments: send(arguments, show),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tocsin.archive.holdings import Archive
+from tocsin.archive.mirror.mirrored import Place
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
@@ -34,6 +35,7 @@ from . import backtest_rules as versions
 from .backtest_order import JOURNAL, TIME, order_of
 from .backtest_run import Heard, Pass, Progress, Runner, Span, bounds, known_kinds, ring, warm_up
 from .guest import behave
+from .mirroring import mirrored, place_of
 from .then import instant
 
 #: Alerts that are listed in a result.
@@ -204,7 +206,7 @@ def _read(found: Pass, span: Span) -> Json:
 
 def _anything(asked: Question, holdings: Holdings) -> None:
     """Raises Fatal when the archive has nothing of the span, and says what it has."""
-    with holdings.look(Want()) as look:
+    with holdings.look(Want(figures=True)) as look:
         if not look.rows:
             raise Fatal("the archive is empty; a running node fills it, and 'tocsin archive import' takes in recorded files")
         first, last = bounds(look)
@@ -276,7 +278,7 @@ class Bar:
 
 
 @contextmanager
-def made_by(arguments: argparse.Namespace, asked: Question, data: Path) -> Iterator[RunPass]:
+def made_by(arguments: argparse.Namespace, asked: Question, data: Path, mirror: Place | None) -> Iterator[RunPass]:
     """What makes the pass: this process, or Spark. Raises Misconfigured, Fatal."""
     if arguments.on not in {"here", "spark"}:
         raise Misconfigured([Problem("--on", 0, f"found {arguments.on!r}; valid: here, spark")])
@@ -288,7 +290,7 @@ def made_by(arguments: argparse.Namespace, asked: Question, data: Path) -> Itera
         return
     from .backtest_spark import on_spark
 
-    with on_spark(arguments, asked.rules.bundle.version, data) as run:
+    with on_spark(arguments, asked.rules.bundle.version, data, mirror) as run:
         yield run
 
 
@@ -297,13 +299,13 @@ def main(arguments: argparse.Namespace) -> int:
         Engine.warm_up()  # before stepping back: whoever compiles first holds up everybody else, a node that starts, too
         behave()
     asked = question(arguments)
-    folder: Path = (arguments.data or arguments.city / "var").resolve() / "archive"
-    if not folder.is_dir():
-        raise Fatal(f"there is no archive in {folder}; name the data directory of a node with --data")
-    archive = Archive(folder)
+    data: Path = (arguments.data or arguments.city / "var").resolve()
+    if arguments.archive is None and not (data / "archive").is_dir():
+        raise Fatal(f"there is no archive in {data / 'archive'}; name the data directory of a node with --data, or a mirror with --archive")
+    archive = Archive(data / "archive") if arguments.archive is None else mirrored(arguments, asked.rules.city)
     bar = Bar(arguments.progress_lines, sys.stderr.isatty())
     try:
-        with made_by(arguments, asked, folder.parent) as run:
+        with made_by(arguments, asked, data, None if arguments.archive is None else place_of(arguments, asked.rules.city)) as run:
             result = answer(asked, archive, bar, run)
     finally:
         bar.end()

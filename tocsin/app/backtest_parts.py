@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 import tocsin
+from tocsin.archive.mirror.mirrored import Place, brought
 from tocsin.archive.scan import Scan
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.parts.needs import beside
@@ -40,12 +42,14 @@ from .backtest_run import ALERTS_MAX, Heard, Pass, Runner, Span, bounds
 
 #: The pieces beside those of parts and trials: what is read, and the whole question in one task.
 LOOK: Final = "look"
+_NO_ROOT: Final = Path()
 ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every task knows. `shares`: how each plan is cut; `parts`: how many there are of each way; `before`: as `Runner.over`."""
+    """What every task knows. `shares`: how each plan is cut; `parts`: how many there are of each way; `before`: as `Runner.over`.
+    `mirror`: where the pinned files are fetched from; None: they lie under their paths on every machine."""
 
     city: City
     plans: tuple[Plan, ...]
@@ -56,6 +60,7 @@ class Shared:
     before: bool
     work: Work
     version: str = tocsin.__version__
+    mirror: Place | None = None
 
     def runner(self) -> Runner:
         """Raises Fatal on a machine with another version of this program."""
@@ -103,40 +108,54 @@ def do(shared: Shared, task: Task) -> str:
 
 
 # ---- what is read
-def put_look(work: Work, look: Look, regions: Regions) -> None:
-    """Pins what is read, so that whoever goes on after a kill reads the same."""
-    files, damaged = ([asdict(one) | {"path": str(one.path)} for one in some] for some in (look.files, look.damaged))
+def put_look(work: Work, look: Look, regions: Regions, root: Path = _NO_ROOT) -> None:
+    """Pins what is read, so that whoever goes on after a kill reads the same. `root`: left out of the paths."""
+    files, damaged = ([asdict(one) | {"path": str(_below(one.path, root))} for one in some] for some in (look.files, look.damaged))
     head = {"files": files, "damaged": damaged, "reaches": look.reaches, "cuts": regions.cuts}
     work.put(LOOK, {"look.json": json.dumps(head).encode(), "tail.arrow": as_bytes(look.tail)})
 
 
-def look_of(work: Work) -> tuple[Look, Regions] | None:
-    """What was pinned; None before."""
+def look_of(work: Work, root: Path = _NO_ROOT) -> tuple[Look, Regions] | None:
+    """What was pinned; None before. `root`: of paths that were kept without it."""
     folder = work.done(LOOK)
     if folder is None:
         return None
     head = json.loads((folder / "look.json").read_bytes())
-    files, damaged = ([_stored(row) for row in head[name]] for name in ("files", "damaged"))
+    files, damaged = ([_stored(row, root) for row in head[name]] for name in ("files", "damaged"))
     return Look(files, read_table(folder / "tail.arrow"), head["reaches"], damaged), Regions(tuple(head["cuts"]))
 
 
-def _stored(row: dict[str, Any]) -> StoredFile:
+def _stored(row: dict[str, Any], root: Path) -> StoredFile:
     box = None if row["box"] is None else Box(*row["box"])
-    return StoredFile(**row | {"path": Path(row["path"]), "feeds": tuple(row["feeds"]), "box": box})
+    return StoredFile(**row | {"path": root / row["path"], "feeds": tuple(row["feeds"]), "box": box})
 
 
-def _pinned(shared: Shared) -> Look:
+def _below(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+@contextmanager
+def _pinned(shared: Shared) -> Iterator[Look]:
+    """While the block lasts its files are on this machine."""
     known = look_of(shared.work)
     if known is None:
         raise Fatal(f"{shared.work.folder} does not say what is read; is it on storage that every machine reaches under this path?")
-    return known[0]
+    if shared.mirror is None:
+        yield known[0]
+    else:
+        with brought(shared.mirror, known[0]) as look:
+            yield look
 
 
 # ---- a part
 def do_part(shared: Shared, cut: Cut, name: str) -> None:
     """Matches what lies in a part, for every plan that is cut this way. Raises Fatal."""
-    runner, look, span = shared.runner(), _pinned(shared), shared.span
-    corrects = runner.settings[0].corrects
+    with _pinned(shared) as look:
+        _match(shared, shared.runner(), look, cut, name)
+
+
+def _match(shared: Shared, runner: Runner, look: Look, cut: Cut, name: str) -> None:
+    corrects, span = runner.settings[0].corrects, shared.span
     wanted = PartWanted(runner.sieve, cut, corrects)
     scan = Scan(look, wanted, span.order, runner.first, span.stop - 1, wanted.skips)
     runs = {number: _part_run(runner, number, cut) for number, share in enumerate(shared.shares) if share.way == cut.way}
@@ -224,7 +243,7 @@ class _Told:
 
     def __init__(self, shared: Shared, number: int) -> None:
         cuts = [cut for cut in shared.cuts() if cut.way == shared.shares[number].way]
-        folders = [shared.work.folder / Task(cut).name for cut in cuts]
+        folders = [shared.work.piece(Task(cut).name) for cut in cuts]
         self.heads = [json.loads((folder / "part.json").read_bytes()) for folder in folders]
         self.found: list[tuple[int, Matches]] = [
             (cut.number, decode((folder / f"{number}.matches").read_bytes())) for cut, folder in zip(cuts, folders, strict=True)
@@ -307,7 +326,12 @@ class _Everything:
 
 def do_trial(shared: Shared, number: int, name: str) -> None:
     """Tells what the parts found for one plan. Raises Fatal."""
-    runner, look, span = shared.runner(), _pinned(shared), shared.span
+    with _pinned(shared) as look:
+        _tell(shared, shared.runner(), look, number, name)
+
+
+def _tell(shared: Shared, runner: Runner, look: Look, number: int, name: str) -> None:
+    span = shared.span
     told, setting = _Told(shared, number), runner.settings[number]
     listened = _Listened(runner, shared.plans[number], setting)
     files = bool(listened.kinds or any(head["odd"] for head in told.heads))
@@ -360,8 +384,8 @@ def _fetched(facts: pa.Table, scan: Scan, seqs: Sequence[int], columns: Sequence
 # ---- in one piece
 def do_whole(shared: Shared, task: Task) -> None:
     """One plan that cannot be cut, or everything at once. Raises Fatal."""
-    runner, look = shared.runner(), _pinned(shared)
-    found = runner.over(look, shared.before, only=None if task.trial is None else (task.trial,))
+    with _pinned(shared) as look:
+        found = shared.runner().over(look, shared.before, only=None if task.trial is None else (task.trial,))
     head = {
         "stopped": found.stopped,
         "withdrawn": found.withdrawn,

@@ -214,7 +214,7 @@ class Runner:
 
     def before(self, holdings: Holdings) -> bool:
         """Whether anything is stored from before: then sources can be missed from the start."""
-        with holdings.look(Want(stop=self.first)) as look:
+        with holdings.look(Want(stop=self.first, figures=True)) as look:
             return look.rows > 0
 
     def notes(self, holdings: Holdings, look: Look, found: Pass) -> Iterator[str]:

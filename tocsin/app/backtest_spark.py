@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import tocsin
+from tocsin.archive.mirror.mirrored import Place
 from tocsin.correlate.past.cut.ways import way_of
 from tocsin.correlate.shards.assign import Share, Way
 from tocsin.correlate.shards.regions import Regions, around
@@ -26,8 +27,10 @@ from tocsin.model.archive import Holdings, Look
 from tocsin.spark.session import HERE, session, spread
 from tocsin.spark.work import Work
 
+from .backtest_bucket import BucketWork
 from .backtest_parts import ALL, Shared, Task, alerts_of, do, look_of, put_look, whole_pass
 from .backtest_run import Pass, Progress, Runner
+from .mirroring import address_of
 
 #: Does tasks; a word for each, empty when it was done.
 Execute = Callable[[Callable[[Task], str], Sequence[Task]], list[str]]
@@ -39,22 +42,25 @@ _SAMPLED: Final = 32  # files whose statistics say where the parts are cut
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How a pass is made in parts. `root`: where work folders lie; `parts`: of each way; `identity`: what the question depends on beside its
-    plans and its span. `master`: in words, for the result."""
+    plans and its span. `master`: in words, for the result. `mirror`: where tasks fetch what they read, None: it lies under the same paths everywhere.
+    `work`: the work folder of a question, where it is no folder below `root`."""
 
     root: Path
     parts: int
     identity: str
     execute: Execute
     master: str
+    mirror: Place | None = None
+    work: Callable[[dict[str, Any]], Work] | None = None
 
     def __call__(self, runner: Runner, holdings: Holdings, told: Callable[[Progress], None]) -> Pass:
         """As `Runner.run`. Raises Fatal."""
         began = time.monotonic()
-        work = Work.of(self.root, self.question(runner))
+        work = Work.of(self.root, self.question(runner)) if self.work is None else self.work(self.question(runner))
         lock = work.alone()
         try:
             with holdings.look(runner.want()) as fresh:
-                again = _pinned(work, fresh, self.parts)
+                again = _pinned(work, fresh, self.parts, self.files)
                 found = self._made(runner, work, holdings, told)
             found.incidents = runner.incidents(holdings)
             found.more["spark"] |= {"again": again}
@@ -64,6 +70,11 @@ class Spread:
         found.seconds = time.monotonic() - began
         return found
 
+    @property
+    def files(self) -> Path:
+        """What is left out of the paths of what is read, because each machine has its own."""
+        return Path() if self.mirror is None else self.mirror.files
+
     def question(self, runner: Runner) -> dict[str, Any]:
         """What names the work folder."""
         span = runner.span
@@ -72,11 +83,13 @@ class Spread:
         return {"tocsin": tocsin.__version__, "city": self.identity, "plans": plans, "span": times, "parts": self.parts}
 
     def _made(self, runner: Runner, work: Work, holdings: Holdings, told: Callable[[Progress], None]) -> Pass:
-        known = look_of(work)
+        known = look_of(work, self.files)
         assert known is not None
         look, regions = known
         shares = tuple(Share(Way.WHOLE, _BY_TIME) if runner.span.by_time else way_of(plan) for plan in runner.plans)
-        shared = Shared(runner.city, tuple(runner.plans), runner.span, shares, regions, self.parts, runner.before(holdings), work)
+        shared = Shared(
+            runner.city, tuple(runner.plans), runner.span, shares, regions, self.parts, runner.before(holdings), work, mirror=self.mirror
+        )
         parts = [Task(cut) for cut in shared.cuts()]
         trials = [Task(trial=number) for number in range(len(shares))]
         self._do(shared, parts, told, len(trials))
@@ -84,7 +97,7 @@ class Spread:
         found = _together(runner, shared, look)
         if found.stopped:  # one machine stops where the first plan has too many alerts, and so does this
             self._do(shared, [Task()], told, 0)
-            found = whole_pass(work.folder / ALL, len(shares))
+            found = whole_pass(work.piece(ALL), len(shares))
         found.notes += runner.notes(holdings, look, found)
         why = [{"trial": number, "why": share.why} for number, share in enumerate(shares) if share.way == Way.WHOLE]
         found.more["spark"] = {"master": self.master, "parts": len(parts), "trials": len(trials), "whole": why}
@@ -105,28 +118,28 @@ def here(run: Callable[[Task], str], tasks: Sequence[Task]) -> list[str]:
     return [run(task) for task in tasks]
 
 
-def _pinned(work: Work, fresh: Look, parts: int) -> bool:
+def _pinned(work: Work, fresh: Look, parts: int, root: Path) -> bool:
     """Whether an earlier process has pinned what is read, and all of it is still there; else it is pinned now."""
-    known = look_of(work)
+    known = look_of(work, root)
     if known is not None:
         there = {(one.path, one.sha256) for one in fresh.files}
         if all((one.path, one.sha256) in there for one in known[0].files):
             return True
         work.clear()
-    put_look(work, fresh, _cuts(fresh, parts))
+    put_look(work, fresh, _cuts(fresh, parts), root)
     return False
 
 
 def _together(runner: Runner, shared: Shared, look: Look) -> Pass:
     """The answers of all trials, and what the parts counted."""
-    folders = [shared.work.folder / Task(trial=number).name for number in range(len(shared.plans))]
+    folders = [shared.work.piece(Task(trial=number).name) for number in range(len(shared.plans))]
     heads = [json.loads((folder / "trial.json").read_bytes()) for folder in folders]
     found = Pass([alerts_of(folder / "0.alerts") for folder in folders], [])
     found.stopped = any(head["stopped"] for head in heads)
     cuts = shared.cuts()
     first = shared.shares[0].way
-    counted = [json.loads((shared.work.folder / Task(cut).name / "part.json").read_bytes()) for cut in cuts if cut.way == cuts[0].way]
-    mine = [json.loads((shared.work.folder / Task(cut).name / "part.json").read_bytes()) for cut in cuts if cut.way == first]
+    counted = [json.loads((shared.work.piece(Task(cut).name) / "part.json").read_bytes()) for cut in cuts if cut.way == cuts[0].way]
+    mine = [json.loads((shared.work.piece(Task(cut).name) / "part.json").read_bytes()) for cut in cuts if cut.way == first]
     found.withdrawn = heads[0]["withdrawn"]
     found.late = heads[0]["late"] if first == Way.WHOLE else sum(one["late"]["0"] for one in mine)
     if counted:
@@ -187,12 +200,15 @@ def _cuts(look: Look, parts: int) -> Regions:
 
 # ---- the command
 @contextmanager
-def on_spark(arguments: argparse.Namespace, identity: str, data: Path) -> Iterator[Spread]:
-    """From the command line. Raises Misconfigured, Fatal that says what is missing."""
+def on_spark(arguments: argparse.Namespace, identity: str, data: Path, mirror: Place | None = None) -> Iterator[Spread]:
+    """From the command line. `mirror`: where the archive is read. Raises Misconfigured, Fatal that says what is missing."""
     if arguments.parts is not None and not 1 <= arguments.parts <= 10_000:
         raise Misconfigured([Problem("--parts", 0, f"found {arguments.parts}; valid is 1 to 10000")])
-    root = (arguments.work or data / "work").resolve()
+    root = Path(arguments.work or data / "work")
+    work = None
+    if arguments.work is not None and arguments.work.startswith("s3:"):
+        work = partial(BucketWork.within, Place(address_of(arguments.work, None, "--work"), *(() if mirror is None else (mirror.folder,))))
     master = arguments.master or HERE
     with session(master, arguments.spark_conf) as made:
         parts = arguments.parts or 2 * int(made.sparkContext.defaultParallelism)
-        yield Spread(root, parts, identity, partial(spread, made), master)
+        yield Spread(root.resolve(), parts, identity, partial(spread, made), master, mirror, work)

@@ -93,12 +93,18 @@ class Births:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.give_up()  # first of all: whoever tells it something large waits for it, and lets nobody else in
         async with self._one:
             if self._pipe is not None:
                 self._drop(self._pipe)
             if self._process is not None:
                 self._process.kill()  # it has nothing to put in order
                 await asyncio.to_thread(self._process.wait)
+
+    def give_up(self) -> None:
+        """Kills the nursery, which is started again when somebody is to be born; who waits for a birth there learns that it will not be."""
+        if self._process is not None:
+            self._process.kill()
 
     async def know(self, known: Know) -> None:
         """Children born from now on have this city at hand."""
@@ -160,13 +166,14 @@ class Births:
     def _demand(self, birth: Birth) -> None:
         if not birth.ended.done() and self._process is not None:
             self._say("the process that starts the others does not answer; killing it")
-            self._process.kill()
+            self.give_up()
 
     def _drop(self, pipe: Connection) -> None:
         """The nursery has ended or is to end: whoever still lives there ends with it, and has ended when that is said."""
         asyncio.get_running_loop().remove_reader(pipe.fileno())
-        pipe.close()
-        self._pipe = None
+        self._pipe = (
+            None  # nobody holds it any more, which closes it; but for a thread that is still telling something large, and finds it broken
+        )
         self._ending = [asyncio.create_task(self._last(birth)) for birth in self._alive.values()]
         self._alive.clear()
 
@@ -236,7 +243,7 @@ class Child:
             await asyncio.sleep(backoff.next())
 
     async def stop(self, patience: float = 10.0) -> None:
-        """SIGTERM, then SIGKILL after `patience` seconds."""
+        """SIGTERM, then SIGKILL after `patience` seconds; one that is not born by then never is."""
         self._stopping.set()
         birth = self._birth
         if birth and not birth.ended.done():
@@ -245,13 +252,20 @@ class Child:
                 async with asyncio.timeout(patience):
                     await birth.gone.wait()
             except TimeoutError:
-                self._say(f"{self.name} did not stop within {patience:g} s; killing it")
-                birth.sign(signal.SIGKILL)
-                await birth.gone.wait()
+                await self._kill(birth, patience)
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def _kill(self, birth: Birth, patience: float) -> None:
+        if birth.pid is None:
+            self._say(f"{self.name} was not born within {patience:g} s; killing the process that starts the others")
+            self._births.give_up()
+        else:
+            self._say(f"{self.name} did not stop within {patience:g} s; killing it")
+            birth.sign(signal.SIGKILL)
+        await birth.gone.wait()
 
 
 class Family:

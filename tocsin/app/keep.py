@@ -41,6 +41,7 @@ from tocsin.model.city import City
 
 from . import inforce
 from .health import HEALTH_SECONDS, endpoint_of, journal_metrics
+from .keep_mirror import MirrorState, mirror
 from .lapsing import Lapsing
 from .layout import NodeFile
 from .pauses import shorten
@@ -74,6 +75,7 @@ class State:
     lapsed: int = 0
     delayed: str | None = None
     stored: dict[str, Any] = field(default_factory=dict)
+    mirror: MirrorState = field(default_factory=MirrorState)
 
     @property
     def behind(self) -> int:
@@ -97,6 +99,7 @@ async def run(node: NodeFile) -> None:
                 group.create_task(take_in(node, keeper, queue, state), name="take in")
                 group.create_task(report(journal, state), name="health")
                 group.create_task(look(keeper, journal, state), name="figures")
+                group.create_task(mirrored(keeper, node, state), name="mirror")
                 group.create_task(upkeep(keeper, journal, state, stopping.is_set), name="upkeep")
         finally:
             stopping.set()
@@ -209,6 +212,11 @@ def tend(keeper: Keeper, spans: dict[str, int], stop: Callable[[], bool], remove
     return written
 
 
+async def mirrored(keeper: Keeper, node: NodeFile, state: State) -> None:
+    """The second place of the archive, where the city declares one."""
+    await mirror(keeper.catalog, Path(node.city), Path(node.data), lambda: None if state.city is None else state.city.mirror, state.mirror)
+
+
 async def look(keeper: Keeper, journal: Journal, state: State) -> None:
     """What is stored, for the figures."""
     while True:
@@ -229,7 +237,7 @@ async def report(journal: Journal, state: State) -> None:
             "config": state.config,
             "behind": state.behind,
             "last_seq": state.position,
-            "archive": {"delayed": state.delayed, "behind": state.behind, **state.stored},
+            "archive": {"delayed": state.delayed, "behind": state.behind, "mirror": state.mirror.as_json(), **state.stored},
             "metrics": metrics(state) + journal_metrics(journal, "keep"),
         }
         await journal.publish("health.keep", json.dumps(body).encode())
@@ -248,6 +256,7 @@ def metrics(state: State) -> str:
         ("behind_entries", "gauge", "Journal entries that are not in the archive yet.", state.behind),
         ("delayed", "gauge", "1 while the archive cannot write what it should.", float(state.delayed is not None)),
         ("cpu_seconds_total", "counter", "Processor time of this process.", usage.ru_utime + usage.ru_stime),
+        *state.mirror.metrics(),
         *((f"stored_{name}", "gauge", f"The archive's {name.replace('_', ' ')}.", float(value)) for name, value in state.stored.items()),
     ]
     lines = []

@@ -19,12 +19,12 @@ from tocsin.query.zones import Zones
 
 
 class Library(Questions):
-    """`folder`: of the archive; `cache`: where the table of places of sources lies, None for none; `layers`: those in force.
+    """`archive`: its folder, or what reads it; `cache`: where the table of places of sources lies, None for none; `layers`: those in force.
     `engine`: what questions are put to; a `spark.sums.SparkEngine` answers series and cells."""
 
     def __init__(
         self,
-        folder: Path,
+        archive: Path | Archive,
         cache: Path | None,
         layers: Callable[[], Mapping[str, LoadedLayer]],
         limits: Limits | None = None,
@@ -35,7 +35,8 @@ class Library(Questions):
         self._zones: dict[str, tuple[str, Zones]] = {}
         self._loaded = layers
         places = Places(None if cache is None else cache / "places.db")
-        super().__init__(Archive(folder), places, self._polygons, engine=engine or Engine(), limits=limits)
+        holdings = archive if isinstance(archive, Archive) else Archive(archive)
+        super().__init__(holdings, places, self._polygons, engine=engine or Engine(), limits=limits)
 
     def _polygons(self) -> Mapping[str, Zones]:
         """Layers of polygons; their trees are kept until a layer changes."""

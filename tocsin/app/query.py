@@ -23,6 +23,7 @@ from tocsin.query.export.objects import objects
 
 from .layout import Layout
 from .library import Library
+from .mirroring import mirrored, place_of
 from .then import instant
 
 WIDTH = 40
@@ -58,13 +59,15 @@ def search(arguments: argparse.Namespace) -> int:
 def opened(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Library]:
     """The city and its archive. `engine`: as `Library`. Raises Fatal when there is none."""
     layout = Layout((arguments.data or arguments.city / "var").resolve())
-    if not layout.archive.is_dir():
+    if arguments.archive is None and not layout.archive.is_dir():
         raise Fatal(
             f"there is no archive in {layout.archive}; it is made by 'tocsin run' or 'tocsin archive import'; name its data directory with --data"
         )
     city = load_city(arguments.city)
+    place_of(arguments, city)  # what is said of it is checked in any case
     layers = load_layers(layer for layer in city.layers if layer.kind != "tiles")
-    return city, Library(layout.archive, layout.data / "cache", lambda: layers, engine=engine)
+    archive = layout.archive if arguments.archive is None else mirrored(arguments, city)
+    return city, Library(archive, layout.data / "cache", lambda: layers, engine=engine)
 
 
 def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:

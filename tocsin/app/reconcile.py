@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from tocsin.correlate.horizon import Horizon
@@ -26,22 +26,24 @@ from tocsin.model.time import MINUTE
 log = logging.getLogger(__name__)
 
 SHARE: Final = 5  # at most one part in so many of a processor
+SHARE_BEHIND: Final = 25  # ... while events wait to be matched: what happens now goes first
 _STEP: Final = 0.002  # seconds of work between two pauses: so much later may an event be matched
 _LOOK: Final = 1.0  # seconds between two looks for something due
 _PATIENCE: Final = 30.0  # seconds until an entry that was journaled must have been read
 
 
 class Pause:
-    """Lets others work: after a little work it sleeps several times as long. The thread's time counts, so that a busy correlator is
-    given more room."""
+    """Lets others work: after a little work it sleeps several times as long, and much longer while events wait (`behind`). The thread's time
+    counts, so that a busy correlator is given more room."""
 
-    def __init__(self) -> None:
+    def __init__(self, behind: Callable[[], bool] = lambda: False) -> None:
+        self._behind = behind
         self._since = time.thread_time()
 
     async def __call__(self) -> None:
         worked = time.thread_time() - self._since
         if worked >= _STEP:
-            await asyncio.sleep(worked * (SHARE - 1))
+            await asyncio.sleep(worked * ((SHARE_BEHIND if self._behind() else SHARE) - 1))
             self._since = time.thread_time()
 
 
@@ -85,7 +87,7 @@ class Reconciliation:
             self._reconciler = await asyncio.to_thread(self._made)
         for group in self._reconciler.due(correlator.late.backlog, correlator.clock):
             began = time.monotonic()
-            learnt = await self._reconciler.judge(group, correlator.seq, correlator.clock, Pause())
+            learnt = await self._reconciler.judge(group, correlator.seq, correlator.clock, Pause(lambda: correlator.behind))
             seq = await self._tell(learnt)
             self._runs += 1
             self._facts += learnt.facts

@@ -51,6 +51,16 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.on == "spark" and (paper or arguments.report not in SUMS):
         asked = "a page" if paper else f"the report {arguments.report!r}"
         raise Misconfigured([Problem("--on", 0, f"Spark is not asked for {asked}; valid with it: {', '.join(SUMS)}")])
+    if arguments.on == "spark" and arguments.archive is not None and not (arguments.master or "local").startswith("local"):
+        raise Misconfigured(
+            [
+                Problem(
+                    "--archive",
+                    0,
+                    "reports on a cluster read the archive under the same paths everywhere; valid with it: --master local[N]",
+                )
+            ]
+        )
     if paper:
         return _printed(arguments)
     form = asked_format(arguments)

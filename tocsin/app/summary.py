@@ -32,13 +32,16 @@ async def final_alerts(journal: Journal) -> list[Alert]:
 
 
 async def fell_silent(node: Running, patience: float = 10.0) -> bool:
-    """Ends the feeds, and waits until correlate has read all that they brought and what it told of it is in the journal, too. Whether that was so in
-    time."""
+    """Ends the feeds, and waits until correlate has read all that they brought and what it told of it is in the journal, too. Whether it came to that:
+    it is waited for as long as it gets on, and given up when nothing has changed for `patience` seconds."""
     await node.children.stop("ingest")
-    for _ in range(round(patience / 0.1)):
+    stood, waited = None, 0
+    while waited < round(patience / 0.1):
         brought, correlated = node.health.get("ingest", {}), node.health.get("correlate", {})
         if brought.get("last") and correlated.get("last_seq", 0) >= await last_seq(node.journal) and not correlated.get("untold"):
             return True
+        before, stood = stood, (bool(brought.get("last")), correlated.get("last_seq", 0), correlated.get("untold"))
+        waited = waited + 1 if stood == before else 0
         await asyncio.sleep(0.1)
     return False
 

@@ -15,9 +15,10 @@ from typing import Any, Final
 from tocsin.model.archive import Box, StoredFile, Want
 
 from .rows import is_kind
-from .schema import check_version, prepare, version_of
+from .schema import OUTLINES, check_version, prepare, version_of
 
 SYNCHRONOUS = "FULL"  # a commit is on disk when it returns
+_NAMED: Final = 16  # feeds that a statement names at most
 WAIT_SECONDS: Final = 30.0  # for another process that writes; each of its transactions takes milliseconds
 _FILE: Final = (
     "id, path, tier, class, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha256, damaged"
@@ -31,22 +32,25 @@ _ENTER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A file as the catalogue has it. `id`: 0 before it is entered. `period`: `2026-01-05` or `2026-01`. `damaged`: why it may not be read."""
+    """A file as the catalogue has it. `id`: 0 before it is entered. `period`: `2026-01-05` or `2026-01`. `damaged`: why it may not be read.
+    `outline`: what its row groups hold (`model/outline.py`), to be entered with it; it is not read from the catalogue again but by `Catalog.outline`."""
 
     file: StoredFile
     period: str
     kinds: tuple[str, ...]
     id: int = 0
     damaged: str | None = None
+    outline: bytes | None = None
 
 
 class Catalog:
     """One for each process; connections belong to threads."""
 
-    def __init__(self, folder: Path, *, write: bool) -> None:
-        """Raises Fatal for an archive of another version, OSError when there is none (yet) and `write` is false."""
+    def __init__(self, folder: Path, *, write: bool, path: Path | None = None) -> None:
+        """`path`: of the catalogue, where it lies elsewhere than with its files. Raises Fatal for an archive of another version, OSError when there is none
+        (yet) and `write` is false."""
         self.folder = folder
-        self.path = folder / "catalog.db"
+        self.path = path or folder / "catalog.db"
         self._write = write
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
@@ -110,7 +114,7 @@ class Catalog:
     def files(self, where: str = "gone IS NULL", values: Iterable[Any] = ()) -> list[Filed]:
         """`where`: SQL over the columns of table file."""
         found = self.connection.execute(f"SELECT {_FILE} FROM file WHERE {where} ORDER BY id", tuple(values))  # noqa: S608
-        return [self._filed(row) for row in found]
+        return [_filed(self.folder, row) for row in found]
 
     def find(self, want: Want, tiers: Iterable[str]) -> list[Filed]:
         """Files that may hold what is wanted, damaged ones too."""
@@ -120,13 +124,35 @@ class Catalog:
         for text, value in limits:
             if value is not None:
                 where, values = f"{where} AND {text}", [*values, value]
+        if 0 < len(want.feeds) <= _NAMED:  # as JSON writes them; a name may be found within another, so they are looked at again
+            where = f"{where} AND ({' OR '.join(['instr(feeds, ?) > 0'] * len(want.feeds))})"
+            values += [json.dumps(name) for name in want.feeds]
+        if want.box is not None:
+            where, values = f"{where} AND south <= ? AND north >= ?", [*values, want.box.north, want.box.south]
+            if want.box.west <= want.box.east:
+                where, values = f"{where} AND west <= ? AND east >= ?", [*values, want.box.east, want.box.west]
         return [found for found in self.files(where, values) if _may_hold(found, want)]
 
-    def _filed(self, row: tuple[Any, ...]) -> Filed:
-        number, path, tier, stream, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha, damaged = row
-        box = None if west is None else Box(west, south, east, north)
-        file = StoredFile(self.folder / path, tier, stream, _listed(feeds), rows, size, start, stop, box, first, last, sha)
-        return Filed(file, period, _listed(kinds), number, damaged)
+    def outline(self, file: StoredFile) -> bytes | None:
+        """What its row groups hold (`model/outline.py`); None where that is not known."""
+        if version_of(self.connection) < OUTLINES:
+            return None
+        path = str(file.path.relative_to(self.folder))
+        row = self.connection.execute("SELECT body FROM outline WHERE file = (SELECT id FROM file WHERE path = ?)", (path,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def without_outline(self) -> list[Filed]:
+        """Sound files of events whose row groups nobody has looked at."""
+        return self.files("gone IS NULL AND damaged IS NULL AND tier IN ('day', 'month') AND id NOT IN (SELECT file FROM outline)")
+
+
+@lru_cache(16_384)
+def _filed(folder: Path, row: tuple[Any, ...]) -> Filed:
+    """One row of the table: the same ones are asked for again and again."""
+    number, path, tier, stream, period, feeds, kinds, rows, size, start, stop, west, south, east, north, first, last, sha, damaged = row
+    box = None if west is None else Box(west, south, east, north)
+    file = StoredFile(folder / path, tier, stream, _listed(feeds), rows, size, start, stop, box, first, last, sha)
+    return Filed(file, period, _listed(kinds), number, damaged)
 
 
 @lru_cache(4_096)
@@ -177,6 +203,8 @@ def enter(connection: sqlite3.Connection, folder: Path, files: Iterable[Filed]) 
             file.size, file.start, file.stop, *(file.box or (None,) * 4), file.first, file.last, file.sha256,
         )  # fmt: skip
         cursor = connection.execute(_ENTER, values)
+        if one.outline is not None:
+            connection.execute("INSERT INTO outline VALUES (?, ?)", (cursor.lastrowid, one.outline))
         entered.append(replace(one, id=cursor.lastrowid or 0))
     return entered
 

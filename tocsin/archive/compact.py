@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from .filing import Shelf, file_rollup
 from .locks import held
 from .merge import Damaged, Source, feed_rows, merged
 from .order import order, taken
+from .outlines import fill
 from .parquet import STORED, Summary, Writer, read
 from .rollup import STEPS, joined
 from .steps import step
@@ -143,6 +145,7 @@ def compact(catalog: Catalog, now: int, say: Say | None = None, stop: Callable[[
                     say(str(job), done / total)
                 written += do(catalog, job)
                 done += job.rows
+        fill(catalog, partial(mark, catalog), stop)
         retired(catalog)
     return written
 
@@ -259,7 +262,7 @@ class Outputs:
         writer.close()
         del self._open[name]
         feed = None if self._job.tier == "day" else name or "_few"
-        self._shelf.add(writer.path, self._job.tier, self._job.stream, self._job.period, summary, feed)
+        self._shelf.add(writer, self._job.tier, self._job.stream, self._job.period, summary, feed)
 
     def add(self, table: pa.Table) -> None:
         """A slice of schema STORED, in any order."""

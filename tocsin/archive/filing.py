@@ -53,8 +53,9 @@ class Shelf:
         make_folder(folder)
         return folder / f"{secrets.token_hex(8)}.parquet"
 
-    def add(self, aside: Path, tier: str, stream: str, period: str, made: Summary, feed: str | None = None) -> None:
-        """A file that was written aside, where it belongs."""
+    def add(self, written: Writer, tier: str, stream: str, period: str, made: Summary, feed: str | None = None) -> None:
+        """A file that was written aside and closed, where it belongs."""
+        aside, outline = written.path, None if written.outline is None else written.outline.to_bytes()
         where = self.folder / stream / tier / f"{'month' if len(period) == 7 else 'date'}={period}"
         if feed is not None:
             where /= f"feed={urllib.parse.quote(feed, safe='')}"
@@ -63,7 +64,7 @@ class Shelf:
             final, tier, stream, tuple(sorted(made.feeds)), made.rows, aside.stat().st_size, made.start, made.stop, made.box, made.first, made.last,
             sha256_of(aside),
         )  # fmt: skip
-        self.waiting.append((aside, Filed(file, period, tuple(sorted(made.kinds)))))
+        self.waiting.append((aside, Filed(file, period, tuple(sorted(made.kinds)), outline=outline)))
         step("shelf.written")
 
     def publish(self) -> list[Filed]:
@@ -105,7 +106,7 @@ def write(
     except BaseException:
         writer.abandon()
         raise
-    shelf.add(writer.path, tier, stream, period, summary, feed)
+    shelf.add(writer, tier, stream, period, summary, feed)
 
 
 def file_classes(shelf: Shelf, table: pa.Table, classes: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tocsin.model.archive import ROLLUP, ROW, Look, Want
+from tocsin.model.archive import ROLLUP, ROW, Look, StoredFile, Want
 from tocsin.model.ids import event_seq
 
 from . import hot
@@ -52,6 +52,11 @@ class Archive:
                 tail = hot.batches(connection, want)
                 reaches = event_seq(catalog.get(hot.POSITION) + 1, 0) - 1
             yield [one for one in found if not one.damaged], [one for one in found if one.damaged], tail, reaches
+
+    def outline(self, file: StoredFile) -> bytes | None:
+        """What its row groups hold, as bytes (`model/outline.py`); None where that is not known. While a look is open that has it."""
+        catalog = self._opened()
+        return None if catalog is None else catalog.outline(file)
 
     def _opened(self) -> Catalog | None:
         if self._catalog is None:

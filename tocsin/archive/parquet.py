@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box
+from tocsin.model.outline import GroupOutline, Outline
 from tocsin.model.rowids import full_ids
 
 from .forms import forms_of
 from .order import present
 from .rows import instants, numbers
+from .spots import bits, group_outline
 
 #: Rows of a row group: whoever looks for a place and an hour decodes whole ones, so they are small; rollups are read by the month. A column of a row group is one page: it is smaller than two, and nobody reads half of one.
 GROUP: Final = 32_768
@@ -111,6 +113,12 @@ class Writer:
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self._group = ROLLUP_GROUP if schema is ROLLUP else GROUP
+        self._outlines: list[GroupOutline] = []
+
+    @property
+    def outline(self) -> Outline | None:
+        """What the row groups of a closed file hold; None for a rollup."""
+        return Outline.of(self._outlines) if self.schema is STORED else None
 
     def add(self, table: pa.Table) -> None:
         """Rows in the order of the file."""
@@ -138,9 +146,15 @@ class Writer:
         if self._writer is None:
             self._writer = self._open(table)
         for start in range(0, len(table), self._group):
-            self._writer.write_table(fitted(table.slice(start, self._group)), row_group_size=self._group)
+            self._write_group(table.slice(start, self._group))
         if not len(table):
-            self._writer.write_table(table)
+            self._write_group(table)
+
+    def _write_group(self, table: pa.Table) -> None:
+        assert self._writer is not None
+        self._writer.write_table(fitted(table), row_group_size=self._group)
+        if self.schema is STORED:
+            self._outlines.append(group_outline(table, bits(column.null_count == len(table) for column in table.columns)))
 
     def _open(self, table: pa.Table) -> pq.ParquetWriter:
         names, encodings = choose(table)

@@ -10,7 +10,8 @@ from typing import Final
 from tocsin.kernel.fault import Fatal
 
 #: Version of the whole archive: tables, names of files, columns in them.
-VERSION: Final = 2
+VERSION: Final = 3
+OUTLINES: Final = 3  # from this version on the catalogue knows what row groups hold
 
 TABLES: Final = """
 CREATE TABLE file (
@@ -31,6 +32,10 @@ CREATE TABLE file (
   gone INTEGER                   -- generation from which on nobody sees it; its bytes go when nobody looks at it any more
 );
 CREATE INDEX file_period ON file (tier, class, period);
+CREATE TABLE outline (           -- what the row groups of a file hold (model/outline.py); one that is not here is found in the file
+  file INTEGER PRIMARY KEY, body BLOB NOT NULL
+);
+CREATE TRIGGER file_outline AFTER DELETE ON file BEGIN DELETE FROM outline WHERE file = OLD.id; END;
 CREATE TABLE batch (             -- the hot tail: rows that are in no file yet, several together
   id INTEGER PRIMARY KEY,
   class TEXT NOT NULL,
@@ -98,8 +103,14 @@ def _to_2(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO state VALUES (?, ?)", (IDENTITY, secrets.randbits(62)))
 
 
+def _to_3(connection: sqlite3.Connection) -> None:
+    """What row groups hold; of files there are already it is entered by the next compaction (`outlines.fill`)."""
+    connection.execute("CREATE TABLE outline (file INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+    connection.execute("CREATE TRIGGER file_outline AFTER DELETE ON file BEGIN DELETE FROM outline WHERE file = OLD.id; END")
+
+
 #: How an archive of an older version becomes one of the next: version -> what turns it into version + 1. A step is never changed again.
-UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _to_2}
+UPGRADES: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _to_2, 2: _to_3}
 
 
 def prepare(connection: sqlite3.Connection, folder: str) -> None:

@@ -17,6 +17,7 @@ from tocsin.model.archive import ROLLUP
 from .catalog import Catalog, Filed
 from .compact import mark
 from .locks import held
+from .outlines import outline_of
 from .parquet import STORED, Summary, sha256_of
 from .retention import paths
 from .rollup import STEPS
@@ -30,13 +31,14 @@ _LOOKED_AT = ("seq", "event_time", "lon", "lat", "feed", "kind")
 
 @dataclass(slots=True)
 class Report:
-    """`damaged`: file -> what is wrong with it. `strange`: files that the catalogue does not know. `record`: what is wrong with the signed record.
+    """`damaged`: file -> what is wrong with it. `outlines`: files of which the catalogue had it wrong what their row groups hold; it has it right now. `strange`: files that the catalogue does not know. `record`: what is wrong with the signed record.
     `undead`: removed files that are still there."""
 
     files: int = 0
     rows: int = 0
     bytes: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
+    outlines: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     record: list[str] = field(default_factory=list)
     undead: list[str] = field(default_factory=list)
@@ -44,7 +46,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        return not (self.damaged or self.strange or self.record or self.undead)
+        return not (self.damaged or self.outlines or self.strange or self.record or self.undead)
 
 
 def verify(catalog: Catalog, say: Callable[[str, float], None] | None = None, *, note: bool = True) -> Report:
@@ -75,6 +77,7 @@ def _one(catalog: Catalog, one: Filed, report: Report, note: bool) -> None:
     wrong = wrong_with(one)
     if wrong is None:
         report.rows += one.file.rows if one.file.tier not in STEPS else 0
+        _outlined(catalog, one, report, note)
         if note and one.damaged is not None:
             with catalog.change() as connection:
                 connection.execute("UPDATE file SET damaged = NULL WHERE id = ?", (one.id,))
@@ -82,6 +85,18 @@ def _one(catalog: Catalog, one: Filed, report: Report, note: bool) -> None:
     report.damaged[str(one.file.path.relative_to(catalog.folder))] = wrong
     if note and one.damaged is None:
         mark(catalog, one, wrong)
+
+
+def _outlined(catalog: Catalog, one: Filed, report: Report, note: bool) -> None:
+    """Who asks goes by what the catalogue says of row groups, so it must be right."""
+    known = catalog.outline(one.file)
+    here = None if known is None else outline_of(one.file.path)
+    if known is None or here is None or here.is_said_by(known):
+        return
+    report.outlines.append(str(one.file.path.relative_to(catalog.folder)))
+    if note:
+        with catalog.change() as connection:
+            connection.execute("UPDATE outline SET body = ? WHERE file = ?", (here.to_bytes(), one.id))
 
 
 def wrong_with(one: Filed) -> str | None:

@@ -10,6 +10,8 @@ from tocsin.kernel.document import Node
 from tocsin.kernel.scalar import Flag, Instant, Length, Name, Number, OneOf, Span, Text, Zone
 from tocsin.kernel.shape import Field, Keyed, Kind, ListOf, Schema, Table
 from tocsin.model.length import parse_length
+from tocsin.model.mirror import EXAMPLE, Address
+from tocsin.model.mirror import parse as parse_address
 from tocsin.model.severity import Severity
 from tocsin.model.time import DAY, SECOND
 from tocsin.model.units import UnitError, resolve
@@ -108,6 +110,39 @@ class EventKind(Kind):
         return {"type": "string", "pattern": r"^[a-z][a-z0-9_.-]*$"}
 
 
+class BucketAddress(Kind):
+    """A bucket of S3-compatible storage."""
+
+    def words(self) -> str:
+        return f"the address of a bucket: {EXAMPLE}"
+
+    def parse(self, node: Node) -> Address:
+        text: str = Text(2000).parse(node)
+        return parse_address(text)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^s3://", "maxLength": 2000}
+
+
+MIRROR: Final = Table(
+    (
+        Field(
+            "to",
+            BucketAddress(),
+            "where: bucket, prefix and, where it is not Amazon's, the server; keys come from the environment",
+            True,
+            example="s3://city-history/seattle",
+        ),
+        Field("every", Span(SECOND, DAY), "how often it is brought up to date at most", default=5 * 60 * SECOND, example="5 min"),
+        Field(
+            "grace",
+            Span(0, 31 * DAY),
+            "how long objects stay that are replaced, for who reads an earlier state",
+            default=3600 * SECOND,
+            example="1 h",
+        ),
+    )
+)
 EXERCISE: Final = Table(
     (
         Field("title", Text(200), "what is played, shown on every screen", True, example="Independence Day 2017, recorded"),
@@ -141,10 +176,17 @@ CITY: Final = Table(
         Field("title", Text(200), "its name for people", True, example="Seattle"),
         Field("timezone", Zone(), "IANA zone of its clocks", True, example="America/Los_Angeles"),
         Field("centre", Position(), "middle of the map and origin of distances", True, example="[-122.3321, 47.6062]"),
-        Field("zoom", Number(0, 22), "map zoom at the start", default=11.0, example="11"),
+        Field(
+            "zoom",
+            Number(0, 22),
+            "map zoom at the start, for a map of 1000 pixels; a smaller one begins farther out, to show the same area",
+            default=11.0,
+            example="11",
+        ),
         Field("region", Name(high=32), "journal subject token; the city's name without it", example="sea"),
         Field("layers", Text(500), "file that lists the map layers", default="layers.yaml", example="layers.yaml"),
         Field("exercise", EXERCISE, "play recorded time as if it were now"),
+        Field("mirror", MIRROR, "a bucket that holds a copy of the archive (docs/archive-mirror.md)"),
         Field(
             "correlation",
             CORRELATION,

@@ -13,6 +13,7 @@ from tocsin.kernel.shape import BAD, Place
 from tocsin.model.baseline import read_baseline
 from tocsin.model.city import City, Exercise, Layer
 from tocsin.model.feed import FeedSpec
+from tocsin.model.mirror import Mirror
 from tocsin.model.plan import Baseline, Plan, Rate, RulePlan
 from tocsin.rules.check import check_rules
 from tocsin.rules.compile import compile_rule
@@ -113,6 +114,7 @@ def _city(
         layers=tuple(layers),
         root=root,
         exercise=exercise,
+        mirror=None if values["mirror"] is None else Mirror(**values["mirror"]),
     )
 
 

@@ -74,7 +74,8 @@ class Box(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Want:
     """What a question needs, so that files that cannot hold it are never opened. Empty and None mean: no limit. `start`, `stop`: event time, µs,
-    exclusive at the end. `kinds`: dotted prefixes. `first`, `last`: `seq`, both inclusive."""
+    exclusive at the end. `kinds`: dotted prefixes. `first`, `last`: `seq`, both inclusive. `figures`: no file will be
+    opened, so none need be here."""
 
     start: int | None = None
     stop: int | None = None
@@ -84,6 +85,7 @@ class Want:
     classes: tuple[str, ...] = ()
     first: int | None = None
     last: int | None = None
+    figures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +133,6 @@ class Holdings(Protocol):
 
     def rollup(self, want: Want, step: str) -> AbstractContextManager[Look]:
         """`step`: `hourly` or `daily`; `tail` has schema ROLLUP and covers what no rollup file has yet."""
+
+    def outline(self, file: StoredFile) -> bytes | None:
+        """What the row groups of a file of an open look hold, as bytes (`model/outline.py`); None where that is not known."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .feed import FeedSpec
+from .mirror import Mirror
 from .plan import Plan
 
 
@@ -45,3 +46,4 @@ class City:
     layers: tuple[Layer, ...]
     root: Path
     exercise: Exercise | None = None
+    mirror: Mirror | None = None

@@ -33,13 +33,18 @@ def _texts(time: NDArray[np.int64], how: int) -> pa.Array:
     if how < len(EPOCHS):
         return pa.array(time // EPOCHS[how]).cast(pa.string())
     written = np.datetime_as_string(time.view("datetime64[us]"), unit=ISO[how], casting="unsafe")  # type: ignore[call-overload]
-    return pc.binary_join_element_wise(pa.array(written), "Z", "")
+    return pc.binary_join_element_wise(pa.array(written), _text("Z"), _text(""))
+
+
+def _text(text: str) -> pa.StringScalar:
+    """Of a type that need not be found out, which takes longer than a few ids."""
+    return pa.scalar(text, pa.string())
 
 
 def make_ids(source: pa.Array, time: NDArray[np.int64], form: int) -> pa.Array:
     """Ids of one form. `source`: texts; `time`: event time, µs."""
     separator, how = divmod(form - 1, 8)
-    return pc.binary_join_element_wise(source, _texts(time, how), SEPARATORS[separator])
+    return pc.binary_join_element_wise(source, _texts(time, how), _text(SEPARATORS[separator]))
 
 
 def form_of(name: str, source: str | None, time: int) -> int:
@@ -62,13 +67,16 @@ def full_ids(table: pa.Table) -> pa.ChunkedArray:
     ids, forms = table.column("id"), table.column("id_form")
     if not ids.null_count:
         return ids
+    needed = table.select(["source", "event_time"])
     for form in pc.unique(forms).to_pylist():
         if not form:
             continue
-        rows = pc.equal(forms, form).combine_chunks()
-        some = table.filter(rows)
-        time = some.column("event_time").cast(pa.int64()).to_numpy()
-        source = some.column("source").cast(pa.string()).combine_chunks()
-        made = make_ids(source, time, form)
-        ids = pc.replace_with_mask(ids, pc.fill_null(rows, False), made)
+        rows = pc.fill_null(pc.equal(forms, pa.scalar(form, forms.type)).combine_chunks(), pa.scalar(False, pa.bool_()))
+        some = needed.filter(rows)
+        made = make_ids(
+            some.column("source").cast(pa.string()).combine_chunks(), some.column("event_time").cast(pa.int64()).to_numpy(), form
+        )
+        if len(made) == len(table):  # all of them
+            return pa.chunked_array([made])
+        ids = pc.replace_with_mask(ids, rows, made)
     return ids

@@ -40,7 +40,7 @@ class Questions:
         """Asks once more where files of an older version turn up among those it reads."""
         for mixed in (False, True):
             with self.engine.session(patience) as session:
-                session.mixed = mixed
+                session.mixed, session.told = mixed, self.holdings.outline
                 try:
                     return _warned(question(session))
                 except Mixed:

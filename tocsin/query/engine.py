@@ -14,6 +14,7 @@ import pyarrow as pa
 from tocsin.model.archive import Look
 from tocsin.model.asking import Filter, Patience, Stopped, TooSlow
 
+from .footers import Told
 from .straight import Straight
 
 #: How often somebody who has gone is noticed, seconds.
@@ -44,12 +45,13 @@ class Mixed(Exception):
 @dataclass(slots=True)
 class Session:
     """A connection of its own for one question. `straight`: the way past it for what is small. `mixed`: files of older versions are among those it reads, so
-    columns are looked up in each."""
+    columns are looked up in each. `told`: gives what the archive knows of a file's row groups."""
 
     connection: duckdb.DuckDBPyConnection
     patience: Patience
     straight: Straight
     mixed: bool = False
+    told: Told | None = None
 
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """Runs one statement. Raises TooSlow (time or memory), Stopped (whoever asked has gone), Mixed."""

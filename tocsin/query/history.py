@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
 from tocsin.model.archive import Look, Want
 from tocsin.model.asking import Answer, History
+from tocsin.model.outline import NOWHERE, disjoint
 
 from .engine import Session
 from .search import Cursor, newest
@@ -33,7 +39,38 @@ def history(session: Session, look: Look, asked: History, places: Ranges) -> Ans
     if cursor is not None:
         where.add("(event_time < make_timestamptz(?) OR seq < ?)", cursor.time, cursor.seq)
     near = Near(places, want.start, want.stop, bare=True, sources=(asked.source,))
-    return newest(session, look, where, asked.limit, whole=False, near=near)
+
+    def passes(rows: pa.Table) -> NDArray[np.bool_]:
+        return _passes(rows, asked, want, cursor, places)
+
+    return newest(session, look, where, asked.limit, whole=False, near=near, passes=passes)
+
+
+def _passes(rows: pa.Table, asked: History, want: Want, cursor: Cursor | None, places: Ranges) -> NDArray[np.bool_]:
+    """What the statement's conditions say of rows with names as texts."""
+    time = rows["event_time"].cast(pa.int64()).to_numpy()
+    held = _flags(
+        pc.and_(
+            *(pc.equal(rows[name], pa.scalar(wanted, pa.string())) for name, wanted in (("feed", asked.feed), ("source", asked.source)))
+        )
+    )
+    if want.start is not None:
+        held &= time >= want.start
+    if want.stop is not None:
+        held &= time < want.stop
+    if cursor is not None:
+        held &= (time < cursor.time) | (rows["seq"].to_numpy() < cursor.seq)
+    firsts, lasts = disjoint((*places, (NOWHERE, NOWHERE)))
+    cell = rows["cell"].fill_null(NOWHERE).to_numpy()
+    nearest = np.minimum(np.searchsorted(lasts, cell), len(lasts) - 1)
+    held &= (firsts[nearest] <= cell) & (cell <= lasts[nearest])
+    return held
+
+
+def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Null as false."""
+    found: NDArray[np.bool_] = column.fill_null(False).to_numpy()
+    return found
 
 
 def _add_places(where: Where, places: Ranges) -> None:

@@ -14,7 +14,7 @@ from tocsin.model.event import INSTANT
 from tocsin.model.rowids import ID_SQL
 
 from .engine import Session
-from .straight import Near
+from .straight import FIELDS, Near
 
 #: Beyond this a question says first what it would read, and must be confirmed. A city's 60 days at 3 M a day.
 ROWS_FREE: Final = 200_000_000
@@ -72,10 +72,22 @@ def from_clause(
     return f"({' UNION ALL '.join(parts)})"
 
 
+def straight_rows(
+    session: Session, files: Sequence[StoredFile], tail: pa.Table | None, columns: Sequence[str], near: Near
+) -> pa.Table | None:
+    """The rows of `files` that may matter and all of `tail`, names as texts; None where the engine must read some of them."""
+    rows, left = _near_by(session, list(files), columns, near)
+    if left:
+        return None
+    parts = [part.select(list(columns)) for part in (rows, tail) if part is not None and len(part)]
+    schema = pa.schema([FIELDS[name] for name in columns])
+    return pa.concat_tables([part.cast(schema) for part in parts] or [schema.empty_table()])
+
+
 def _near_by(session: Session, files: list[StoredFile], columns: Sequence[str], near: Near) -> tuple[pa.Table | None, list[StoredFile]]:
     """The rows that were read straight from the files, if they were; and the files that are left to the engine."""
     try:
-        parts, left = session.straight.worth([part for part in session.straight.parts(files, near) if len(part.groups)])
+        parts, left = session.straight.worth([part for part in session.straight.parts(files, near, session.told) if len(part.groups)])
         rows = session.straight.rows(parts, near, columns, session.patience) if parts else None
     except (OSError, pa.ArrowException):  # a file that cannot be read: the engine finds that, too, and says so
         return None, files

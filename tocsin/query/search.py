@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tocsin.model.archive import ROW, Look, StoredFile
 from tocsin.model.asking import Answer, Filter, Refused, Search
 from tocsin.model.time import to_iso
 
 from .engine import Session
-from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of
+from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of, straight_rows
 from .straight import ROWS_MOST, Near, near_of
 from .where import Where, is_open, want_of, where_of
 
@@ -25,6 +27,8 @@ BUDGET: Final = 200_000_000
 #: Of a small place or one source: rows that are looked at for the first page, so many for each event of it and at least so many.
 ROWS_EACH: Final = 500
 ROWS_FIRST: Final = 500_000
+#: Which rows of a table pass.
+Passes = Callable[[pa.Table], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +82,18 @@ def newest(
     budget: int = BUDGET,
     before: int | None = None,
     near: Near | None = None,
+    passes: Passes | None = None,
 ) -> Answer:
     """The newest `limit` events that pass, in the order of (event_time, seq), newest first. `before`: how far the pages before came; this one comes
-    farther, whatever the budget. `near`: holds all that pass."""
+    farther, whatever the budget. `near`: holds all that pass. `passes`: says the same of rows as `where`, so that the engine need not."""
     shown = ""
     found = ROW.empty_table()
     tail: pa.Table | None = look.tail
     read = 0
-    weigh = _rows if near is None else partial(_rows_near, session, near)
+    weigh = _rows if near is None else cache(partial(_rows_near, session, near))
     for wave, horizon in waves(look.files, weigh, first=None if near is None else min(ROWS_MOST, max(limit * ROWS_EACH, ROWS_FIRST))):
-        source = from_clause(session, wave, tail, EVENT_COLUMNS, near=near)
-        sql = f"SELECT * FROM {source} WHERE {where.sql} ORDER BY event_time DESC, seq DESC LIMIT {limit + 1}"  # noqa: S608
-        shown = as_written(sql, source, "events", where.values)
-        found = _merged(found, session.table(sql, where.values), limit + 1)
+        some, shown = _of_wave(session, wave, tail, where, limit, near, passes)
+        found = _merged(found, some, limit + 1)
         tail = None
         read += sum(weigh(file) for file in wave)
         if horizon is None or (len(found) > limit and _time(found, limit) > horizon):
@@ -101,6 +104,20 @@ def newest(
     page = found.slice(0, limit)
     following = str(Cursor(_time(page, limit - 1), page["seq"][limit - 1].as_py())) if more else None
     return Answer(page, plan_of(look, whole=whole), look.reaches, shown, following)
+
+
+def _of_wave(
+    session: Session, wave: list[StoredFile], tail: pa.Table | None, where: Where, limit: int, near: Near | None, passes: Passes | None
+) -> tuple[pa.Table, str]:
+    """At least the newest of a wave, and the statement that gives them."""
+    rows = straight_rows(session, wave, tail, EVENT_COLUMNS, near) if near is not None and passes is not None else None
+    source = "events" if rows is not None else from_clause(session, wave, tail, EVENT_COLUMNS, near=near)
+    sql = f"SELECT * FROM {source} WHERE {where.sql} ORDER BY event_time DESC, seq DESC LIMIT {limit + 1}"  # noqa: S608
+    shown = as_written(sql, source, "events", where.values)
+    if rows is None or passes is None:
+        return session.table(sql, where.values), shown
+    kept = passes(rows)
+    return rows if kept.all() else rows.filter(pa.array(kept)), shown
 
 
 def _partial(found: pa.Table, look: Look, horizon: int, limit: int, shown: str, whole: bool) -> Answer:
@@ -118,7 +135,7 @@ def _rows(file: StoredFile) -> int:
 def _rows_near(session: Session, near: Near, file: StoredFile) -> int:
     """Of the row groups that have to be looked at."""
     try:
-        return sum(part.rows for part in session.straight.parts([file], near))
+        return sum(part.rows for part in session.straight.parts([file], near, session.told))
     except (OSError, pa.ArrowException):  # whoever reads it will say so
         return file.rows
 
@@ -144,9 +161,11 @@ def waves(
 
 
 def _merged(one: pa.Table, two: pa.Table, limit: int) -> pa.Table:
-    both = pa.concat_tables([one, two.cast(ROW)])
-    order = pc.sort_indices(both, sort_keys=[("event_time", "descending"), ("seq", "descending")])
-    return both.take(order[:limit]).combine_chunks()
+    """The newest of both, in order."""
+    both = pa.concat_tables([one, two.cast(ROW)]) if len(one) else two.cast(ROW)
+    time, seq = (both[name].cast(pa.int64()).to_numpy() for name in ("event_time", "seq"))
+    order = np.lexsort((seq, time))[::-1][:limit]
+    return both.take(pa.array(order)).combine_chunks()
 
 
 def _time(table: pa.Table, row: int) -> int:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from tocsin.model.archive import CLASSES, ID_FORM, ROW, Box, StoredFile
 from tocsin.model.asking import Filter, Patience, Stopped, TooSlow
 from tocsin.model.event import INSTANT
+from tocsin.model.outline import Outline
 from tocsin.model.rowids import full_ids
 
-from .footers import Footer, Footers
-from .grid import cell_ranges
+from .footers import Footer, Footers, Told
+from .grid import fine_ranges
 
 #: Rows of the row groups that are read like this at most, and rows of them that may matter; beyond, the engine reads the files.
 ROWS_MOST: Final = 4_000_000
@@ -32,8 +33,10 @@ KEPT_MOST: Final = 500_000
 #: ... of events, whose texts cost ten times as much to decode; the engine leaves out those of rows that do not matter.
 RICH_MOST: Final = 262_144
 _RICH: Final = CLASSES[0]
+#: Pieces of work for each thread, about.
+_PIECES: Final = 4
 #: Columns as they travel: names as texts, and how ids are made.
-_FIELDS: Final = {one.name: pa.field(one.name, pa.string() if pa.types.is_dictionary(one.type) else one.type) for one in (*ROW, ID_FORM)}
+FIELDS: Final = {one.name: pa.field(one.name, pa.string() if pa.types.is_dictionary(one.type) else one.type) for one in (*ROW, ID_FORM)}
 _NAMES: Final = [one.name for one in ROW if pa.types.is_dictionary(one.type)]
 _MAKING: Final = (ID_FORM.name, "source", "event_time")  # what an id is made of where it is not stored
 
@@ -56,12 +59,12 @@ class Part:
     """Row groups of one file."""
 
     file: StoredFile
-    footer: Footer
+    outline: Outline
     groups: NDArray[np.int64]
 
     @property
     def rows(self) -> int:
-        return int(self.footer.rows[self.groups].sum())
+        return int(self.outline.rows[self.groups].sum())
 
 
 def near_of(wanted: Filter) -> Near | None:
@@ -70,7 +73,7 @@ def near_of(wanted: Filter) -> Near | None:
     if box is None:
         return None
     halves = [box] if box.west <= box.east else [box._replace(east=180.0), box._replace(west=-180.0)]
-    found = tuple(one for half in halves for one in cell_ranges(half))
+    found = tuple(one for half in halves for one in fine_ranges(half))
     return Near(found, wanted.start, wanted.stop, box=box, sources=wanted.sources)
 
 
@@ -83,16 +86,18 @@ class Straight:
 
     def __init__(self, threads: int = 2) -> None:
         self.footers = Footers()
-        self._pool = ThreadPoolExecutor(max(1, threads), "straight")
+        self._threads = max(1, threads)
+        self._pool = ThreadPoolExecutor(self._threads, "straight")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
-    def parts(self, files: Iterable[StoredFile], near: Near) -> Iterator[Part]:
-        """Of each file, in order, the row groups that can hold something, also when none can. Raises OSError, pa.ArrowException for a file that cannot be read."""
-        some = list(files)
-        for file, footer in zip(some, self._pool.map(self.footers.of, some), strict=True):
-            yield Part(file, footer, footer.groups(near.start, near.stop, near.ranges, bare=near.bare))
+    def parts(self, files: Iterable[StoredFile], near: Near, told: Told | None = None) -> Iterator[Part]:
+        """Of each file, in order, the row groups that can hold something, also when none can. `told`: gives what the archive knows of a file. Raises OSError,
+        pa.ArrowException for a file that cannot be read."""
+        for file in files:
+            outline = self.footers.outline(file, told)
+            yield Part(file, outline, outline.groups(near.start, near.stop, near.ranges, bare=near.bare))
 
     def worth(self, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
         """Those to read like this, and those that the engine reads quicker: where there is much text or very much of all."""
@@ -106,25 +111,34 @@ class Straight:
         """`columns` of the rows that may matter, names as texts; None when it is better to let the engine read the files. Raises TooSlow, Stopped; OSError,
         pa.ArrowException for a file that cannot be read."""
         names = list(dict.fromkeys((*columns, *_MAKING) if "id" in columns else columns))
-        work = _Work(near, names, patience)
+        work = _Work(self.footers, near, names, patience)
         try:
-            batches = [batch for found in self._pool.map(work.read, parts) for batch in found]
+            batches = [batch for found in self._pool.map(work.read, self._pieces(parts)) for batch in found]
         except _Enough:
             return None
         finally:
             work.over.set()  # of what is still waiting, nothing is read
-        whole = pa.Table.from_batches(batches, pa.schema([_FIELDS[name] for name in names]))
+        whole = pa.Table.from_batches(batches, pa.schema([FIELDS[name] for name in names]))
         if "id" in columns and len(whole):
             whole = whole.combine_chunks()
             whole = whole.set_column(whole.schema.get_field_index("id"), "id", full_ids(whole))
         return whole.select(list(columns))
 
+    def _pieces(self, parts: Sequence[Part]) -> list[Part]:
+        """Parts of few row groups, those with much text first, so that no thread waits long for another."""
+        most = max(1, sum(len(part.groups) for part in parts) // (_PIECES * self._threads))
+        ordered = sorted(parts, key=lambda part: part.file.stream != _RICH)
+        return [
+            Part(one.file, one.outline, one.groups[first : first + most]) for one in ordered for first in range(0, len(one.groups), most)
+        ]
+
 
 class _Work:
     """One question's reading."""
 
-    def __init__(self, near: Near, names: Sequence[str], patience: Patience) -> None:
+    def __init__(self, footers: Footers, near: Near, names: Sequence[str], patience: Patience) -> None:
         self.over = threading.Event()
+        self._footers = footers
         self._near, self._names, self._patience = near, names, patience
         self._until = time.monotonic() + patience.seconds
         self._kept = 0
@@ -132,12 +146,13 @@ class _Work:
     def read(self, part: Part) -> list[pa.RecordBatch]:
         """Of one file."""
         found = []
-        there = [part.footer.meta.schema.column(place).path for place in range(part.footer.meta.num_columns)]
-        texts = [name for name in _NAMES if name in there]
-        with pq.ParquetFile(part.file.path, metadata=part.footer.meta, read_dictionary=texts, pre_buffer=False) as parquet:
+        self._go_on()
+        footer = self._footers.of(part.file)
+        texts = [name for name in _NAMES if name in footer.names]
+        with pq.ParquetFile(part.file.path, metadata=footer.meta, read_dictionary=texts, pre_buffer=False) as parquet:
             for group in part.groups.tolist():
                 self._go_on()
-                batch = self._group(parquet, part.footer, group, there)
+                batch = self._group(parquet, footer, part.outline, group)
                 if batch is not None:
                     found.append(batch)
                     self._kept += len(batch)
@@ -152,33 +167,34 @@ class _Work:
         if self.over.is_set() or self._kept > KEPT_MOST:
             raise _Enough
 
-    def _group(self, parquet: pq.ParquetFile, footer: Footer, group: int, there: Sequence[str]) -> pa.RecordBatch | None:
+    def _group(self, parquet: pq.ParquetFile, footer: Footer, outline: Outline, group: int) -> pa.RecordBatch | None:
         """The rows of one row group that may matter; None: there are none."""
         known: dict[str, pa.Array] = {}
+        there = footer.names
 
         def column(name: str) -> pa.Array:
             if name not in known:
                 known[name] = _whole(parquet.read_row_group(group, columns=[name], use_threads=False).column(0))
             return known[name]
 
-        mask = np.ones(int(footer.rows[group]), bool)
-        for test in self._tests(footer, group, there):
+        mask = np.ones(int(outline.rows[group]), bool)
+        for test in self._tests(outline.times(group), there):
             mask &= test(column)
             if not mask.any():
                 return None
-        empty = _empty(footer.meta.row_group(group), there)
-        wanted = [name for name in self._names if name in there and name not in empty and name not in known]
+        empty = int(outline.empty[group])
+        wanted = [name for name in self._names if name in there and not empty >> there.index(name) & 1 and name not in known]
         if wanted:
             rest = parquet.read_row_group(group, columns=wanted, use_threads=False)
             known |= {name: _whole(rest.column(name)) for name in rest.column_names}
         rows = pa.array(np.flatnonzero(mask))
         return pa.record_batch(
-            [_taken(known.get(name), _FIELDS[name], rows) for name in self._names],
-            schema=pa.schema([_FIELDS[name] for name in self._names]),
+            [_taken(known.get(name), FIELDS[name], rows) for name in self._names],
+            schema=pa.schema([FIELDS[name] for name in self._names]),
         )
 
-    def _tests(self, footer: Footer, group: int, there: Sequence[str]) -> Iterator[Any]:
-        """What a row must pass, the cheapest first; each takes the way to a column and gives a mask."""
+    def _tests(self, times: tuple[int, int], there: Sequence[str]) -> Iterator[Any]:
+        """What a row must pass, the cheapest first; each takes the way to a column and gives a mask. `times`: between which all rows lie."""
         near = self._near
         if near.sources and "source" in there:
             yield lambda column: _is_one_of(column("source"), near.sources)
@@ -187,20 +203,10 @@ class _Work:
             yield lambda column: _between(_floats(column("lon")), box.west, box.east)
             yield lambda column: _between(_floats(column("lat")), box.south, box.north)
         start, stop = near.start, near.stop
-        if "event_time" in there and start is not None and footer.begin[group] < start:
+        if "event_time" in there and start is not None and times[0] < start:
             yield lambda column: _instants(column("event_time")) >= start
-        if "event_time" in there and stop is not None and footer.end[group] >= stop:
+        if "event_time" in there and stop is not None and times[1] >= stop:
             yield lambda column: _instants(column("event_time")) < stop
-
-
-def _empty(group: Any, there: Sequence[str]) -> set[str]:
-    """Columns of a row group that hold nothing but nulls."""
-    found = set()
-    for place, name in enumerate(there):
-        known = group.column(place).statistics
-        if known is not None and known.has_null_count and known.null_count == group.num_rows:
-            found.add(name)
-    return found
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -234,5 +240,6 @@ def _between(numbers: NDArray[np.float64], low: float, high: float) -> NDArray[n
 
 
 def _instants(column: pa.Array) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = column.cast(INSTANT).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    same = column if column.type == INSTANT else column.cast(INSTANT)
+    found: NDArray[np.int64] = same.view(pa.int64()).to_numpy(zero_copy_only=False)
     return found

@@ -70,6 +70,13 @@ class Work:
         path = self.folder / name
         return path if path.is_dir() else None
 
+    def piece(self, name: str) -> Path:
+        """Where a piece lies that must be done. Raises Fatal."""
+        found = self.done(name)
+        if found is None:
+            raise Fatal(f"{name} is not in {self.folder}; is it on storage that every machine reaches under this path?")
+        return found
+
     def count(self, names: list[str]) -> int:
         """How many of these pieces are done."""
         return sum(self.done(name) is not None for name in names)
