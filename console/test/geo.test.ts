@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { circle, distance, edgeArrows, edgePoint, zoomFor } from '../src/model/geo';
+import { circle, cityZoom, distance, edgeArrows, edgePoint, zoomFor } from '../src/model/geo';
 
 const SEATTLE = { lon: -122.3321, lat: 47.6062 };
 
@@ -23,6 +23,14 @@ describe('geometry', () => {
     const zoom = zoomFor(2000, 47.6, 480);
     const pixels = (2 * 2000) / ((78_271.517 * Math.cos((47.6 * Math.PI) / 180)) / 2 ** zoom);
     expect(pixels).toBeCloseTo(480 / 1.3, 0);
+  });
+
+  it('begins a small map farther out, so that it shows the same area', () => {
+    expect(cityZoom(11, 1400, 1000)).toBe(11);
+    expect(cityZoom(11, 2000, 1500)).toBe(11);
+    expect(cityZoom(11, 500, 700)).toBe(10);
+    expect(cityZoom(11, 390, 250)).toBe(9);
+    expect(cityZoom(3, 0, 0)).toBe(1);
   });
 
   it('slides arrows past the buttons, the scale and the legend', () => {

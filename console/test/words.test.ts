@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clock, fill, fromField, inCityTime, kindName, measure, metres, moment, setZone, span, t, toField, zoneOffset } from '../src/i18n';
+import { clock, fill, fromField, inCityDates, inCityTime, keptFor, kindName, measure, metres, moment, sentence, setZone, span, t, toField, zoneOffset } from '../src/i18n';
 import { nodeTime, isSilent } from '../src/model/clock';
 import { glyphOf, kindGroup } from '../src/model/kinds';
 import { decodeAlert, decodeEvent, decodeStatus } from '../src/api/decode';
@@ -69,5 +69,23 @@ describe('instants in input fields', () => {
     for (const text of ['2017-07-04T21:05', '2017-03-12T01:30', '2017-03-12T03:30', '2017-11-05T03:00']) expect(toField(fromField(text))).toBe(text);
     expect(fromField('2017-07-04T21:05')).toBe(Date.parse('2017-07-05T04:05:00Z'));
     expect([fromField(''), toField(null)]).toEqual([null, '']);
+  });
+});
+
+describe('how long and how said', () => {
+  it('writes days as years where they are whole years', () => {
+    expect(keptFor('730 d')).toBe('2 years');
+    expect(keptFor('365 d')).toBe('1 year');
+    expect(keptFor('30 d')).toBe('30 days');
+    expect(keptFor('1 d')).toBe('1 day');
+    expect(keptFor('12 h')).toBe('12 h');
+  });
+
+  it('makes sentences of what the node says, in city time with the year', () => {
+    expect(sentence('found a week or less')).toBe('Found a week or less.');
+    expect(sentence('Done.')).toBe('Done.');
+    setZone('America/Los_Angeles');
+    expect(inCityDates('counted from 2017-07-02T18:15:00Z on')).toMatch(/^counted from Sun, Jul 2, 2017, 11:15 on$/);
+    setZone('UTC');
   });
 });

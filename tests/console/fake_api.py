@@ -55,6 +55,7 @@ class FakeNode:
     def __init__(self, speed: float = 1.0, exercise: bool = False) -> None:
         self.scene = Scene.load()
         self.speed, self.exercise = speed, exercise
+        self.lasts = timedelta(hours=4)  # the exercise
         self.started = time.monotonic()
         self.mute = self.refuse = False
         self.generation = 0  # streams of an older generation end
@@ -107,7 +108,7 @@ class FakeNode:
 
     def status(self) -> Json:
         states = [a["state"] for a in self.scene.alerts]
-        exercise = {"title": "Independence Day 2017, recorded", "start": iso(START), "end": iso(START + timedelta(hours=4))}
+        exercise = {"title": "Independence Day 2017, recorded", "start": iso(START), "end": iso(START + self.lasts)}
         return {
             "city": {
                 "name": "seattle",

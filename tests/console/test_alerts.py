@@ -40,6 +40,7 @@ def test_acknowledge_by_button_then_undo(console: Callable[..., Page], node: Any
 
 def test_acknowledge_by_keyboard_asks_who_is_on_duty_once(console: Callable[..., Page], node: Any) -> None:
     page = console(duty="")
+    expect(rows(page).first).to_be_visible()  # before there are rows, a key has nothing to choose
     page.keyboard.press("j")
     expect(page.get_by_test_id("standing")).to_contain_text("New")
     page.keyboard.press("a")
@@ -71,8 +72,15 @@ def test_new_alerts_take_neither_choice_nor_map_nor_the_place_under_the_pointer(
     before = camera.get_attribute("data-camera")
     choose(page, "Smoke at a level")
     shown = rows(page).all_inner_texts()
+    at = page.locator("#queue [aria-selected=true]").bounding_box()
+    assert at is not None
     node.new_alert(WORST, "fresh1", headline="A new fire far away", lon=-122.1, lat=47.9)
     waiting = page.get_by_role("button", name="1 new alert")
+    for step in range(1200):  # a pointer that rests for ten seconds is not about to click, so it does not rest
+        page.mouse.move(at["x"] + 20 + step % 2, at["y"] + 8)
+        if waiting.is_visible():
+            break
+        page.wait_for_timeout(50)
     expect(waiting).to_be_visible()
     assert [text.split("\n")[0] for text in rows(page).all_inner_texts()] == [text.split("\n")[0] for text in shown]
     page.mouse.move(700, 20)
@@ -92,3 +100,4 @@ def test_a_flood_of_one_rule_becomes_one_row(console: Callable[..., Page], node:
     fold.click()
     expect(fold).to_have_attribute("aria-expanded", "true")
     expect(rows(page)).to_have_count(count + 13)
+    expect(page.locator("#detail")).to_contain_text("13 alerts of one rule, folded into one line.")

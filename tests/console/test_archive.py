@@ -86,6 +86,13 @@ def test_without_an_archive_it_says_so(console: Callable[..., Page], node: Any) 
     page.complaints[:] = [one for one in page.complaints if "503" not in one]  # type: ignore[attr-defined]
 
 
+def test_a_map_tile_that_cannot_be_read_is_said(console: Callable[..., Page]) -> None:
+    page = console("#investigate")
+    page.route("**/*.mvt*", lambda route: route.fulfill(status=200, content_type="application/vnd.mapbox-vector-tile", body="no tile"))
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".map-failed")).to_contain_text("A part of the map could not be drawn")
+
+
 def test_false_alarms_are_drawn_where_there_were_any(console: Callable[..., Page], node: Any) -> None:
     def source(name: str, alerts: int, retracted: int, closed: int) -> dict[str, Any]:
         share = (retracted + closed) / alerts

@@ -67,6 +67,7 @@ def test_the_main_job_by_keyboard_only(console: Callable[..., Page], node: Any) 
 
 def test_single_keys_can_be_switched_off_and_never_act_while_typing(console: Callable[..., Page], node: Any) -> None:
     page = console()
+    expect(page.locator("#queue [role=treeitem]").first).to_be_visible()  # before there are rows, a key has nothing to choose
     page.keyboard.press("j")
     expect(page.get_by_test_id("standing")).to_be_visible()
     page.get_by_label("Note").fill("")

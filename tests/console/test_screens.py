@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,24 @@ def test_stale_feeds_are_named_with_their_reasons(console: Callable[..., Page]) 
     listed.get_by_role("link", name="All feeds").click()
     expect(page.locator(".feeds tbody tr").first).to_contain_text("Failing")
     expect(page.locator(".feeds tbody tr")).to_have_count(6)
+
+
+def test_on_a_phone_feeds_are_cards_and_nothing_is_wider_than_the_screen(console: Callable[..., Page]) -> None:
+    page = console("#feeds", size=(390, 844))
+    first = page.locator(".feeds tbody tr").first
+    expect(first).to_contain_text("Failing")
+    expect(first.locator("td").nth(3)).to_have_attribute("data-label", "Owner")
+    assert page.locator(".tablewrap").first.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_strip_of_a_small_laptop_is_one_line(console: Callable[..., Page]) -> None:
+    page = console(size=(1024, 640))
+    expect(page.get_by_test_id("clock")).to_contain_text("UTC")
+    tops = page.locator("header.strip > *").evaluate_all(
+        "parts => parts.map(p => p.getBoundingClientRect()).filter(r => r.width > 0).map(r => r.top)"
+    )
+    assert max(tops) < 40, tops
 
 
 def test_quarantine_shows_reason_and_raw_and_tries_again(console: Callable[..., Page]) -> None:
@@ -69,6 +88,10 @@ def test_an_exercise_cannot_be_taken_for_the_real_thing(browser: Any) -> None:
         expect(page.get_by_test_id("clock")).to_contain_text("UTC")
         page.keyboard.press("2")
         expect(banner).to_be_visible()
+        served.node.lasts = timedelta(0)
+        page.reload()
+        expect(banner).to_contain_text("the recording ended")
+        expect(banner).to_contain_text("what is silent now is over, not broken")
         page.context.close()
 
 

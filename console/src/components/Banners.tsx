@@ -26,7 +26,7 @@ function Exercise() {
   return (
     <section class="banner exercise" aria-label={t('banner.exercise')} data-testid="exercise">
       <b>{t('banner.exercise')}</b>
-      <span>{t('banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
+      <span>{t(end > 0 && now.value > end ? 'banner.exerciseOver' : 'banner.exerciseText', { title, speed: count(reading.value?.speed ?? 1), end: atMoment(end, now.value) })}</span>
     </section>
   );
 }

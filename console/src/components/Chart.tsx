@@ -1,4 +1,5 @@
 // Charts as SVG: sharp on paper, readable without colour, with the numbers as a table for those who do not see them.
+import { useState } from 'preact/hooks';
 import { count, t } from '../i18n';
 
 export interface Bar {
@@ -83,21 +84,24 @@ export function Heat({ rows, columns, values, name }: { rows: string[]; columns:
 }
 
 function Numbers({ name, rows }: { name: string; rows: [string, string][] }) {
+  const [open, setOpen] = useState(false); // hundreds of rows that nobody looks at are not made
   return (
-    <details class="numbers">
+    <details class="numbers" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t('chart.numbers')}</summary>
-      <div class="wide" role="group" tabIndex={0} aria-label={`${t('chart.numbers')}: ${name}`}>
-        <table>
-          <tbody>
-            {rows.map(([label, value]) => (
-              <tr key={label}>
-                <th scope="row">{label}</th>
-                <td>{value}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      {open && (
+        <div class="wide" role="group" tabIndex={0} aria-label={`${t('chart.numbers')}: ${name}`}>
+          <table>
+            <tbody>
+              {rows.map(([label, value]) => (
+                <tr key={label}>
+                  <th scope="row">{label}</th>
+                  <td>{value}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
     </details>
   );
 }

@@ -2,6 +2,7 @@
 import { detail, detailFailure } from '../live/detail';
 import { goTo } from '../live/camera';
 import { moment, selectedAlert } from '../live/picture';
+import { foldChosen } from '../live/queue';
 import { isLive, selected } from '../live/view';
 import { inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
 import type { Alert, HistoryEntry } from '../model/types';
@@ -48,6 +49,18 @@ export function Detail() {
 }
 
 function Nothing() {
+  const folded = foldChosen.value;
+  if (folded !== null) {
+    return (
+      <div class="empty">
+        <p>
+          <b>{folded.title}</b>
+        </p>
+        <p>{t('detail.fold', { n: folded.alerts.length })}</p>
+        <p>{t('detail.foldHint')}</p>
+      </div>
+    );
+  }
   const lost = selected.value !== null && !selected.value.includes(':') && !isLive.value && selectedAlert.value === null;
   return (
     <div class="empty">

@@ -23,7 +23,7 @@ export function StatusStrip() {
         ))}
       </nav>
       <span class="grow" />
-      <span class="pill" title={t('strip.rateTitle', { total: counters.value.total })}>
+      <span class="pill rate" title={t('strip.rateTitle', { total: counters.value.total })}>
         {t('strip.feeds', { n: feeds.value.length || (status.value?.feeds.total ?? 0) })}
         {' · '}
         {t('strip.rate', { rate: count(counters.value.perMin) })}

@@ -61,6 +61,16 @@ export function span(ms: number): string {
   return `${Math.floor(hours / 24)} d`;
 }
 
+/** How long a feed's events are kept, as its file says it: `730 d` is two years. */
+export function keptFor(text: string): string {
+  const days = Number(/^(\d+) ?d$/.exec(text)?.[1] ?? Number.NaN);
+  if (Number.isNaN(days)) return text;
+  return days >= 365 && days % 365 === 0 ? t('feeds.years', { n: days / 365 }) : t('feeds.days', { n: days });
+}
+
+/** Words of the node as a sentence: a capital first, a full stop last. */
+export const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?:]$/.test(words) ? '' : '.');
+
 let zone = 'UTC';
 let formats = makeFormats();
 
@@ -111,6 +121,9 @@ export const moment = (ms: number, now: number): string => (sameDay(ms, now) ? c
 /** Instants that a sentence of the node writes in UTC, said in city time. */
 export const inCityTime = (sentence: string, now: number): string =>
   sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (instant) => moment(Date.parse(instant), now));
+
+/** The same with day and year, for sentences about a long time. */
+export const inCityDates = (words: string): string => words.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (instant) => dateTime(Date.parse(instant)));
 
 /** City time minus UTC at that moment, milliseconds. */
 export function zoneOffset(ms: number): number {

@@ -19,6 +19,8 @@ export const failure = signal<string | null>(null);
 export const busy = signal(false);
 /** Sequence number of the row that was chosen. */
 export const chosen = signal<number | null>(null);
+/** Why a part of the map could not be drawn. */
+export const mapFailure = signal<string | null>(null);
 export const mapBox = signal<ArchiveFilter['box']>(null);
 
 let turn = 0;

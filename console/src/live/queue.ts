@@ -14,6 +14,11 @@ export const queueGroups = computed<Group[]>(() => view.value.groups);
 export const queueWaiting = computed(() => view.value.waiting);
 export const queueKeys = computed(() => queueGroups.value.flatMap((group) => group.rows.map((row) => row.key)));
 export const queueNow = moment;
+/** The folded flood of one rule that is chosen, if one is. */
+export const foldChosen = computed(() => {
+  for (const row of queueGroups.value.flatMap((group) => group.rows)) if (row.type === 'fold' && row.key === selected.value) return row;
+  return null;
+});
 
 /** A pointer that rests is not about to click. */
 const REST_MS = 10_000;

@@ -7,6 +7,7 @@ import { moment, shownEvents } from '../live/picture';
 import { status } from '../live/store';
 import { middle } from '../live/view';
 import { kindName, measure, moment as atMoment, t } from '../i18n';
+import { cityZoom } from '../model/geo';
 import { kindGroup } from '../model/kinds';
 import { KindMark } from '../components/marks';
 import { EdgeArrows } from './EdgeArrows';
@@ -54,7 +55,8 @@ export function MapView() {
 function Buttons({ map }: { map: MapLibre }) {
   const home = (): void => {
     const city = status.value?.city;
-    if (city) lookAt({ centre: { lon: city.centre[0], lat: city.centre[1] }, zoom: city.zoom });
+    const { clientWidth, clientHeight } = map.getContainer();
+    if (city) lookAt({ centre: { lon: city.centre[0], lat: city.centre[1] }, zoom: cityZoom(city.zoom, clientWidth, clientHeight) });
   };
   const zoom = (step: number): void => {
     const at = here.value;

@@ -3,10 +3,10 @@ import { effect } from '@preact/signals';
 import { Map as MapLibre, ScaleControl, type GeoJSONSource, type VectorTileSource } from 'maplibre-gl';
 import { tileAddress } from '../api/archive';
 import { t } from '../i18n';
-import { around, asked, chosen, found, mapBox } from '../live/investigate';
+import { around, asked, chosen, found, mapBox, mapFailure } from '../live/investigate';
 import { status } from '../live/store';
 import { palette } from '../live/theme';
-import { circle } from '../model/geo';
+import { circle, cityZoom } from '../model/geo';
 import { tileFiles } from './session';
 import { ground, type TileFile } from './style';
 
@@ -21,7 +21,7 @@ export async function openArchiveMap(box: HTMLElement): Promise<() => void> {
     container: box,
     style: { version: 8, sources: sources(tiles), layers: ground(tiles, palette.peek()) },
     center: near ? [near.lon, near.lat] : (city?.centre ?? [0, 0]),
-    zoom: near ? 13.5 : (city?.zoom ?? 2),
+    zoom: near ? 13.5 : city ? cityZoom(city.zoom, box.clientWidth, box.clientHeight) : 2,
     minZoom: 1,
     maxZoom: 18,
     fadeDuration: 0,
@@ -36,6 +36,10 @@ export async function openArchiveMap(box: HTMLElement): Promise<() => void> {
     const edge = map.getBounds();
     mapBox.value = [edge.getWest(), edge.getSouth(), edge.getEast(), edge.getNorth()];
   };
+  mapFailure.value = null;
+  map.on('error', ({ error }: { error: { name?: string; message: string } }) => {
+    if (error.name !== 'AbortError') mapFailure.value = error.message; // given up because nobody wants it any more
+  });
   map.on('moveend', moved);
   map.on('click', (event) => {
     const [hit] = map.queryRenderedFeatures(event.point, { layers: map.getLayer(RESULTS) ? [RESULTS] : [] });
@@ -96,6 +100,7 @@ function everything(map: MapLibre): void {
   const wanted = around.peek() === null ? tileAddress(asked.peek()) : '';
   const [shown = ''] = (map.getSource(CELLS) as VectorTileSource | undefined)?.tiles ?? [];
   if (wanted === shown) return;
+  mapFailure.value = null;
   // a source of its own for every question: setTiles keeps the tiles that are drawn already, and they would answer the question before
   if (map.getLayer(CELLS)) map.removeLayer(CELLS);
   if (map.getSource(CELLS)) map.removeSource(CELLS);

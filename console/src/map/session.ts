@@ -13,6 +13,7 @@ import { shownAlerts, shownEvents } from '../live/picture';
 import { layers, status } from '../live/store';
 import { palette, reducedMotion } from '../live/theme';
 import { bounds, layersOn, selected } from '../live/view';
+import { cityZoom } from '../model/geo';
 import type { MapLayer } from '../model/types';
 import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
 import { setImages } from './images';
@@ -68,7 +69,7 @@ export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close:
     container: box,
     style: buildStyle(tiles, palette.peek()),
     center: from ? [from.centre.lon, from.centre.lat] : (city?.centre ?? [0, 0]),
-    zoom: from?.zoom ?? city?.zoom ?? 2,
+    zoom: from?.zoom ?? (city ? cityZoom(city.zoom, box.clientWidth, box.clientHeight) : 2),
     minZoom: 1,
     maxZoom: 18,
     fadeDuration: 0,

@@ -20,6 +20,10 @@ export function zoomFor(radius: number | null, lat: number, pixels: number): num
   return Math.min(14.5, Math.max(9, Math.log2((METRES_A_PIXEL * Math.cos(radians(lat)) * pixels) / (2.6 * radius))));
 }
 
+/** A city's own zoom is for a pane of a thousand pixels; in a smaller one the map begins farther out, so that the same area is seen. */
+export const CITY_PANE = 1000;
+export const cityZoom = (zoom: number, width: number, height: number): number => Math.max(1, zoom + Math.log2(Math.min(1, Math.max(1, Math.min(width, height)) / CITY_PANE)));
+
 /** A closed ring of points `radius` metres around `centre`, as GeoJSON coordinates. */
 export function circle(centre: Position, radius: number, corners = 64): [number, number][] {
   const angular = radius / RADIUS_M;

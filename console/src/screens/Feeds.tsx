@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { Quarantine, loadQuarantine } from '../components/Quarantine';
 import { reason } from '../components/FeedReasons';
 import { feeds, now } from '../live/store';
-import { count, span, t, word } from '../i18n';
+import { count, keptFor, span, t, word } from '../i18n';
 import { byTrouble, needsALook } from '../model/feeds';
 import type { Feed } from '../model/types';
 
@@ -49,10 +49,10 @@ function Line({ feed }: { feed: Feed }) {
   const bad = needsALook(feed);
   return (
     <tr>
-      <td>
+      <td data-label={t('feeds.state')}>
         <span class={bad ? 'chip bad' : 'chip'}>{word('feedState', feed.state)}</span>
       </td>
-      <td class="wide">
+      <td class="wide" data-label={t('feeds.feed')}>
         <b>{feed.title}</b>
         <br />
         <span class="muted wrap-any">
@@ -71,7 +71,7 @@ function Line({ feed }: { feed: Feed }) {
           </>
         )}
       </td>
-      <td class="wide">
+      <td class="wide" data-label={t('feeds.purpose')}>
         {feed.purpose}
         {feed.licence && (
           <>
@@ -80,23 +80,23 @@ function Line({ feed }: { feed: Feed }) {
           </>
         )}
       </td>
-      <td>{feed.owner}</td>
-      <td>
-        {feed.retention}
+      <td data-label={t('feeds.owner')}>{feed.owner}</td>
+      <td data-label={t('feeds.retention')}>
+        <span class="nowrap">{keptFor(feed.retention)}</span>
         <br />
         <span class="muted">{feed.sensitivity}</span>
       </td>
-      <td class="nowrap">
+      <td class="nowrap" data-label={t('feeds.last')}>
         {feed.lastReceived === null ? t('feeds.never') : t('feeds.ago', { age: span(at - feed.lastReceived) })}
         <br />
-        {feed.expectedEveryS !== null && <span class="muted">{t('feeds.expected', { span: span(feed.expectedEveryS * 1000) })}</span>}
+        {feed.state === 'ended' ? <span class="muted">{t('feeds.over')}</span> : feed.expectedEveryS !== null && <span class="muted">{t('feeds.expected', { span: span(feed.expectedEveryS * 1000) })}</span>}
       </td>
-      <td class="num">{count(feed.perMin)}</td>
-      <td class="num">{count(feed.accepted)}</td>
-      <td>
+      <td class="num" data-label={t('feeds.rate')}>{count(feed.perMin)}</td>
+      <td class="num" data-label={t('feeds.counts')}>{count(feed.accepted)}</td>
+      <td data-label={t('feeds.problems')}>
         {feed.quarantined > 0 && <div>{t('feeds.quarantined', { n: feed.quarantined })}</div>}
-        {feed.conflicts > 0 && <div>{t('feeds.conflicts', { n: feed.conflicts })}</div>}
-        {feed.duplicates > 0 && <div class="muted">{t('feeds.duplicates', { n: feed.duplicates })}</div>}
+        {feed.conflicts > 0 && <div title={t('feeds.conflictTitle')}>{t('feeds.conflicts', { n: feed.conflicts })}</div>}
+        {feed.duplicates > 0 && <div class="muted" title={t('feeds.duplicateTitle')}>{t('feeds.duplicates', { n: feed.duplicates })}</div>}
       </td>
     </tr>
   );

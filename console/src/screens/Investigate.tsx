@@ -2,8 +2,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { FORMATS } from '../api/archive';
 import { Bars } from '../components/Chart';
+import { useInParts } from '../components/inParts';
 import { KindMark } from '../components/marks';
-import { amounts, around, ask, asked, begin, busy, change, chosen, exportLink, failure, found, leaveAround, mapBox, more, narrow, narrowed, widen } from '../live/investigate';
+import { amounts, around, ask, asked, begin, busy, change, chosen, exportLink, failure, found, leaveAround, mapBox, mapFailure, more, narrow, narrowed, widen } from '../live/investigate';
 import { begin as replayFrom } from '../live/playback';
 import { feeds } from '../live/store';
 import { clockMinute, count, dateTime, day, fromField, kindName, measure, metres, span, t, toField } from '../i18n';
@@ -183,7 +184,12 @@ function Standing() {
           ))}
         </p>
       )}
-      {answer === null && !busy.value && failure.value === null && <p class="empty">{t('inv.hint')}</p>}
+      {answer === null && !busy.value && failure.value === null && (
+        <div class="empty">
+          <p>{t('inv.hint')}</p>
+          <p>{t('inv.hintAround')}</p>
+        </div>
+      )}
     </div>
   );
 }
@@ -205,6 +211,7 @@ function Histogram() {
 
 function Results() {
   const answer = found.value;
+  const rows = useInParts(answer?.items ?? []);
   if (answer === null || answer.items.length === 0) return null;
   return (
     <div class="found" role="region" aria-label={t('inv.list')} tabIndex={0}>
@@ -221,7 +228,7 @@ function Results() {
           </tr>
         </thead>
         <tbody>
-          {answer.items.map((event) => (
+          {rows.map((event) => (
             <Row key={event.seq} event={event} />
           ))}
         </tbody>
@@ -285,6 +292,11 @@ function ArchiveMap() {
           <i class="sw sw-found" aria-hidden="true" /> {t('inv.key.list')} {around.value === null && <>
             <i class="sw sw-all" aria-hidden="true" /> {t('inv.key.all')}
           </>}
+        </p>
+      )}
+      {mapFailure.value !== null && !broken && (
+        <p class="flag map-failed" role="status">
+          {t('map.failed', { reason: mapFailure.value })}
         </p>
       )}
       {broken && <p class="empty">{t('map.noWebgl')}</p>}

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getReport, reportAddress, type Query, type Report, type ReportName } from '../api/reports';
 import { Figure } from '../components/Figure';
 import { words } from '../live/investigate';
-import { count, metres, span, t } from '../i18n';
+import { count, inCityDates, metres, sentence, span, t } from '../i18n';
 import { coverageChart, falseChart, forecastChart, hourOfWeek, responseChart, volumeChart, type Chart } from './charts';
 
 type Row = Record<string, unknown>;
@@ -77,7 +77,7 @@ function Cannot({ name, reason }: { name: ReportName; reason: string }) {
   return (
     <div class="cannot">
       <p>
-        <b>{t('rep.cannot')}</b> {reason.replace(/^[a-z]+: /, '')}.
+        <b>{t('rep.cannot')}</b> {sentence(reason.replace(/^[a-z]+: /, ''))}
       </p>
       <p class="muted">{t(`rep.teach.${name}` as 'rep.teach.feeds')}</p>
     </div>
@@ -89,7 +89,7 @@ function Behind({ report, title, query }: { report: Report; title: string; query
     <>
       {report.notes.map((note) => (
         <p key={note} class="muted note">
-          {note}
+          {sentence(inCityDates(note))}
         </p>
       ))}
       <p class="muted note">{t('rep.zone', { zone: report.timezone })}</p>
@@ -230,31 +230,33 @@ const sayCoverage = ({ facts }: Report): string =>
 function feedTable({ rows }: Report): ComponentChildren {
   if (rows.length === 0) return <p class="empty">{t('rep.noFeeds')}</p>;
   return (
-    <table class="ranked">
-      <thead>
-        <tr>
-          <th>{t('inv.feed')}</th>
-          <th>{t('rep.uptime')}</th>
-          <th class="num">{t('rep.gap')}</th>
-          <th class="num">{t('rep.delay')}</th>
-          <th class="num">{t('ana.events')}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row: Row) => (
-          <tr key={String(row.feed)}>
-            <th scope="row">{String(row.feed)}</th>
-            <td class="up" style={{ '--share': `${number(row.uptime) * 100 || 0}%` }}>
-              {typeof row.uptime === 'number' ? percent(row.uptime) : t('rep.notDeclared')}
-            </td>
-            <td class="num">{seconds(row.longest_gap_s)}</td>
-            <td class="num">
-              {seconds(row.delay_p50_s)} / {seconds(row.delay_p95_s)}
-            </td>
-            <td class="num">{count(number(row.events))}</td>
+    <div class="over" role="group" tabIndex={0} aria-label={t('rep.feeds')}>
+      <table class="ranked">
+        <thead>
+          <tr>
+            <th>{t('inv.feed')}</th>
+            <th>{t('rep.uptime')}</th>
+            <th class="num">{t('rep.gap')}</th>
+            <th class="num">{t('rep.delay')}</th>
+            <th class="num">{t('ana.events')}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map((row: Row) => (
+            <tr key={String(row.feed)}>
+              <th scope="row">{String(row.feed)}</th>
+              <td class="up" style={{ '--share': `${number(row.uptime) * 100 || 0}%` }}>
+                {typeof row.uptime === 'number' ? percent(row.uptime) : t('rep.notDeclared')}
+              </td>
+              <td class="num">{seconds(row.longest_gap_s)}</td>
+              <td class="num">
+                {seconds(row.delay_p50_s)} / {seconds(row.delay_p95_s)}
+              </td>
+              <td class="num">{count(number(row.events))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
