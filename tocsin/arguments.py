@@ -83,7 +83,10 @@ def _shards(parser: argparse.ArgumentParser) -> None:
 
 def _longitudes(text: str) -> tuple[float, ...]:
     """`-122.4,-122.3` -> degrees, ascending."""
-    cuts = tuple(float(word) for word in text.split(","))
+    try:
+        cuts = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        cuts = (181.0,)
     if any(one >= two for one, two in zip((-180.0, *cuts), (*cuts, 180.0), strict=True)):
         raise argparse.ArgumentTypeError(f"{text!r} are not ascending longitudes between -180 and 180, as in -122.4,-122.3")
     return cuts
@@ -192,11 +195,11 @@ def backtest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", type=int, default=None, metavar="N", help="on spark: cut into so many (default: two for each core)")
     parser.add_argument(
         "--work",
-        type=Path,
         default=None,
-        metavar="DIR",
-        help="on spark: where what is done is kept, on storage all machines share (default DATA/work)",
+        metavar="DIR|ADDRESS",
+        help="on spark: where what is done is kept: a folder that all machines share, or s3://bucket/prefix (default DATA/work)",
     )
+    _elsewhere(parser)
     parser.add_argument("--progress-lines", action="store_true", help=argparse.SUPPRESS)
     _json(parser)
 
@@ -242,6 +245,7 @@ def archive(parser: argparse.ArgumentParser) -> None:
         "import": "take in files of a feed as history, past the journal",
         "hold": "legal holds: what retention must leave alone",
         "retention": "remove now what the feeds' declarations no longer allow to be kept",
+        "mirror": "bring a copy in S3-compatible storage up to date (docs/archive-mirror.md)",
     }
     made = {name: actions.add_parser(name, help=words, description=words, formatter_class=Formatter) for name, words in abouts.items()}
     for name in ("status", "compact", "verify", "retention"):
@@ -259,12 +263,36 @@ def archive(parser: argparse.ArgumentParser) -> None:
     )
     made["import"].add_argument("--no-compact", action="store_true", help="leave joining files to the node")
     _holds(made["hold"])
+    _archived(made["mirror"])
+    made["mirror"].add_argument(
+        "to",
+        nargs="?",
+        metavar="ADDRESS",
+        help="s3://bucket/prefix[?endpoint=https://host:port&region=NAME] (default: what city.yaml says)",
+    )
+    made["mirror"].add_argument(
+        "--grace", metavar="SPAN", help="how long objects stay that are replaced (default: what city.yaml says, else 1 h)"
+    )
+    for name in ("status", "verify"):
+        _elsewhere(made[name])
 
 
 def _archived(parser: argparse.ArgumentParser) -> None:
     _city(parser)
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
     _json(parser)
+
+
+def _elsewhere(parser: argparse.ArgumentParser) -> None:
+    """Where the archive is read, when not on this machine."""
+    parser.add_argument(
+        "--archive", default=None, metavar="ADDRESS",
+        help="read a mirror instead: s3://bucket/prefix[?endpoint=https://host:port&region=NAME], or mirror for the one that city.yaml says",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache", type=Path, default=None, metavar="DIR", help="where fetched files are kept (default ~/.cache/tocsin/mirror)"
+    )
+    parser.add_argument("--cache-size", default=None, metavar="SIZE", help="what they may take, as in '50 GB' (default 20 GB)")
 
 
 def _holds(parser: argparse.ArgumentParser) -> None:
@@ -316,6 +344,7 @@ def _asks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the rows here; its ending says the format")
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
     parser.add_argument("--plan", action="store_true", help="print the query and what it read as well")
+    _elsewhere(parser)
 
 
 def query(parser: argparse.ArgumentParser) -> None:

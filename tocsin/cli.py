@@ -90,11 +90,16 @@ COMMANDS: dict[str, Command] = {
         "baseline:main",
     ),
     "archive": Command(
-        "History: what is kept, joining files, verifying and repairing, importing, legal holds, retention.",
+        "History: what is kept, joining files, verifying and repairing, importing, legal holds, retention, a second place.",
         "tocsin archive status CITY\n"
         "tocsin archive import CITY calls calls_2025.csv calls_2026.parquet\n"
         "tocsin archive verify CITY --repair\n"
-        "tocsin archive hold add CITY --reason 'incident 2026-114' --from 2026-01-05T14:00:00Z --to 2026-01-06T00:00:00Z --bbox=-122.4,47.5,-122.2,47.7",
+        "tocsin archive compact CITY\n"
+        "tocsin archive retention CITY --json\n"
+        "tocsin archive mirror CITY 's3://city-history/seattle?endpoint=https://objects.example.org'\n"
+        "tocsin archive hold add CITY --reason 'incident 2026-114' --from 2026-01-05T14:00:00Z --to 2026-01-06T00:00:00Z --bbox=-122.4,47.5,-122.2,47.7\n"
+        "tocsin archive hold list CITY\n"
+        "tocsin archive hold release CITY 1",
         arguments.archive,
         "archive:main",
     ),
@@ -122,7 +127,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "exercise": Command(
         "Practise: inject a written scenario beside real life, marked everywhere, and score how it was noticed.",
-        "tocsin exercise start examples/seattle warehouse-fire\ntocsin exercise score examples/seattle warehouse-fire --json",
+        "tocsin exercise list examples/seattle\n"
+        "tocsin exercise start examples/seattle warehouse-fire --by 'Training officer'\n"
+        "tocsin exercise stop examples/seattle\n"
+        "tocsin exercise score examples/seattle warehouse-fire --json",
         arguments.exercise,
         "exercise:main",
     ),
@@ -133,6 +141,14 @@ COMMANDS: dict[str, Command] = {
         "checks:warm_up",
     ),
 }
+
+
+BEGIN = """begin here:
+  tocsin demo                      a recorded city, live on a map, on this machine only
+  cp -r examples/seattle mycity    a city of your own; then edit city.yaml, feeds/, rules/ and layers.yaml
+  tocsin check mycity              every mistake in it, with file and line
+  tocsin run mycity                run it; the console is at http://127.0.0.1:8700
+  tocsin COMMAND --help            options and examples of a command"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -146,19 +162,41 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> Parser:
     parser = Parser(
-        prog="tocsin", description="Open, self-hosted domain awareness for emergency operations.", formatter_class=arguments.Formatter
+        prog="tocsin",
+        description="Open, self-hosted domain awareness for emergency operations.",
+        epilog=BEGIN,
+        formatter_class=arguments.Formatter,
     )
     parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
     parser.commands = {}
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=argparse.ArgumentParser)
     for name, command in COMMANDS.items():
-        examples = "examples:\n" + "\n".join(f"  {line}" for line in command.examples.split("\n"))
-        sub = subparsers.add_parser(
-            name, help=command.about, description=command.about, epilog=examples, formatter_class=arguments.Formatter
-        )
+        sub = subparsers.add_parser(name, help=command.about, description=command.about, formatter_class=arguments.Formatter)
         command.arguments(sub)
+        _exemplify(sub, f"tocsin {name}", command.examples.split("\n"))
         parser.commands[name] = sub
     return parser
+
+
+def _exemplify(parser: argparse.ArgumentParser, called: str, examples: Sequence[str]) -> None:
+    """A command shows all of its examples; an action of it (`tocsin archive import`) those that begin with its own words."""
+    parser.epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                words = f"{called} {name}"
+                _exemplify(sub, words, [line for line in examples if line.startswith(f"{words} ")])
+
+
+def _unknown(argv: Sequence[str]) -> str:
+    """What to say about a first word that is no command; nothing where it is one."""
+    word = argv[0] if argv else "-"
+    if word.startswith("-") or word in COMMANDS:
+        return ""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, 1)
+    return f"tocsin: there is no command {word!r}{f'; did you mean {near[0]!r}?' if near else ''} ('tocsin' alone lists them)"
 
 
 def _joined(argv: Sequence[str]) -> Iterator[str]:
@@ -171,8 +209,12 @@ def _joined(argv: Sequence[str]) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if unknown := _unknown(words):
+        print(unknown, file=sys.stderr)
+        return CANNOT_RUN
     parser = build_parser()
-    given = parser.parse_args(list(_joined(sys.argv[1:] if argv is None else argv)))
+    given = parser.parse_args(list(_joined(words)))
     if given.command is None:
         parser.print_help()
         return OK
