@@ -4,7 +4,7 @@
 
 Two parts in one run. *Compare*: every engine answers the same job on the same events (event-time order), each for a limited
 time; the answers on the prefix it got through must equal ours, then rates are printed. *Own*: our engine alone on the
-5-million-event stream in arrival order with late events, batches of 100, 1,000 and 10,000. Rates are CPU time; every
+5-million-event stream in arrival order with late events (`--on-time`: without), batches of 100, 1,000 and 10,000. Rates are CPU time; every
 measurement runs in processes of its own. `--peers all` adds bytewax, Pathway, Node-RED, Flink SQL and Spark, installing those that
 are missing into environments of their own; one that cannot be had is a row that says why.
 """
@@ -29,6 +29,7 @@ from bench.stream import Stream, generate
 
 INSIDE = ("python", "polars", "duckdb")
 PEERS = (*INSIDE, *environments.APART)
+LATENESS = 10_000_000  # µs a late event of the stream may be late
 SCALE = 10_000  # rules of the largest job: only the engines that hold no joins per rule are asked
 
 
@@ -85,12 +86,12 @@ def compare(job: str, stream: Stream, batch: int, peers: list[str], limit: float
     return [row, *rows]
 
 
-def own(job: str, stream: Stream, batches: list[int]) -> list[dict[str, Any]]:
-    """Ours alone, late events included; the answers of all batch sizes must agree."""
+def own(job: str, stream: Stream, batches: list[int], lateness: int) -> list[dict[str, Any]]:
+    """Ours alone; the answers of all batch sizes must agree. `lateness` (µs): 0 where the stream is on time."""
     rows, answers = [], []
     for batch in batches:
-        row, keys = measure("tocsin", job, 10_000_000, stream, batch)
-        rows.append({**row, "job": job + " (late)"})
+        row, keys = measure("tocsin", job, lateness, stream, batch)
+        rows.append({**row, "job": job + (" (late)" if lateness else " (on time)")})
         answers.append(keys)
     for row in rows:
         row["answers_equal"] = all(np.array_equal(answers[0], other) for other in answers)
@@ -106,6 +107,7 @@ def options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", default=",".join(INSIDE), help=f"of {', '.join(PEERS)}; all; empty for none")
     parser.add_argument("--no-install", action="store_true", help="report engines that are not there as missing instead of installing them")
     parser.add_argument("--no-own", action="store_true", help="only the comparison")
+    parser.add_argument("--on-time", action="store_true", help="our own part in event-time order, without late events")
     parser.add_argument("--events", type=float, default=None, help="events of the own part (default 5e6; quick 2e5)")
     parser.add_argument("--compare-events", type=float, default=None, help="events of the comparison (default 1e6; quick 2e5)")
     parser.add_argument("--batches", default=None, help="default 100,1000,10000; quick 1000")
@@ -143,13 +145,14 @@ def measured(a: argparse.Namespace) -> Iterator[list[dict[str, Any]]]:
     gone = missing(a)
     stream = generate(a.events, a.events / 1389)
     ordered = in_order(generate(a.compare_events, a.compare_events / 1389)) if a.peers else stream
+    alone, lateness = (in_order(stream), 0) if a.on_time else (stream, LATENESS)
     for job in a.jobs:
         print(f"{job} ...", file=sys.stderr, flush=True)
         large = job == f"mixed-{SCALE}"
         batches = [1000] if large else a.batches
         rows = [row for batch in batches for row in compare(job, ordered, batch, a.peers, a.limit, gone)] if a.peers else []
         if not a.no_own:
-            rows += own(job, stream.head(100_000 if a.quick else 1_000_000) if large else stream, batches)
+            rows += own(job, alone.head(100_000 if a.quick else 1_000_000) if large else alone, batches, lateness)
         yield rows
 
 
