@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.console_browser import open_browser, open_page
+from tests.console.console_browser import eventually, open_browser, open_page
 
 from .node_world import ROOT, Node, running
 
@@ -36,13 +36,18 @@ def page(seattle: Node) -> Iterator[Page]:
 
 
 def row(page: Page, node: Node) -> tuple[str, str]:
-    """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row first."""
+    """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row, now or in a moment."""
     wanted = node.alerts(1, rule="structure-fire")[0]
-    found = page.locator("#queue [role=treeitem]").filter(has_text=wanted["headline"])
-    if found.count() == 0:
-        page.locator("#queue [role=treeitem]").filter(has_text=wanted["title"]).first.click()
-        page.keyboard.press("Enter")
-    found.first.click()
+    found = page.locator(f"[id='alert-{wanted['id']}']")
+    closed = page.locator("#queue [role=treeitem][aria-expanded=false]").filter(has_text=f"{wanted['title']}: ")
+
+    def opened() -> bool:
+        if closed.count():
+            closed.first.click()
+        return found.count() > 0
+
+    eventually(page, "the alert in the queue", opened)
+    found.click()
     return wanted["id"], wanted["headline"]
 
 
