@@ -15,10 +15,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def replayed(console: Callable[..., Page]) -> Page:
-    """Half an hour back, from the middle of the last hour."""
+    """From 21:05 on, at ten times its speed; what is known changes at 21:10:21, in half a minute."""
     page = console()
     page.get_by_test_id("scrub").focus()
-    for _ in range(6):
+    for _ in range(7):
         page.keyboard.press("PageDown")
     page.get_by_test_id("replay-here").click()
     expect(page.get_by_test_id("mode")).to_have_text("⟲REPLAY")
