@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as NotInTime
 
 from tests.console.console_browser import eventually, open_browser, open_page
 
@@ -41,13 +43,14 @@ def row(page: Page, node: Node) -> tuple[str, str]:
     found = page.locator(f"[id='alert-{wanted['id']}']")
     closed = page.locator("#queue [role=treeitem][aria-expanded=false]").filter(has_text=f"{wanted['title']}: ")
 
-    def opened() -> bool:
-        if closed.count():
-            closed.first.click()
-        return found.count() > 0
+    def chosen() -> bool:
+        for one in (closed.first, found):
+            if one.count():
+                with suppress(NotInTime):  # it has moved, or was folded away, in the moment it was to be clicked
+                    one.click(timeout=5_000)
+        return bool(page.evaluate("id => document.getElementById(id)?.ariaSelected === 'true'", f"alert-{wanted['id']}"))
 
-    eventually(page, "the alert in the queue", opened)
-    found.click()
+    eventually(page, "the alert is chosen in the queue", chosen, 180.0)
     return wanted["id"], wanted["headline"]
 
 
