@@ -86,7 +86,9 @@ class Swift:
         for word in (*scope.split("/"), signed):
             code = hmac.digest(code, word.encode(), "sha256")
         said = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={';'.join(headers)}, Signature={code.hex()}"
-        answer = httpx.put(f"http://127.0.0.1:{self.port}/{bucket}?versioning=", headers=headers | {"authorization": said}, content=body)
+        answer = httpx.put(
+            f"http://127.0.0.1:{self.port}/{bucket}?versioning=", headers=headers | {"authorization": said}, content=body, timeout=60
+        )
         assert answer.status_code == 200, answer.text
 
     def address(self, bucket: str, prefix: str = "", port: int | None = None) -> Address:
@@ -171,6 +173,6 @@ def door(swift: Swift) -> Iterator[Door]:
         made.close()
 
 
-def bucket_of(address: Address) -> Bucket:
-    """With little patience, so that tests of faults are quick."""
-    return Bucket(address, silent=2.0, attempts=2)
+def bucket_of(address: Address, silent: float = 60.0) -> Bucket:
+    """`silent`: little where the test is about a server that says nothing."""
+    return Bucket(address, silent, attempts=2)

@@ -290,7 +290,7 @@ def running(city: Path, data: Path, *options: str, env: Mapping[str, str] | None
     finally:
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

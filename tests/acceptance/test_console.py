@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as NotInTime
 
-from tests.console.console_browser import open_browser, open_page
+from tests.console.console_browser import eventually, open_browser, open_page
 
 from .node_world import ROOT, Node, running
 
@@ -36,13 +38,19 @@ def page(seattle: Node) -> Iterator[Page]:
 
 
 def row(page: Page, node: Node) -> tuple[str, str]:
-    """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row first."""
+    """Opens a building fire in the queue; gives its id and headline. Alerts of one rule may be folded into one row, now or in a moment."""
     wanted = node.alerts(1, rule="structure-fire")[0]
-    found = page.locator("#queue [role=treeitem]").filter(has_text=wanted["headline"])
-    if found.count() == 0:
-        page.locator("#queue [role=treeitem]").filter(has_text=wanted["title"]).first.click()
-        page.keyboard.press("Enter")
-    found.first.click()
+    found = page.locator(f"[id='alert-{wanted['id']}']")
+    closed = page.locator("#queue [role=treeitem][aria-expanded=false]").filter(has_text=f"{wanted['title']}: ")
+
+    def chosen() -> bool:
+        for one in (closed.first, found):
+            if one.count():
+                with suppress(NotInTime):  # it has moved, or was folded away, in the moment it was to be clicked
+                    one.click(timeout=5_000)
+        return bool(page.evaluate("id => document.getElementById(id)?.ariaSelected === 'true'", f"alert-{wanted['id']}"))
+
+    eventually(page, "the alert is chosen in the queue", chosen, 180.0)
     return wanted["id"], wanted["headline"]
 
 

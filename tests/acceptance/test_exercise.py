@@ -18,7 +18,7 @@ from tocsin.journal.connection import connect
 from tocsin.journal.encode import entry_headers
 from tocsin.journal.reader import read
 
-from .node_world import Node, last_json, ndjson, reading, running, tocsin, write_city
+from .node_world import PATIENCE, Node, last_json, ndjson, reading, running, tocsin, write_city
 
 SCENARIO = """
 exercise: two-smokes
@@ -52,7 +52,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with running(city, folder / "data") as node:
         yield Town(node, city, folder / "data")
         node.process.terminate()
-        node.process.wait(60)
+        node.process.wait(PATIENCE)
     # the real alerts follow from the real entries of the journal alone
     done = tocsin("replay", city, "--data", folder / "data", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -80,7 +80,7 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     node = town.node
     # half of a real alert is there before: the exercise, at the same place, must not complete it
     assert node.post(ndjson(reading("real-1", "s1", 300, 0))).status_code == 202
-    before = node.get("/api/v1/status")
+    before = node.eventually("the reading in the view", lambda: (found := node.get("/api/v1/status")["events"]["total"]) == 1 and found)
     began = tocsin("exercise", "start", town.city, "two-smokes", "--by", "Ann", "--data", town.data, "--json")
     assert began.returncode == 0, began.stderr
     run = last_json(began)["run"]
@@ -93,8 +93,8 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     whole = node.get(f"/api/v1/alerts/{near['id']}")
     assert {one["feed"] for one in whole["evidence"]} == {"exercise.test"}
     assert {one["source"] for one in whole["evidence"]} == {"x1", "x2"}, "the real reading has no part in it"
-    events = node.get("/api/v1/events")["items"]
-    assert {(one["feed"], one["exercise"]) for one in events} == {("smoke", False), ("exercise.test", True)}
+    wanted = {("smoke", False), ("exercise.test", True)}
+    node.eventually("both in the view", lambda: {(one["feed"], one["exercise"]) for one in node.get("/api/v1/events")["items"]} == wanted)
     # a real alert rings as ever, from real readings alone
     assert node.post(ndjson(reading("real-2", "s2", 300, 50))).status_code == 202
     [real] = node.eventually("the real alert", lambda: [one for one in alerts(node) if one["run"] is None])
@@ -103,11 +103,10 @@ def test_an_exercise_beside_real_life(town: Town) -> None:
     body = {"to": "acknowledged", "by": "Bob"}
     assert httpx.post(f"{node.http}/api/v1/alerts/{near['id']}/transitions", json=body, timeout=60).status_code == 201
     # nothing live counts it
-    status = node.get("/api/v1/status")
-    assert status["events"]["total"] == before["events"]["total"] + 1
-    assert sum(sum(row["counts"]) for row in node.get("/api/v1/timeline")["rows"]) == status["events"]["total"]
+    node.eventually("the second reading in the view", lambda: node.get("/api/v1/status")["events"]["total"] == before + 1)
+    assert sum(sum(row["counts"]) for row in node.get("/api/v1/timeline")["rows"]) == before + 1
     assert {feed["name"] for feed in node.get("/api/v1/feeds")["items"]} == {"smoke"}
-    node.eventually("the feed's count", lambda: node.feed("smoke")["accepted"] == status["events"]["total"])
+    node.eventually("the feed's count", lambda: node.feed("smoke")["accepted"] == before + 1)
     # nothing leaves
     feeds, subjects = asyncio.run(outside(town))
     assert set(feeds) == {"smoke"}

@@ -56,7 +56,7 @@ async def test_a_device_publishes_by_mqtt_and_it_becomes_an_alert(town: Node) ->
         await device.publish("in/gauges/pier-1", ndjson(reading("n9", "pier-1", 310, place)), qos=1)
     alert = town.alert_near(place, "high-water")
     assert alert["headline"] == "Water at 310 cm"
-    event = town.get("/api/v1/events", feed="gauges")["items"][0]
+    event = town.eventually("the event in the view", lambda: town.get("/api/v1/events", feed="gauges")["items"][0])
     assert (event["id"], event["source"], event["kind"]) == ("rn9", "pier-1", "water.level")
     with pytest.raises(aiomqtt.MqttError):
         async with aiomqtt.Client("127.0.0.1", port, username="gauges", password="guessed", protocol=version, timeout=60):

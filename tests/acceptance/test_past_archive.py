@@ -84,8 +84,10 @@ def test_a_day_of_imported_history_and_on_into_the_present(tmp_path: Path) -> No
             ended(node, name)
             wanted = {f"old{288 + number}" for number in range(50)} | {"ra", "rb"}
             assert {one for _, one in shown(node, name)} == wanted and len(shown(node, name)) == len(wanted)
-            [item] = node.get(f"/api/v1/replays/{name}/alerts")["items"]
-            assert item["id"] == alert["id"]
+            known = node.eventually(
+                "its alerts, which follow its clock", lambda name=name: node.get(f"/api/v1/replays/{name}/alerts")["items"]
+            )
+            assert [item["id"] for item in known] == [alert["id"]]
         assert node.get("/api/v1/status")["events"]["total"] == 2, "nothing live is touched"
 
 

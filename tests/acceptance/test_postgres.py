@@ -87,7 +87,7 @@ def away_and_back(node: Node, postgres: Postgres) -> None:
     finally:
         postgres.start()
     node.eventually("ready again", lambda: ready(node.http)[0] == 200)
-    assert len(listed(node.http)) == 2
+    node.eventually("both alerts", lambda: len(listed(node.http)) == 2)
 
 
 async def told_live(node: Node, where: float) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def second_serve(node: Node, postgres: Postgres, data: Path, url: str) -> None:
     try:
         http = f"http://127.0.0.1:{other.http_port}"
         node.eventually("the other serve", lambda: ready(http)[0] == 200)
-        assert listed(http) == listed(node.http)
+        node.eventually("the same", lambda: listed(http) == listed(node.http))
         for number in (2, 3):
             assert node.post(pair(number)).status_code == 202
         node.eventually("both show all", lambda: len(listed(http)) == len(listed(node.http)) == 4)
@@ -127,7 +127,7 @@ def second_serve(node: Node, postgres: Postgres, data: Path, url: str) -> None:
         assert rows == [(5, 5)]
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def test_addresses_that_cannot_be_used_are_refused_before_anything_starts(tmp_path: Path) -> None:

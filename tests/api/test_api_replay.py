@@ -124,10 +124,12 @@ def test_the_single_alert_knows_no_more_than_was_known(client, begin, past):
 
 
 def test_it_plays_the_frames_of_the_live_stream(client, begin, past):
-    url = begin(at=at(5), speed=1000, playing=False)
+    url = begin(at=at(9.9), speed=60, playing=False)
     loaded(client, url)
     reader = Reader(past.base, path=f"{url}/stream")
     client.post(url, json={"playing": True})
+    reader.wait(lambda: reader.of("alert"), "the first alert")  # twenty seconds before it is amended
+    client.post(url, json={"speed": 1000})
     reader.wait(lambda: {data["id"][-1] for _, data in reader.of("alert")} == {"1", "2"}, "both alerts")
     assert reader.of("alert")[0][1]["revision"] == 1
     settled(client, url, lambda found: found["ended"])

@@ -46,7 +46,7 @@ async def test_a_full_disk_delays_history_and_loses_nothing(small_disk, reserve,
     assert plain(rows(kept.folder)) == book.expected()
     book.entries.append((4, batch(spread(3_000, 4))))
     waiting = asyncio.create_task(keep.patiently(state, lambda: kept.append(book.entries[-1:], 4)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while state.delayed is None:
             await asyncio.sleep(0.01)
     assert "full" in state.delayed or "space" in state.delayed

@@ -80,10 +80,10 @@ def folder(tmp_path):
     return place
 
 
-def send(folder, address, grace=0):
+def send(folder, address, grace=0, silent=60.0):
     catalog = Catalog(folder, write=True)
     try:
-        return Sender(catalog, bucket_of(address), grace).run()
+        return Sender(catalog, bucket_of(address, silent), grace).run()
     finally:
         catalog.close()
 
@@ -321,7 +321,7 @@ def test_a_server_that_goes_away_and_one_that_says_nothing(swift, folder, addres
         between.left = None
         between.hold.set()
         with pytest.raises(Retriable, match="does not answer as it should"):
-            send(folder, shaky)
+            send(folder, shaky, silent=2.0)
         between.hold.clear()
         done = send(folder, shaky)
         assert done.published and done.there >= len(there) - 4  # those that were on their way may be half there
@@ -471,10 +471,10 @@ def test_a_killed_mirror_is_made_again(folder, address, tmp_path):
 
 def test_another_machine_brings_what_one_looked_at(folder, address, tmp_path):
     send(folder, address)
-    place = Place(address, tmp_path / "here", silent=2.0, attempts=2)
+    place = Place(address, tmp_path / "here", attempts=2)
     here = place.opened()
     with here.look(EVERYTHING) as look:
-        there = Place(address, tmp_path / "there", silent=2.0, attempts=2)
+        there = Place(address, tmp_path / "there", attempts=2)
         names = replace(look, files=[replace(one, path=one.path.relative_to(here.cache.files)) for one in look.files])
         with brought(there, names) as moved:
             assert [one.sha256 for one in moved.files] == [one.sha256 for one in look.files]
@@ -482,7 +482,7 @@ def test_another_machine_brings_what_one_looked_at(folder, address, tmp_path):
         bucket_of(address).remove(str(names.files[0].path))
         with (
             pytest.raises(Fatal, match="is not there; give the same command again"),
-            brought(Place(address, tmp_path / "third", silent=2.0, attempts=2), names),
+            brought(Place(address, tmp_path / "third", attempts=2), names),
         ):
             pass
     here.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,7 +27,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield world.base + "/api/v1/backtests"
 
 
-def test_from_the_question_to_the_result(base: str) -> None:
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Back-tests begin when this file is there."""
+    made_, command = tmp_path / "go", Jobs._command
+    waits = ["sh", "-c", 'until [ -e "$0" ]; do sleep 0.1; done; exec "$@"', str(made_)]
+    monkeypatch.setattr(Jobs, "_command", lambda jobs, job: [*waits, *command(jobs, job)])
+    return made_
+
+
+def test_from_the_question_to_the_result(base: str, gate: Path) -> None:
     text = """rule: mine
 title: Mine
 why: To see.
@@ -40,6 +50,7 @@ alert: {severity: minor, headline: "Smoke"}
     assert job["state"] in {"waiting", "running"} and asked.headers["location"].endswith(job["id"])
     early = httpx.get(f"{base}/{job['id']}/result", timeout=60)
     assert early.status_code == 409 and "no result" in early.json()["detail"]
+    gate.touch()
     job = _ended(base, job["id"])
     assert job["state"] == "done" and job["progress"]["done"] == 1.0, job
     result = httpx.get(f"{base}/{job['id']}/result", timeout=60).json()
@@ -49,6 +60,7 @@ alert: {severity: minor, headline: "Smoke"}
     assert stopped.json()["state"] == "done", "of one that has ended nothing changes"
 
 
+@pytest.mark.usefixtures("gate")
 def test_cancel(base: str) -> None:
     job = httpx.post(base, json={"rule": "mine", "text": "rule: mine", **SPAN}, timeout=60).json()
     assert httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=60).json()["state"] == "cancelled"

@@ -222,7 +222,8 @@ async def test_jobs_run_in_processes_of_their_own_and_keep_their_results(place: 
     await jobs.close()
 
 
-async def test_cancel_stops_it_at_once(place: Any, tmp_path: Path) -> None:
+async def test_cancel_stops_it_at_once(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "_command", lambda *_: ["sleep", "600"])  # none ends by itself
     jobs = Jobs(place[0], place[1], tmp_path / "jobs")
     made_ = [await jobs.start({"rule": "smoke-twice", "from": SPAN[1], "to": SPAN[3]}) for _ in range(2)]
     await until(jobs, made_[0]["id"], "running")

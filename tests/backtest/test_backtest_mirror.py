@@ -101,8 +101,8 @@ def test_parts_share_only_the_bucket(mirror: Any, tmp_path: Path, monkeypatch: p
             monkeypatch.delenv(FOLDER)
         return said
 
-    place = Place(address, tmp_path / "driver", silent=2.0, attempts=2)
-    work = Place(parse(address.text.replace("testville", "work")), tmp_path / "driver", silent=2.0, attempts=2)
+    place = Place(address, tmp_path / "driver", attempts=2)
+    work = Place(parse(address.text.replace("testville", "work")), tmp_path / "driver", attempts=2)
     driver = place.opened()
     run = Spread(tmp_path / "unused", 4, "a city", execute, "two machines", place, lambda asked: BucketWork.within(work, asked))
     for _ in range(2):  # the second time, with what the first has left on the machines

@@ -47,6 +47,7 @@ def console(browser: Browser, console_url: str) -> Iterator[Callable[..., Page]]
         page = open_page(browser, console_url + hash_, **{"middle": "list"} | choices)
         pages.append(page)
         page.get_by_test_id("clock").wait_for()
+        page.evaluate("async () => { await document.fonts.ready }")  # in another font everything has another width
         return page
 
     yield opened

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGS = [
@@ -41,6 +42,27 @@ def until(page: Page, holds: str, argument: object = None, seconds: float = 30.0
         page.wait_for_timeout(50)
 
 
+def eventually(page: Page, what: str, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """The first true answer about something outside the page, what the node was asked or told say; the page goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        page.wait_for_timeout(50)
+    return found
+
+
+def over_the_queue(page: Page, x: float, y: float, wanted: Locator, seconds: float = 60.0) -> None:
+    """Moves the pointer to and fro until something is seen: the queue waits for a pointer that is about to click, and not for one that rests."""
+    deadline, step = time.monotonic() + seconds, 0
+    while not wanted.is_visible():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not seen within {seconds:g} s: {wanted}")
+        page.mouse.move(x + step % 2, y)
+        page.wait_for_timeout(50)
+        step += 1
+
+
 def _matters(message: ConsoleMessage) -> bool:
     """Errors and warnings of the page, not the software renderer's remarks on its own speed."""
     return message.type in ("error", "warning") and "GL Driver Message" not in message.text
@@ -56,6 +78,7 @@ def open_page(
 ) -> Page:
     """A fresh profile with the choices an operator made before; `page.external` and `page.complaints` collect what must stay empty."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce", locale="en-US")
+    context.set_default_timeout(60_000)  # for a machine that does much else
     choices = {"tocsin.theme": theme, "tocsin.middle": middle} | ({"tocsin.duty": duty} if duty else {})
     # only where nothing was chosen yet: a reload must find what the page itself stored
     context.add_init_script(

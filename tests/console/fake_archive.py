@@ -1,4 +1,5 @@
-"""The archive's routes of the stand-in, over the evening it knows: search, around, series, cells, empty tiles, SQL. `node.no_archive` takes it away."""
+"""The archive's routes of the stand-in, over the evening it knows: search, around, series, cells, empty tiles, SQL. `node.no_archive` takes it away;
+`node.lasting`: a back-test goes on."""
 
 from __future__ import annotations
 
@@ -87,17 +88,16 @@ def routes(node: Any) -> list[Route]:
         return JSONResponse(answered([{"kind": "call.fire", "events": 12}, {"kind": "call.medical", "events": 30}]))
 
     job = {"id": "b1", "state": "running", "rule": "", "question": {}, "asked": "", "ended": None, "error": None}
-    node.looks = 0
+    node.lasting = False
 
     async def backtest(request: Request) -> Response:
         if request.url.path.endswith("/cancel"):
             job["state"] = "cancelled"
         elif request.method == "POST":
             node.questions.append(await request.json())
-            job["state"], node.looks = "running", 0
-        elif job["state"] == "running":
-            node.looks += 1
-            job["state"] = "done" if node.looks > 2 else "running"
+            job["state"] = "running"
+        elif job["state"] == "running" and not node.lasting:
+            job["state"] = "done"
         progress = {"done": 0.4, "clock": None, "alerts": 2, "events": 900}
         return JSONResponse(job | {"progress": progress}, 202 if request.method == "POST" else 200)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from console_browser import over_the_queue
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -47,6 +48,7 @@ def test_acknowledge_by_keyboard_asks_who_is_on_duty_once(console: Callable[...,
     page.get_by_label("Duty", exact=True).fill("Night desk")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged · Night desk")
+    expect(page.get_by_test_id("notice")).to_contain_text("Acknowledged")  # the step has ended: during one, another is not taken
     page.keyboard.press("i")
     expect(page.get_by_test_id("standing")).to_contain_text("In progress · Night desk")
     assert [body["to"] for body in node.posted] == ["acknowledged", "in_progress"]
@@ -74,14 +76,10 @@ def test_new_alerts_take_neither_choice_nor_map_nor_the_place_under_the_pointer(
     shown = rows(page).all_inner_texts()
     at = page.locator("#queue [aria-selected=true]").bounding_box()
     assert at is not None
+    page.mouse.move(at["x"] + 20, at["y"] + 8)
     node.new_alert(WORST, "fresh1", headline="A new fire far away", lon=-122.1, lat=47.9)
     waiting = page.get_by_role("button", name="1 new alert")
-    for step in range(1200):  # a pointer that rests for ten seconds is not about to click, so it does not rest
-        page.mouse.move(at["x"] + 20 + step % 2, at["y"] + 8)
-        if waiting.is_visible():
-            break
-        page.wait_for_timeout(50)
-    expect(waiting).to_be_visible()
+    over_the_queue(page, at["x"] + 20, at["y"] + 8, waiting)
     assert [text.split("\n")[0] for text in rows(page).all_inner_texts()] == [text.split("\n")[0] for text in shown]
     page.mouse.move(700, 20)
     expect(rows(page).first).to_contain_text("A new fire far away")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from console_browser import until
+from console_browser import over_the_queue, until
 from fake_family import CHILDREN, CLOSED, OUTAGE, OVER, URGENT, add_family, close
 from playwright.sync_api import Page, expect
 from test_access import violations
@@ -98,9 +98,11 @@ def test_a_closed_parent_sets_its_children_free(console: Callable[..., Page], fa
 
 def test_a_new_child_waits_while_the_pointer_is_over_the_queue(console: Callable[..., Page], family: Any) -> None:
     page = console()
-    row(page, OUTAGE).hover()
+    at = row(page, OUTAGE).bounding_box()
+    assert at is not None
+    page.mouse.move(at["x"] + 20, at["y"] + 8)
     family.new_alert("child-orcas", "child-fresh", headline="Air monitor silent at S Hardy St")
-    expect(page.get_by_role("button", name="1 new alert")).to_be_visible()
+    over_the_queue(page, at["x"] + 20, at["y"] + 8, page.get_by_role("button", name="1 new alert"))
     expect(page.locator(UNDER)).to_have_text("▸ 6 under it, 5 new")
     page.mouse.move(700, 20)
     expect(page.locator(UNDER)).to_have_text("▸ 7 under it, 6 new")
@@ -124,6 +126,7 @@ def test_why_and_when_its_rule_closed_it(console: Callable[..., Page], family: A
     )
     expect(page.locator(".why ol li")).to_have_count(1)
     expect(page.locator(".history")).to_contain_text("Resolved by its rule")
+    page.mouse.move(700, 20)  # under a pointer the queue waits
     close(family, "closed-later", "2017-07-05T04:39:30.000Z")
     row(page, "closed-later").click()
     expect(page.get_by_test_id("closed")).to_contain_text("21:39:30")

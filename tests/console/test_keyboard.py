@@ -31,6 +31,7 @@ def test_the_main_job_by_keyboard_only(console: Callable[..., Page], node: Any) 
     page = console(middle="map", size=(1000, 640))
     camera = page.locator("[data-camera]")
     expect(camera).to_be_attached()
+    expect(page.locator("#queue [role=treeitem]").first).to_be_visible()  # before there are rows, a key has nothing to choose
     home = camera.get_attribute("data-camera") or ""
     tab_to(page, "queue")
     page.keyboard.press("ArrowDown")
@@ -45,6 +46,7 @@ def test_the_main_job_by_keyboard_only(console: Callable[..., Page], node: Any) 
     expect(camera).to_have_attribute("data-camera", home)
     page.keyboard.press("a")
     expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged")
+    expect(page.get_by_test_id("notice")).to_contain_text("Acknowledged")  # the stream may be quicker than the answer, which is what `u` takes back
     page.keyboard.press("u")
     expect(page.get_by_test_id("standing")).to_contain_text("New")
     page.keyboard.press("m")

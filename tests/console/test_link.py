@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from console_browser import eventually
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -15,6 +16,8 @@ WORST = "00alarmthenfir"
 
 def test_a_broken_stream_resumes_with_the_last_id_and_misses_nothing(console: Callable[..., Page], node: Any) -> None:
     page = console()
+    expect(page.locator("#queue [role=treeitem]").first).to_be_visible()
+    eventually(page, "the stream", lambda: node.resumed)  # list and stream are there: what is new comes by the stream, and moves its id
     node.new_alert(WORST, "before", headline="Before the break")
     expect(page.locator("#queue")).to_contain_text("Before the break")
     seen = node.alert_seq
@@ -26,6 +29,17 @@ def test_a_broken_stream_resumes_with_the_last_id_and_misses_nothing(console: Ca
     expect(page.locator("#queue")).to_contain_text("During the break")
     assert node.resumed[0] == ""
     assert node.resumed[-1].split(".")[0] == str(seen)
+    page.complaints.clear()  # type: ignore[attr-defined]  # the browser itself reports the 503
+
+
+def test_what_rings_between_the_list_and_the_stream_is_missed_by_neither(console: Callable[..., Page], node: Any) -> None:
+    node.refuse = True
+    page = console()
+    expect(page.locator("#queue [role=treeitem]").first).to_be_visible()
+    node.new_alert(WORST, "between", headline="Between the list and the stream")
+    node.refuse = False
+    expect(page.locator("#queue")).to_contain_text("Between the list and the stream")
+    assert node.resumed[0] == ""
     page.complaints.clear()  # type: ignore[attr-defined]  # the browser itself reports the 503
 
 
@@ -46,6 +60,7 @@ def test_silence_is_said_within_seconds_and_taken_back(console: Callable[..., Pa
 def test_first_load_failure_offers_another_try(browser: Any, node: Any) -> None:
     from console_browser import open_page
 
+    node.refuse = True  # a stream that opens would have everything asked for again
     page = open_page(browser, node.url, middle="list")
     page.route("**/api/v1/status", lambda route: route.fulfill(status=500, body="{}"))
     page.reload()

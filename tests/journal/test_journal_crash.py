@@ -31,7 +31,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_over_many_kills(tmp_path
     followed: list[int] = []
     numbers = itertools.count()
     rng = random.Random(5)
-    async with world(tmp_path, watch=True, patience=30.0) as (server, journal, writer):
+    async with world(tmp_path, watch=True, patience=120.0) as (server, journal, writer):
         stop = asyncio.Event()
 
         async def publish(feed: str) -> None:
@@ -101,7 +101,7 @@ async def test_an_entry_never_sent_is_not_in_doubt(tmp_path):
     async with world(tmp_path) as (server, journal, writer):
         await writer.append("f", batch(1), 1)
         await murder(server)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while journal.connected:
                 await asyncio.sleep(0.01)
         writer.patience = 0.2
@@ -297,7 +297,7 @@ async def test_everything_can_be_closed_while_the_server_is_away(tmp_path, pause
         watcher.cancel()
         reader.cancel()
         await asyncio.sleep(pause)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await asyncio.gather(watcher, reader, return_exceptions=True)
             await journal.close()
             await server.stop()

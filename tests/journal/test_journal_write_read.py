@@ -338,13 +338,13 @@ async def test_core_messages_survive_a_reconnect_of_the_listener(tmp_path):
         await journal.subscribe("health.*", hear)
         link = await Link.open(server.endpoint, "speaker")
         await link.publish("health.ingest", b'{"n":1}')
-        assert await asyncio.wait_for(heard.get(), 30) == 1
+        assert await asyncio.wait_for(heard.get(), 120) == 1
         await link.close()
         server.process.kill()
         await server.restart("test")
         await journal.ready()
         await journal.publish("health.ingest", b'{"n":2}')
-        assert await asyncio.wait_for(heard.get(), 30) == 2
+        assert await asyncio.wait_for(heard.get(), 120) == 2
 
 
 async def test_connecting_to_nothing_says_so(tmp_path):

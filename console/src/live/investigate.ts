@@ -51,7 +51,8 @@ export async function ask(): Promise<void> {
     const answer = await findEvents(path(), { ...query(), limit: around.peek() === null ? 200 : 1000 });
     if (mine !== turn) return;
     found.value = answer;
-    amounts.value = around.peek() === null ? await counts().catch(() => null) : null;
+    const told = around.peek() === null ? await counts().catch(() => null) : null;
+    if (mine === turn) amounts.value = told; // of a question that is no longer asked nothing is drawn
   } catch (error) {
     if (mine === turn) failure.value = words(error);
   } finally {

@@ -25,6 +25,7 @@ let attempt = 0;
 let abort: AbortController | null = null;
 let wake: (() => void) | null = null;
 let picture = 0; // raised when another picture begins: what was asked for the one before is dropped
+let listed = false; // the lists of this picture have been asked for
 const changed = new Set<string>(); // alerts the stream spoke of while a list was on its way
 
 export function start(): () => void {
@@ -49,6 +50,7 @@ export function start(): () => void {
 function begin(): void {
   picture += 1;
   lastId = '';
+  listed = false;
   attempt = 0;
   changed.clear();
   store.forget();
@@ -67,6 +69,7 @@ export async function load(): Promise<void> {
     failure.value = null;
     await getStatus().then(still((found) => store.takeStatus(found, performance.now())));
     changed.clear();
+    if (mine === picture) listed = true;
     // each part is shown as soon as it is there, alerts first; one that fails does not keep the others away
     const parts = await Promise.allSettled([
       getAlerts(FIRST_ALERTS).then(still((alerts) => store.takeAlertList(alerts.items, changed))),
@@ -115,9 +118,11 @@ async function follow(running: () => boolean): Promise<void> {
 
 function opened(): void {
   const away = performance.now() - spoke;
+  // a stream that resumes nowhere tells what happens from now on: what came between the lists and now would be in neither
+  const missed = lastId === '' && listed;
   attempt = 0;
   onBytes();
-  if (away > RELOAD_AFTER_MS || failure.value !== null) void load();
+  if (away > RELOAD_AFTER_MS || failure.value !== null || missed) void load();
 }
 
 function onBytes(): void {

@@ -130,7 +130,7 @@ def message(*lines: bytes, received: int = START) -> Message:
     return Message(b"\n".join(lines), received, "test")
 
 
-async def until(true, seconds: float = 30.0) -> None:
+async def until(true, seconds: float = 120.0) -> None:
     """Waits for something to become true; the deadline only ends a test that would hang."""
     async with asyncio.timeout(seconds):
         while not true():

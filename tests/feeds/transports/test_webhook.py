@@ -25,7 +25,7 @@ class Door:
         self.house, self.server, self.tokens, self.desk, self.sink = house, server, tokens, desk, sink
         self.asked: list[tuple] = []
         self.decision = Decision(True, "")
-        self.client = httpx.AsyncClient(base_url=server.url)
+        self.client = httpx.AsyncClient(base_url=server.url, timeout=60)
 
     def token(self, feed: str = "levels") -> str:
         return (self.tokens / feed).read_text().strip()
@@ -223,10 +223,19 @@ async def test_a_mistake_of_ours_is_a_problem_document_without_details(city):
 
 async def test_a_body_that_never_ends_is_cut_off(city, monkeypatch):
     monkeypatch.setattr(door, "BODY_TIMEOUT", 0.1)
+    read, over = door.read_body, asyncio.Event()
+
+    async def reading(*arguments):
+        try:
+            return await read(*arguments)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(door, "read_body", reading)
 
     async def stall():
         yield b"{"
-        await asyncio.sleep(0.4)
+        await over.wait()
         yield b"}"
 
     assert is_problem(await city.post(stall()), 408)
