@@ -43,3 +43,26 @@ def test_every_command_is_documented() -> None:
 
     text = (ROOT / "docs" / "commands.md").read_text()
     assert not [name for name in COMMANDS if f"## tocsin {name}" not in text]
+
+
+PROOF = (ROOT / "docs" / "semantics-proof.md").read_text()
+
+
+def test_every_row_of_the_proof_names_tests_that_exist() -> None:
+    rows = [line for line in PROOF.splitlines() if line.startswith("|") and not re.match(r"\| (statement|what) \||\|---", line)]
+    assert len(rows) > 60
+    assert not [row for row in rows if "::" not in row]
+    named = set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PROOF))
+    assert len(re.findall("::", PROOF)) == len(re.findall(r"`tests/[\w/]+\.py::\w+`", PROOF)), "all of them are looked at"
+    assert not [f"{path}::{name}" for path, name in named if not _defines(ROOT / path, name)]
+
+
+def test_every_module_and_function_of_the_proof_exists() -> None:
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)(?::(\w+))?`", PROOF)) - {("tocsin/", "")}
+    assert len(named) > 40
+    assert not [(path, name) for path, name in named if not _defines(ROOT / "tocsin" / path, name)]
+
+
+def _defines(path: Path, name: str) -> bool:
+    """Whether a file, or a folder, is there, and defines a function of this name when one is given."""
+    return path.exists() and (not name or re.search(rf"^ *(?:async )?def {name}\(", path.read_text(), re.MULTILINE) is not None)

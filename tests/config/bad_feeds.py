@@ -360,6 +360,14 @@ CASES: list[tuple[str, str, str, list[str]]] = [
             "f.yaml:19: expected_every: 'often' is not a span of time; write a number and one of ms, s, min, h, days, weeks, years, as in '10 min'"
         ],
     ),
+    (
+        "later key",
+        BASE,
+        BASE + "place_of: name\n",
+        [
+            "f.yaml:19: 'place_of' is not supported yet; this version has: attrs, expected_every, feed, format, lateness, licence, mapping, owner, personal, priority, purpose, retention, sensitivity, shift, skew, title, transport"
+        ],
+    ),
     ("lateness", BASE, BASE + "lateness: 2 days\n", ["f.yaml:19: lateness: '2 days' is too long; at most 1 d"]),
     ("priority", BASE, BASE + "priority: 0\n", ["f.yaml:19: priority: 0 is out of range; 1 to 9"]),
     (

@@ -9,6 +9,8 @@ import bad_feeds
 import bad_tests
 import pytest
 
+from tocsin.app.backtest_run import setting_of
+from tocsin.app.inforce import InForce, setting
 from tocsin.config.feeds import parse_feeds
 from tocsin.config.load import load_city, read_city
 from tocsin.config.ruletests import load_tests, parse_tests
@@ -105,6 +107,16 @@ def test_a_small_city_is_good(city: Path) -> None:
     assert loaded.plan.origin == loaded.centre
     assert (loaded.plan.delay, loaded.plan.lateness, loaded.plan.skew) == (5_000_000, 600_000_000, 30_000_000)
     assert [rule.file for rule in loaded.plan.rules] == ["rules/a.yaml"]
+
+
+def test_what_a_feed_does_not_say_about_its_clock_the_city_says(city: Path) -> None:
+    """Both ways by which the engine is told: of a running node, and of a back-test. The feed's own word goes before the city's."""
+    write(city, "city.yaml", bad_cities.BASE + "correlation: {lateness: 20 min, skew: 2 min}\n")
+    write(city, "feeds/b.yaml", bad_feeds.BASE.replace("river.level", "trusted", 1) + "lateness: 3 h\nskew: 1 h\n")
+    loaded = load_city(city)
+    assert (loaded.plan.lateness, loaded.plan.skew) == (1_200_000_000, 120_000_000)
+    for told in (setting(InForce(loaded, 0, "")), setting_of(loaded, loaded.plan)):
+        assert (told.lateness, told.skews) == ({"trusted": 10_800_000_000}, {"trusted": 3_600_000_000})
 
 
 def test_two_feeds_of_one_name(city: Path) -> None:

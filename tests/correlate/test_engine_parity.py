@@ -42,6 +42,25 @@ def test_one_operator(operator: str) -> None:
     assert fired > 100  # the worlds are not empty
 
 
+@pytest.mark.parametrize("operator", ["match", "sequence", "absence", "silence"])
+def test_what_a_new_alert_rests_on(operator: str) -> None:
+    """Where it is determined: the latest chain of a sequence, in its order; the event that started the clock of an absence."""
+    seen = 0
+
+    @quick
+    @given(st.integers(0, 1 << 30), worlds)
+    def parity(seed: int, world: World) -> None:
+        nonlocal seen
+        pair = Pair(plan(*some_rules(seed, (operator,), 3), lateness=30), TINY)
+        for entry in world.stream():
+            got, wanted = (sorted(row for row in rows if row[1] == "RAISE") for rows in pair.step(entry))
+            assert got == wanted
+            seen += sum(len(row[-1]) > 1 for row in got) if operator == "sequence" else len(got)
+
+    parity()
+    assert seen > 50
+
+
 @quick
 @given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES), st.integers(2, 12))
 def test_mixed_rules(seed: int, world: World, sizes: Sizes, n: int) -> None:

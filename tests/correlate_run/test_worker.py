@@ -12,6 +12,7 @@ from runkit import (
     correlator,
     no_engine,
     plan,
+    rule,
     silence,
     smoke,
     smoke_cluster,
@@ -21,7 +22,8 @@ from runkit import (
 
 from tocsin.correlate.fingerprint import alerts_hash
 from tocsin.model.ids import alert_id
-from tocsin.model.plan import Per
+from tocsin.model.plan import Per, Timer
+from tocsin.model.predicate import Selector
 from tocsin.model.severity import Action
 from tocsin.model.time import MINUTE, SECOND
 
@@ -202,6 +204,23 @@ async def test_a_place_that_hears_nothing_moves_on_by_ticks() -> None:
         ("silence", 120 * SECOND, 180 * SECOND),
         ("absence", 300 * SECOND, 360 * SECOND),
     ]
+
+
+async def test_an_early_warning_is_an_alert_of_its_own_of_the_same_anchor() -> None:
+    rules = plan(rule("timer", Timer(Selector("fire.smoke", text="fire.smoke"), 10 * MINUTE, warn=(MINUTE,))))
+    stream = await told(rules, Journal().add(0, [smoke("S-1", 0)]).tick(546).tick(606))
+    assert [(alert.id, alert.opened - T0, alert.status) for alert in stream.alerts] == [
+        (alert_id("v-timer", "|early 1 min", "sensors", "S-1@0"), 540 * SECOND, "raised"),
+        (alert_id("v-timer", "", "sensors", "S-1@0"), 600 * SECOND, "raised"),
+    ]
+
+
+def test_an_id_is_of_version_group_and_anchor() -> None:
+    names = {
+        alert_id(*parts)
+        for parts in (("v", "g", "f", "e"), ("w", "g", "f", "e"), ("v", "h", "f", "e"), ("v", "g", "g", "e"), ("v", "g", "f", "i"))
+    }
+    assert len(names) == 5
 
 
 async def test_the_same_journal_gives_the_same_hash_and_another_does_not() -> None:

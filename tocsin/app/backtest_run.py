@@ -101,7 +101,7 @@ def setting_of(city: City, plan: Plan) -> Setting:
         plan,
         PlaceNames(load_layers(layer for layer in city.layers if layer.places).values()).name,
         correcting(city.feeds),
-        {feed.name: feed.skew for feed in city.feeds},
+        {feed.name: feed.skew for feed in city.feeds if feed.skew is not None},
         lateness={feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None},
     )
 

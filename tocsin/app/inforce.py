@@ -151,7 +151,7 @@ def setting(found: InForce) -> Setting:
         city.plan,
         PlaceNames(load_layers(layer for layer in city.layers if layer.places).values()).name,
         correcting(city.feeds),
-        {feed.name: feed.skew for feed in city.feeds},
+        {feed.name: feed.skew for feed in city.feeds if feed.skew is not None},
         found.entry,
         found.version,
         {feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None},

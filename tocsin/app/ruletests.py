@@ -95,7 +95,7 @@ async def run_test(test: RuleTest, city: City) -> Verdict:
         for entry in entries:
             yield entry
 
-    skews = {feed.name: feed.skew for feed in city.feeds}
+    skews = {feed.name: feed.skew for feed in city.feeds if feed.skew is not None}
     lateness = {feed.name: feed.lateness for feed in city.feeds if feed.lateness is not None}
     await Correlator(plan, fetch, skews=skews, lateness=lateness).run(stream(), publish, finish=True)
     alerts = sorted((alert for alert in told.values() if alert.rule == test.rule), key=lambda alert: (alert.opened, alert.id))

@@ -167,7 +167,7 @@ CORRELATION: Final = Table(
             default=600 * SECOND,
             example="10 min",
         ),
-        Field("skew", Span(0, DAY), "how far ahead a clock may be", default=30 * SECOND, example="30 s"),
+        Field("skew", Span(0, DAY), "how far ahead the clock of a feed may be that says nothing else", default=30 * SECOND, example="30 s"),
     )
 )
 CITY: Final = Table(

@@ -254,7 +254,7 @@ FEED: Final = Table(
         ),
         Field("expected_every", Span(SECOND, 366 * DAY), "longest ordinary gap; after three of them the feed is stale", example="1 h"),
         Field("lateness", Span(0, DAY), "how late a fact may come and still change alerts", example="3 h"),
-        Field("skew", Span(0, DAY), "how far its clock may be ahead", default=30 * SECOND, example="30 s"),
+        Field("skew", Span(0, DAY), "how far its clock may be ahead; without it as far as city.yaml says", example="30 s"),
         Field("priority", Number(1, 9, whole=True), "1 is shed last under overload", default=2),
         Field("shift", Span(-36_500 * DAY, 36_500 * DAY), "exercise: added to every event time, and marked", default=0, example="-28 days"),
     ),

@@ -55,7 +55,7 @@ class FeedSpec:
     personal: tuple[str, ...] = ()  # paths dropped before anything is written
     expected_every: int | None = None  # a gap longer than 3x this makes the feed stale
     lateness: int | None = None
-    skew: int = 30_000_000
+    skew: int | None = None
     priority: int = 2  # 1 highest; what is shed first under overload has the highest number
     shift: int = 0  # exercise: added to every event time, and marked
     licence: str = ""
