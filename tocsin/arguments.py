@@ -246,15 +246,18 @@ def archive(parser: argparse.ArgumentParser) -> None:
         "hold": "legal holds: what retention must leave alone",
         "retention": "remove now what the feeds' declarations no longer allow to be kept",
         "mirror": "bring a copy in S3-compatible storage up to date (docs/archive-mirror.md)",
+        "restore": "bring back an archive that was lost, from its mirror",
     }
     made = {name: actions.add_parser(name, help=words, description=words, formatter_class=Formatter) for name, words in abouts.items()}
     for name in ("status", "compact", "verify", "retention"):
         _archived(made[name])
     made["verify"].add_argument(
-        "--repair", action="store_true", help="fetch damaged files again: from the journal, from imported files, from another copy"
+        "--repair", action="store_true", help="fetch damaged files again: from the mirror, the journal, imported files, another copy"
     )
     made["verify"].add_argument(
-        "--peer", type=Path, metavar="DIR", help="another copy of this archive, or of its data directory, for --repair"
+        "--peer",
+        metavar="DIR|ADDRESS",
+        help="for --repair: another copy of this archive or of its data directory, or a mirror, s3://... (default: the one that city.yaml says)",
     )
     _archived(made["import"])
     made["import"].add_argument("feed", metavar="FEED", help="name of a feed of the city")
@@ -263,13 +266,14 @@ def archive(parser: argparse.ArgumentParser) -> None:
     )
     made["import"].add_argument("--no-compact", action="store_true", help="leave joining files to the node")
     _holds(made["hold"])
-    _archived(made["mirror"])
-    made["mirror"].add_argument(
-        "to",
-        nargs="?",
-        metavar="ADDRESS",
-        help="s3://bucket/prefix[?endpoint=https://host:port&region=NAME] (default: what city.yaml says)",
-    )
+    for name in ("mirror", "restore"):
+        _archived(made[name])
+        made[name].add_argument(
+            "to" if name == "mirror" else "source",
+            nargs="?",
+            metavar="ADDRESS",
+            help="s3://bucket/prefix[?endpoint=https://host:port&region=NAME] (default: what city.yaml says)",
+        )
     made["mirror"].add_argument(
         "--grace", metavar="SPAN", help="how long objects stay that are replaced (default: what city.yaml says, else 1 h)"
     )

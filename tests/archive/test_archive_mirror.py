@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archive_world import DAY, EVERYTHING, FEEDS, HOUR, START, Crash, batch, calm, keeper, plain, rows, spread
+from archive_world import DAY, EVERYTHING, HOUR, START, Crash, batch, calm, keeper, plain, rows, spread
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,47 +36,7 @@ from tocsin.archive.tombstones import Signer, check, entries
 from tocsin.kernel.fault import Fatal, Retriable
 from tocsin.model.archive import Want
 
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def swift():
-    server = Swift()
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture(autouse=True)
-def let_in(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment().items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def address(swift):
-    """A bucket of this test's own."""
-    made = swift.address(f"bucket-{next(NUMBERS)}", "city/history")
-    make_bucket(made)
-    return made
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """An archive with files, a hot tail and a signed record."""
-    place = tmp_path / "node" / "archive"
-    place.parent.mkdir()
-    made = keeper(place)
-    made.append([(1, batch(spread(400, days=2))), (2, batch(spread(300, days=2, feed="fleet", first=1000)))], 2)
-    made.flush()
-    made.append([(3, batch(spread(40, first=5000, days=1)))], 3)
-    declare(made.catalog, dict.fromkeys(FEEDS, 400 * DAY))
-    made.close()
-    return place
+pytestmark = pytest.mark.usefixtures("let_in")
 
 
 def send(folder, address, grace=0, silent=60.0):

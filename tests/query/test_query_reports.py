@@ -10,12 +10,12 @@ import pytest
 from query_world import MONDAY, SmallArchive, row
 
 from tocsin.model.asking import Filter, Patience, Refused
-from tocsin.model.time import DAY, HOUR, MINUTE, SECOND
+from tocsin.model.time import DAY, HOUR, LATEST, MINUTE, SECOND
 from tocsin.query.ask import Questions
 from tocsin.query.places import Places
 from tocsin.query.reports.coverage import coverage
 from tocsin.query.reports.false_alarms import false_alarms
-from tocsin.query.reports.feeds import feeds
+from tocsin.query.reports.feeds import Declared, feeds
 from tocsin.query.reports.forecast import METHODS, forecast, rolling_errors
 from tocsin.query.reports.responses import responses
 from tocsin.query.reports.volume import heard, volume
@@ -122,24 +122,100 @@ def test_too_little_history_is_refused_in_words(weeks, span):
             ask()
 
 
-def test_feeds_uptime_and_delay(tmp_path, engine):
-    archive = SmallArchive(tmp_path)
-    live = [
+HOURLY = Declared(60 * MINUTE)
+OFTEN = Declared(5 * MINUTE)
+
+
+def live(instants, feed="calls", late=0, first=0):
+    return [row(first + n, event_time=at, ingest_time=at + late, feed=feed) for n, at in enumerate(instants)]
+
+
+def by_feed(report) -> dict:
+    return {one["feed"]: one for one in report.table.to_pylist()}
+
+
+def ticks(start, stop):
+    return range(MONDAY + start * MINUTE, MONDAY + stop * MINUTE, MINUTE)
+
+
+@pytest.fixture
+def reported(tmp_path, engine):
+    """The report over rows, from `start` to `stop` (minutes after Monday) as it is at `now`."""
+
+    def make(rows, declared, start=None, stop=None, now=10 * DAY, **more):
+        archive = SmallArchive(tmp_path)
+        archive.add(rows)
+        span = Filter(*(None if edge is None else MONDAY + edge * MINUTE for edge in (start, stop)), feeds=more.pop("only", ()))
+        questions = Questions(archive, Places(), engine=engine)
+        return by_feed(feeds(questions, span, declared, PATIENCE, now if now == LATEST else MONDAY + now, **more))
+
+    return make
+
+
+def test_feeds_uptime_and_delay(reported):
+    rows = [
         row(n, event_time=MONDAY + n * MINUTE, ingest_time=MONDAY + n * MINUTE + (n % 5) * SECOND) for n in (*range(60), *range(120, 180))
     ]
-    archive.add([*live, row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old")])
-    questions = Questions(archive, Places(), engine=engine)
-    found = feeds(
-        questions, Filter(MONDAY, MONDAY + 3 * HOUR), {"calls": 5 * MINUTE, "air": 60 * MINUTE, "quiet": None}, PATIENCE, MONDAY + DAY
-    )
-    air, calls = sorted(found.table.to_pylist(), key=lambda one: one["feed"])
+    rows.append(row(-5, event_time=MONDAY, ingest_time=MONDAY + 900 * DAY, feed="old"))
+    found = reported(rows, {"calls": OFTEN, "air": HOURLY, "quiet": Declared()}, 0, 180)
+    calls, air = found["calls"], found["air"]
+    assert set(found) == {"air", "calls"}, "imported history is not heard, and nothing is expected of the quiet"
     assert calls["events"] == 120 and calls["longest_gap_s"] == 61 * 60 and calls["uptime"] == pytest.approx(1 - 55 / 180)
     assert (calls["delay_p50_s"], calls["delay_max_s"], calls["early"]) == (2.0, 4.0, 0)
-    longer = feeds(
-        questions, Filter(MONDAY - 9 * DAY, MONDAY + 9 * HOUR), {"calls": 5 * MINUTE}, PATIENCE, MONDAY + 3 * HOUR
-    ).table.to_pylist()
-    assert longer[0]["uptime"] == calls["uptime"], "neither the time before the node was there counts, nor what is to come"
     assert air["uptime"] == 0.0 and air["events"] == 0, "a feed that never spoke is told"
+    longer = reported(rows, {"calls": OFTEN}, -9 * 1440, 9 * 60, now=3 * HOUR)["calls"]
+    assert longer["uptime"] == calls["uptime"], "neither the time before the node was there counts, nor what is to come"
+    assert set(reported(rows, {"air": HOURLY, "smoke": HOURLY}, 0, 180, only=("air", "calls"))) == {"air", "calls"}
+
+
+def test_a_feed_counts_from_its_own_first_word(reported):
+    """One that came a week after the others was not away before; one that had been there was."""
+    rows = [
+        *live(ticks(-300, 1200), first=1), *live(ticks(600, 1200), "new", first=2000),
+        *live([*ticks(-300, -290), *ticks(600, 1200)], "back", first=3000),
+    ]  # fmt: skip
+    found = reported(rows, dict.fromkeys(("calls", "new", "back"), OFTEN), 0, 1200)
+    assert found["calls"]["uptime"] == found["new"]["uptime"] == 1.0 and found["back"]["uptime"] == pytest.approx(0.5)
+    assert [found[name]["longest_gap_s"] for name in ("new", "back")] == [60, 36_000]
+    assert (found["new"]["since"].timestamp(), found["back"]["since"].timestamp()) == ((MONDAY + 600 * MINUTE) / 1e6, MONDAY / 1e6)
+    everything = reported(rows, dict.fromkeys(("calls", "new", "back"), OFTEN), now=LATEST)
+    assert everything["new"]["uptime"] == 1.0 and everything["back"]["uptime"] == pytest.approx(615 / 1500), "without a span it is all"
+
+
+def test_a_word_before_the_span_reaches_into_it(reported):
+    """Twelve hours are expected at most: an hour without a word in it is no hour of silence, and a day is one for half of it."""
+    rows = [*live([MONDAY - HOUR], "quakes", first=1), *live(ticks(-1500, 1500), first=10)]
+    declared = {"quakes": Declared(12 * HOUR), "calls": OFTEN}
+    assert reported(rows, declared, 0, 60)["quakes"]["uptime"] == 1.0
+    day = reported(rows, declared, 0, 1440)["quakes"]
+    assert day["uptime"] == pytest.approx((11 * 60 + 1) / 1440) and day["events"] == 0
+    gone = reported(live(ticks(-100, -40)), {"calls": OFTEN}, 0, 60)["calls"]
+    assert gone["uptime"] == 0.0, "also where no feed at all spoke in the span"
+
+
+def test_what_was_there_before_a_feed_is_no_delay(reported):
+    """A feed that begins with what its source had kept, hours old: from then on it is a second late."""
+    stock = [row(n, event_time=MONDAY - n * HOUR, ingest_time=MONDAY + MINUTE) for n in range(1, 50)]
+    rows = [*stock, *live(ticks(1, 60), late=SECOND, first=100)]
+    calls = reported(rows, {"calls": OFTEN}, now=HOUR)["calls"]
+    assert (calls["events"], calls["uptime"], calls["delay_p95_s"], calls["delay_max_s"]) == (108, 1.0, 1.0, 1.0)
+    late = [row(200, event_time=MONDAY + 10 * MINUTE, ingest_time=MONDAY + 55 * MINUTE)]
+    assert reported([*rows, *late], {"calls": OFTEN}, now=HOUR)["calls"]["delay_max_s"] == 45 * 60, "what comes late after that is late"
+
+
+def test_what_is_played_to_a_node_counts_from_when_it_was_there(reported):
+    """An exercise begins with days that lead up to it, and a recording ends: neither is silence."""
+    rows = [*live(range(MONDAY - 3 * DAY, MONDAY + HOUR, 20 * HOUR), first=1), *live(ticks(-60, 600), "smoke", first=100)]
+    declared = {"calls": Declared(12 * HOUR, recorded=True), "smoke": Declared(5 * MINUTE, recorded=True)}
+    there = {"listening": MONDAY, "now": DAY}
+    found = reported(rows, declared, -5 * 1440, **there)
+    assert [found[name]["since"].timestamp() for name in found] == [MONDAY / 1e6] * 2
+    assert found["smoke"]["uptime"] == 1.0, "to its last word"
+    assert reported(rows, {"smoke": OFTEN}, -5 * 1440, **there)["smoke"]["uptime"] == pytest.approx(605 / 1440), "a live one has to go on"
+
+
+def test_nothing_live_is_no_feed_that_was_away(reported):
+    assert reported([row(-5, event_time=MONDAY)], {"air": HOURLY}, 0, 60) == {}
 
 
 def test_response_times_where_a_feed_says_them_and_a_reason_where_not(tmp_path, engine):

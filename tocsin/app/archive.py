@@ -1,4 +1,4 @@
-"""`tocsin archive`: what is there, compaction, verification and repair, bulk import, legal holds, retention."""
+"""`tocsin archive`: what is there, compaction, verification and repair, bulk import, legal holds, retention, the mirror and the way back from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from tocsin.model.time import format_span, from_iso, to_iso
 from .importing import parts_of
 from .layout import Layout
 from .mending import repair
-from .mirroring import mirrored, send
+from .mirroring import copies, mirrored, send
+from .restoring import bring_back
 
 BAR = 30
 
@@ -151,7 +152,8 @@ def verifying(arguments: argparse.Namespace) -> int:
     progress.end()
     mended: list[dict[str, Any]] = []
     if arguments.repair and report.damaged:
-        mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog, arguments.peer))
+        peer, mirror = copies(arguments)
+        mended = asyncio.run(repair(arguments.city.resolve(), layout_of(arguments), catalog, peer, mirror))
         report = verify(catalog, progress)
         progress.end()
     lines = _found(report, "removed when the node starts")
@@ -159,7 +161,9 @@ def verifying(arguments: argparse.Namespace) -> int:
     if report.sound:
         lines.append("sound")
     elif report.damaged and not arguments.repair:
-        lines.append("all other files answer; --repair fetches again what the journal, imported files or another copy still hold")
+        lines.append(
+            "all other files answer; --repair fetches again what the mirror, the journal, imported files or another copy still hold"
+        )
     show(arguments, {**asdict(report), "sound": report.sound, "repaired": mended}, "\n".join(lines))
     return 0 if report.sound else 1
 
@@ -333,4 +337,5 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "hold": holding,
     "retention": retaining,
     "mirror": lambda arguments: send(arguments, show),
+    "restore": lambda arguments: bring_back(arguments, show),
 }

@@ -1,4 +1,4 @@
-"""Damaged files of the archive, fetched again from the journal: of the running node, or of one started for the purpose."""
+"""Damaged files of the archive, fetched again: whole from its mirror or another copy, else their rows from the journal (of the running node, or of one started for the purpose)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from tocsin.journal.changes import newest_change
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.reader import last_seq, read
 from tocsin.journal.server import EmbeddedServer
-from tocsin.kernel.fault import Fatal
+from tocsin.kernel.fault import Fatal, Retriable
 from tocsin.model.feed import FeedSpec
+from tocsin.model.mirror import Address
 
 from . import inforce
 from .health import endpoint_of
@@ -50,9 +51,11 @@ async def journal_of(layout: Layout) -> AsyncIterator[Journal]:
         lock.close()
 
 
-async def repair(city: Path, layout: Layout, catalog: Catalog, peer: Path | None = None) -> list[dict[str, Any]]:
+async def repair(
+    city: Path, layout: Layout, catalog: Catalog, peer: Path | None = None, mirror: Address | None = None
+) -> list[dict[str, Any]]:
     """What was fetched, class by class: `rows` were damaged, `fetched` are there again. Raises Fatal."""
-    told = []
+    told = [] if mirror is None else _from_mirror(catalog, mirror)
     other = None if peer is None else Peer(peer)
     if other is not None and (mended := other.files(catalog)):
         told.append({"stream": "files", "rows": mended, "fetched": mended, "words": " (the same files, from the other copy)"})
@@ -62,13 +65,26 @@ async def repair(city: Path, layout: Layout, catalog: Catalog, peer: Path | None
             unruled = journal is None or await newest_change(journal) is None
             feeds = load_city(city).feeds if journal is None or unruled else (await inforce.current(journal, city, layout)).city.feeds
             for loss in found:
-                told.append(await _one(journal, catalog, loss, feeds, other))  # noqa: PERF401
+                told.append(await _one(journal, catalog, loss, feeds, other))
     if damaged_rollups(catalog):
         replaced = mend_rollups(catalog)
         told.append({"stream": "rollups", "rows": replaced, "fetched": replaced, "words": " (files made again from the events)"})
     if other is not None:
         other.close()
     return told
+
+
+def _from_mirror(catalog: Catalog, mirror: Address) -> list[dict[str, Any]]:
+    """Files that are whole there. One that cannot be asked leaves the work to the others, and it is said."""
+    from tocsin.archive.mirror.bucket import Bucket
+    from tocsin.archive.mirror.restoring import mended
+
+    damaged = len(catalog.files("gone IS NULL AND damaged IS NOT NULL"))
+    try:
+        done, why = mended(catalog, Bucket(mirror)), ""
+    except (Fatal, Retriable) as fault:
+        done, why = 0, f"; {fault}"
+    return [{"stream": "files", "rows": damaged, "fetched": done, "words": f" (whole files, from the mirror){why}"}]
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +113,7 @@ async def _one(journal: Journal | None, catalog: Catalog, loss: Loss, feeds: Seq
             for one in (
                 "the others have lapsed, or the journal does not hold them any more",
                 *reasons,
-                "--peer names another copy of the archive",
+                "--peer names another copy of the archive, or its mirror",
             )
         )
     return {"stream": loss.stream, "rows": loss.rows, "fetched": fetched, "words": words}

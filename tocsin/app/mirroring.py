@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.config.load import load_city
@@ -72,6 +73,14 @@ def mirrored(arguments: argparse.Namespace, city: City) -> Mirrored:
             progress.end()
 
     return place.opened(say)
+
+
+def copies(arguments: argparse.Namespace) -> tuple[Path | None, Address | None]:
+    """Where damaged files may be had: a folder, and a mirror: that which `--peer` names, else that of city.yaml. Raises Misconfigured."""
+    said, city = arguments.peer, load_city(arguments.city)
+    if said == OWN or (said is not None and said.startswith("s3://")):
+        return None, address_of(said, city, "--peer")
+    return None if said is None else Path(said), None if city.mirror is None else city.mirror.to
 
 
 def send(arguments: argparse.Namespace, show: Callable[[argparse.Namespace, dict[str, Any], str], None]) -> int:

@@ -17,7 +17,7 @@ from tocsin.model.time import LATEST
 from tocsin.query.ask import Questions
 from tocsin.query.reports.coverage import coverage
 from tocsin.query.reports.false_alarms import false_alarms
-from tocsin.query.reports.feeds import feeds
+from tocsin.query.reports.feeds import Declared, feeds
 from tocsin.query.reports.forecast import forecast
 from tocsin.query.reports.responses import responses
 from tocsin.query.reports.volume import volume
@@ -43,7 +43,9 @@ class Reports:
         if asked.name == "forecast":
             return forecast(self.questions(), counted, city.timezone, patience, asked.days)
         if asked.name == "feeds":
-            return feeds(self.questions(), wanted, {feed.name: feed.expected_every for feed in city.feeds}, patience, now)
+            declared = {feed.name: Declared(feed.expected_every, feed.transport.name == "replay") for feed in city.feeds}
+            listening = None if city.exercise is None else city.exercise.start
+            return feeds(self.questions(), wanted, declared, patience, now, listening)
         if asked.name == "responses":
             return responses(self.questions(), wanted, asked.begins, asked.ends, asked.by, city.timezone, patience)
         if asked.name == "coverage":

@@ -1,9 +1,9 @@
-"""Where rows of damaged files can be had again but from the journal: the files they were imported from, and another copy of the archive."""
+"""Where damaged files, or their rows, can be had again but from the journal: the files they were imported from, and another copy of the archive."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,24 @@ def numbered(chunk: Chunk, tables: Sequence[pa.Table]) -> pa.Table:
     return encoded(whole.set_column(0, "seq", pa.array(chunk.first + np.arange(count, dtype=np.int64))))
 
 
+def replaced(catalog: Catalog, copy: Callable[[Filed, Path], bool]) -> int:
+    """Puts what `copy` writes in the place of damaged files, where it has their SHA-256. Returns how many. Raises Retriable, OSError, and what `copy` does."""
+    done = 0
+    with held(catalog.folder, "mend"), held(catalog.folder, "publish", shared=True, wait=True):
+        for one in catalog.files("gone IS NULL AND damaged IS NOT NULL"):
+            aside = Shelf(catalog.folder).aside()
+            try:
+                if not copy(one, aside) or sha256_of(aside) != one.file.sha256:
+                    continue
+                publish([(aside, one.file.path)])
+            finally:
+                aside.unlink(missing_ok=True)
+            with catalog.change() as connection:
+                connection.execute("UPDATE file SET damaged = NULL WHERE id = ?", (one.id,))
+            done += 1
+    return done
+
+
 class Peer:
     """Another copy of an archive, at rest: its files where they are the same byte by byte, else its rows where their numbers mean the same."""
 
@@ -95,24 +113,15 @@ class Peer:
     def files(self, catalog: Catalog) -> int:
         """Puts sound files of the peer in the place of damaged ones with the same SHA-256. Returns how many. Raises Retriable, OSError."""
         theirs = {one.file.sha256: one.file.path for one in self._catalog.files()}
-        mended = 0
-        with held(catalog.folder, "mend"), held(catalog.folder, "publish", shared=True, wait=True):
-            for one in catalog.files("gone IS NULL AND damaged IS NOT NULL"):
-                source = theirs.get(one.file.sha256)
-                if source is not None and source.is_file() and sha256_of(source) == one.file.sha256:
-                    self._copy(catalog, one, source)
-                    mended += 1
-        return mended
 
-    def _copy(self, catalog: Catalog, one: Filed, source: Path) -> None:
-        aside = Shelf(catalog.folder).aside()
-        shutil.copyfile(source, aside)
-        if sha256_of(aside) != one.file.sha256:
-            aside.unlink()
-            raise OSError(f"{source} changed while it was copied")
-        publish([(aside, one.file.path)])
-        with catalog.change() as connection:
-            connection.execute("UPDATE file SET damaged = NULL WHERE id = ?", (one.id,))
+        def copy(one: Filed, aside: Path) -> bool:
+            source = theirs.get(one.file.sha256)
+            if source is None or not source.is_file():
+                return False
+            shutil.copyfile(source, aside)
+            return True
+
+        return replaced(catalog, copy)
 
     def rows(self, catalog: Catalog, loss: Loss) -> Iterator[pa.Table]:
         """Rows of schema ROW within the bounds of what is lost. Nothing from an archive that is no copy of this one."""

@@ -2,73 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pyarrow as pa
 
-from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.asking import Filter, Patience
 from tocsin.model.reporting import Report
-from tocsin.model.time import MINUTE, SECOND, to_iso
+from tocsin.model.time import LATEST, MINUTE, SECOND, to_iso
 from tocsin.query.ask import Questions
 
 
-def feeds(questions: Questions, wanted: Filter, expected: Mapping[str, int | None], patience: Patience, now: int) -> Report:
-    """Columns `feed`, `events`, `uptime` (share of the span with a word at most `expected` ago; null where the feed declares none), `longest_gap_s`,
-    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened), `early` (events of the future). `expected`: µs by feed, as declared.
-    It counts from the first word of any feed in the span, because a node that was not there cannot have heard, to the end of the span or `now`."""
-    if wanted.start is None or wanted.stop is None:
-        raise Refused("span: found none; valid is a start and an end")
-    delay = "(epoch_us(ingest_time) - epoch_us(event_time)) / 1e6"
-    delays = (
-        f"SELECT feed, count(*) AS events, quantile_cont({delay}, 0.5) AS p50, quantile_cont({delay}, 0.95) AS p95, max({delay}) AS longest, "  # noqa: S608
-        f"count(*) FILTER ({delay} < 0) AS early FROM {{events}} WHERE seq >= 0 GROUP BY 1 ORDER BY 1"
-    )
-    heard = f"SELECT feed, epoch_us(ingest_time) // {MINUTE} AS minute FROM {{events}} WHERE seq >= 0 GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
-    columns = ("seq", "feed", "event_time", "ingest_time", "kind")
-    first, second = (questions.select(wanted, columns, sql, patience) for sql in (delays, heard))
-    minutes: dict[str, list[int]] = {}
-    for feed, minute in zip(second.table["feed"].to_pylist(), second.table["minute"].to_pylist(), strict=True):
-        minutes.setdefault(feed, []).append(minute * MINUTE)
-    begun = min((stretch[0] for stretch in minutes.values()), default=wanted.start)
-    start, stop = max(wanted.start, begun), max(wanted.start + 1, begun + 1, min(wanted.stop, now))
-    rows = [_row(one, minutes[one["feed"]], expected.get(one["feed"]), start, stop) for one in first.table.to_pylist()]
-    silent = sorted(feed for feed, span in expected.items() if span is not None and feed not in minutes and wanted.feeds in ((), (feed,)))
-    rows += [
-        _row(
-            {"feed": feed, "events": 0, "p50": None, "p95": None, "longest": None, "early": 0},
-            [],
-            expected[feed],
-            start,
-            stop,
-        )
-        for feed in silent
-    ]
-    notes = (
-        "uptime and delay are of what came live: imported history (negative seq) is left out",
-        f"counted from {to_iso(start)}, the first word of any feed, to {to_iso(stop)}",
-    )
-    made = pa.Table.from_pylist(rows, schema=_SCHEMA)
-    return Report("feeds", "Uptime and delay of feeds", made, (first.sql, second.sql), notes, units=_UNITS)
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Of a feed. `every`: a word is expected at least so often, µs; None: nothing is. `recorded`: it plays a recording, which ends and is not silent then."""
+
+    every: int | None = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Of one feed, instants in µs, of receipt. `words`: those of the span and the last one before, in order, to the minute. `since`, `until`: what counts of the span."""
+
+    words: tuple[int, ...]
+    since: int
+    until: int
+
+
+def feeds(
+    questions: Questions, wanted: Filter, declared: Mapping[str, Declared], patience: Patience, now: int, listening: int | None = None
+) -> Report:
+    """Columns `feed`, `events`, `uptime` (share of the time with a word at most `every` ago; null where the feed declares none), `longest_gap_s`,
+    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened), `early` (events of the future), `since`. A feed counts from its own first word, however
+    long before the span that was, and one that never spoke from the first word of any: who was not there yet cannot be late. What happened before
+    counts for no delay: it was a stock, not news. `now`: the span ends there. `listening`: the node was not there before, whatever was played to it, µs."""
+    words, sql = _words(questions, wanted, patience)
+    before = _before(questions, wanted, [*words, *declared], words, patience)
+    stretches = _stretches(wanted, words, before, declared, now, listening)
+    notes: tuple[str, ...] = ("uptime and delay are of what came live: imported history (negative seq) is left out",)
+    rows = list[dict[str, object]]()
+    queries: tuple[str, ...] = (sql,)
+    if stretches:
+        delays, told = _delays(questions, wanted, {name: one.since for name, one in stretches.items()}, patience)
+        rows = [_row(name, delays.get(name, {}), one, declared.get(name, Declared()).every) for name, one in sorted(stretches.items())]
+        first, last = min(one.since for one in stretches.values()), max(one.until for one in stretches.values())
+        counted = f"counted from {to_iso(first)} to {to_iso(last)}, each feed from its first word on (since), a recording to its last"
+        notes, queries = (*notes, f"{counted}; what had happened before counts for no delay"), (told, sql)
+    return Report("feeds", "Uptime and delay of feeds", pa.Table.from_pylist(rows, schema=_SCHEMA), queries, notes, units=_UNITS)
 
 
 _UNITS = {
-    "events": "events", "uptime": "share of the span, 0 to 1", "longest_gap_s": "s", "delay_p50_s": "s", "delay_p95_s": "s", "delay_max_s": "s", "early": "events",
+    "events": "events", "uptime": "share of the time since, 0 to 1", "longest_gap_s": "s", "delay_p50_s": "s", "delay_p95_s": "s", "delay_max_s": "s", "early": "events",
 }  # fmt: skip
 _SCHEMA = pa.schema(
     [("feed", pa.string()), ("events", pa.int64()), ("uptime", pa.float64()), ("longest_gap_s", pa.float64())]
     + [(name, pa.float64()) for name in ("delay_p50_s", "delay_p95_s", "delay_max_s")]
-    + [("early", pa.int64())]
+    + [("early", pa.int64()), ("since", pa.timestamp("us", "UTC"))]
 )
+_COLUMNS = ("seq", "feed", "event_time", "ingest_time")
 
 
-def _row(one: Mapping[str, object], minutes: list[int], expected: int | None, start: int, stop: int) -> dict[str, object]:
-    """`minutes`: instants (µs) of the minutes with a word, in order."""
-    inside = [at for at in minutes if start <= at < stop]
-    edges = [start, *inside, stop]
-    gaps = [after - before for before, after in pairwise(edges)]
-    missing = None if expected is None else stop - start if not inside else sum(max(0, gap - expected - MINUTE) for gap in gaps)
+def _words(questions: Questions, wanted: Filter, patience: Patience) -> tuple[dict[str, list[int]], str]:
+    """Minutes of the span in which each feed was heard, in order, and the statement."""
+    sql = f"SELECT feed, epoch_us(ingest_time) // {MINUTE} AS minute FROM {{events}} WHERE seq >= 0 GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
+    answer = questions.select(wanted, _COLUMNS, sql, patience)
+    found: dict[str, list[int]] = {}
+    for feed, minute in zip(answer.table["feed"].to_pylist(), answer.table["minute"].to_pylist(), strict=True):
+        found.setdefault(feed, []).append(minute * MINUTE)
+    return found, answer.sql
+
+
+def _before(
+    questions: Questions, wanted: Filter, names: Sequence[str], words: Mapping[str, Sequence[int]], patience: Patience
+) -> dict[str, int]:
+    """The last word before the span, of those feeds that did not speak as it began."""
+    start = wanted.start
+    if start is None:
+        return {}
+    quiet = tuple(sorted({name for name in names if _asked(wanted, name) and words.get(name, [LATEST])[0] > start + MINUTE}))
+    if not quiet:
+        return {}
+    sql = "SELECT feed, max(epoch_us(ingest_time)) AS last FROM {events} WHERE seq >= 0 GROUP BY 1"
+    earlier = replace(wanted, start=None, stop=start, feeds=quiet)
+    found = questions.select(earlier, _COLUMNS, sql, patience).table
+    return dict(zip(found["feed"].to_pylist(), found["last"].to_pylist(), strict=True))
+
+
+def _asked(wanted: Filter, name: str) -> bool:
+    return not wanted.feeds or name in wanted.feeds
+
+
+def _stretches(
+    wanted: Filter,
+    words: Mapping[str, Sequence[int]],
+    before: Mapping[str, int],
+    declared: Mapping[str, Declared],
+    now: int,
+    listening: int | None,
+) -> dict[str, _Heard]:
+    """Of every feed that spoke, or should have spoken; nothing where none ever did."""
+    spoken = {name: tuple(sorted((*((before[name],) if name in before else ()), *words.get(name, ())))) for name in {*words, *before}}
+    if not spoken:
+        return {}
+    end = max(one[-1] for one in spoken.values()) + MINUTE if now == LATEST else now
+    stop = end if wanted.stop is None else min(wanted.stop, end)
+    floor = max((one for one in (wanted.start, listening) if one is not None), default=0)
+    begun = max(floor, min(one[0] for one in spoken.values()))
+    due = {name for name, one in declared.items() if one.every is not None and _asked(wanted, name)}
+    found = {}
+    for name in {*words, *due}:
+        heard = spoken.get(name, ())
+        since = max(floor, heard[0]) if heard else begun
+        until = min(stop, heard[-1] + MINUTE) if heard and declared.get(name, Declared()).recorded else stop
+        found[name] = _Heard(heard, since, max(since, until))
+    return found
+
+
+def _delays(
+    questions: Questions, wanted: Filter, since: Mapping[str, int], patience: Patience
+) -> tuple[dict[str, Mapping[str, object]], str]:
+    """By feed, of what happened since, and the statement."""
+    whens = " ".join(f"WHEN '{name.replace(chr(39), chr(39) * 2)}' THEN {at}" for name, at in sorted(since.items()))
+    late, news = "(epoch_us(ingest_time) - epoch_us(event_time)) / 1e6", f"FILTER (epoch_us(event_time) >= CASE feed {whens} END)"
+    sql = (
+        f"SELECT feed, count(*) AS events, quantile_cont({late}, 0.5) {news} AS p50, quantile_cont({late}, 0.95) {news} AS p95, max({late}) {news} AS longest, "  # noqa: S608
+        f"count(*) FILTER ({late} < 0) AS early FROM {{events}} WHERE seq >= 0 GROUP BY 1 ORDER BY 1"
+    )
+    answer = questions.select(wanted, _COLUMNS, sql, patience)
+    return {one["feed"]: one for one in answer.table.to_pylist()}, answer.sql
+
+
+def _row(name: str, one: Mapping[str, object], heard: _Heard, expected: int | None) -> dict[str, object]:
+    counted = heard.until - heard.since
+    pairs = [(a, min(b, heard.until)) for a, b in pairwise((*(heard.words or (0,)), heard.until)) if a < heard.until]
+    missing = None if expected is None or not counted else sum(max(0, b - max(heard.since, a + expected + MINUTE)) for a, b in pairs)
     return {
-        "feed": one["feed"], "events": one["events"], "uptime": None if missing is None else 1 - missing / (stop - start),
-        "longest_gap_s": max(gaps) / SECOND, "delay_p50_s": one["p50"], "delay_p95_s": one["p95"], "delay_max_s": one["longest"], "early": one["early"],
+        "feed": name, "events": one.get("events", 0), "uptime": None if missing is None else 1 - missing / counted,
+        "longest_gap_s": max((max(0, b - max(a, heard.since)) for a, b in pairs), default=0) / SECOND, "since": heard.since,
+        "delay_p50_s": one.get("p50"), "delay_p95_s": one.get("p95"), "delay_max_s": one.get("longest"), "early": one.get("early", 0),
     }  # fmt: skip
