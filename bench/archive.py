@@ -31,6 +31,7 @@ PARTS = {"questions": "bench.archive_queries", "peers": "bench.archive_peers", "
 SUMMARY = ("bytes_per_row", "import_rows_per_s_core", "incident_p95_ms", "backtest_events_per_s_core")
 #: What issue and design aim at: (key of the summary, the least or most, which).
 AIMS = (("bytes_per_row", 12, "most"), ("import_rows_per_s_core", 400_000, "least"), ("incident_p95_ms", 40, "most"), ("backtest_events_per_s_core", 5_000_000, "least"))  # fmt: skip
+FILLED = "filled.json"  # what filling the archive cost: for later runs on the same folder
 QUICK = Wanted(10_000_000, first=29, now=31 + 35)  # the last two days of January as month files, what follows as day files
 
 
@@ -129,7 +130,9 @@ def main() -> int:
             if why := free_enough(root, wanted):
                 raise SystemExit(why)
             done, peak = in_fresh(fill, root, wanted, say)
-            context.summary |= {**summary_of(done), "import_rss_mb": peak}
+            (root / FILLED).write_text(json.dumps({**summary_of(done), "import_rss_mb": peak}))
+        if (root / FILLED).exists():
+            context.summary |= json.loads((root / FILLED).read_text())
         sizes(context)
         others(context, arguments.only)
     finally:
