@@ -178,7 +178,8 @@ def build(node: FakeNode) -> Starlette:
         return JSONResponse({"from": iso(low), "to": iso(high), "step_s": step.total_seconds(), "rows": listed})
 
     async def alerts(request: Request) -> Response:
-        return page(request, node.alerts_at(request.query_params.get("at")))
+        state = request.query_params.get("state")
+        return page(request, [a for a in node.alerts_at(request.query_params.get("at")) if state in (None, a["state"])])
 
     async def alert(request: Request) -> Response:
         found = node.alert(request.path_params["id"])

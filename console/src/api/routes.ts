@@ -51,7 +51,8 @@ export const getStatus = async (): Promise<Status> => decodeStatus(await ofPictu
 
 export const getLiveStatus = async (): Promise<Status> => decodeStatus((await getJson(`${ROOT}/status`)) as Record<string, unknown>);
 
-export const getAlerts = (most: number, at?: number) => pages<Alert>('alerts', { at: at === undefined ? undefined : iso(at) }, decodeAlert, most);
+export const getAlerts = (most: number, at?: number, state?: AlertState) =>
+  pages<Alert>('alerts', { at: at === undefined ? undefined : iso(at), state }, decodeAlert, most);
 
 export const getAlert = async (id: string): Promise<Alert> =>
   decodeAlert(await ofPicture(`alerts/${encodeURIComponent(id)}`));

@@ -1,41 +1,47 @@
-// The map as a table: every symbol of the map is a row here, so that nothing can be seen by eye only.
-import { goTo } from '../live/camera';
-import { moment, shownAlerts, shownEvents } from '../live/picture';
+// The map as a table: every symbol of the map is a row here, so that nothing can be seen by eye only. Long parts have pages: nothing is cut.
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import { goTo, here } from '../live/camera';
+import { facilitiesShown, layersShown } from '../live/layers';
+import { moment, selectedAlert, shownAlerts, shownEvents } from '../live/picture';
+import { layers } from '../live/store';
 import { bounds, inViewOnly, selected } from '../live/view';
-import { kindName, measure, moment as atMoment, t, word } from '../i18n';
+import { kindName, measure, metres, moment as atMoment, t, word } from '../i18n';
+import { middleOf, nearestFirst, overlaps, type Box, type Facility } from '../model/facilities';
 import { kindGroup } from '../model/kinds';
 import { onMap } from '../model/picture';
+import { pageOf } from '../model/pages';
 import type { Alert, Event, Position } from '../model/types';
 import { overBudget, parentWords } from './Family';
 import { KindMark, SeverityMark } from './marks';
 
-const MOST = 500;
+const COLUMNS = 5;
 
-function inView(position: Position | null): boolean {
-  const box = bounds.value;
-  if (!inViewOnly.value || !box) return true;
-  if (!position) return false;
-  const [west, south, east, north] = box;
-  return position.lon >= west && position.lon <= east && position.lat >= south && position.lat <= north;
-}
+const inView = (box: Box): boolean => !inViewOnly.value || bounds.value === null || overlaps(box, bounds.value);
+const pointInView = (position: Position | null): boolean =>
+  position ? inView([position.lon, position.lat, position.lon, position.lat]) : !inViewOnly.value || bounds.value === null;
 
 export function ListView() {
-  const alerts = shownAlerts.value.filter((alert) => onMap(alert) && inView(alert.position)).sort((a, b) => a.rank - b.rank || b.opened - a.opened);
+  const alerts = shownAlerts.value
+    .filter((alert) => (onMap(alert) || alert.id === selected.value) && pointInView(alert.position))
+    .sort((a, b) => a.rank - b.rank || b.opened - a.opened);
   const events = shownEvents.value
     .map((seen) => seen.event)
-    .filter((event) => inView(event.position))
+    .filter((event) => pointInView(event.position))
     .sort((a, b) => b.eventTime - a.eventTime);
+  const things = facilitiesShown.value.filter((facility) => inView(facility.box));
   return (
     <div class="listview" role="region" aria-label={t('list.title')} tabIndex={0}>
       <div class="tools">
         <b>{t('list.alerts', { n: alerts.length })}</b>
+        {things.length > 0 && <b>{t('list.layers', { n: things.length })}</b>}
         <b>{t('list.events', { n: events.length })}</b>
         <label class="inline">
           <input type="checkbox" checked={inViewOnly.value} onChange={(change) => (inViewOnly.value = change.currentTarget.checked)} />
           {t('list.inView')}
         </label>
       </div>
-      {alerts.length + events.length === 0 && <p class="empty">{t('list.empty')}</p>}
+      {alerts.length + events.length + things.length === 0 && <p class="empty">{t('list.empty')}</p>}
       <table>
         <thead>
           <tr>
@@ -46,17 +52,66 @@ export function ListView() {
             <th>{t('list.state')}</th>
           </tr>
         </thead>
-        <tbody>
-          {alerts.slice(0, MOST).map((alert) => (
-            <AlertLine key={alert.id} alert={alert} />
-          ))}
-          {events.slice(0, MOST).map((event) => (
-            <EventLine key={event.seq} event={event} />
-          ))}
-        </tbody>
+        <Part name={t('list.alertsHead')} items={alerts} row={(alert) => <AlertLine key={alert.id} alert={alert} />} />
+        <Things things={things} />
+        <Part name={t('list.eventsHead')} items={events} row={(event) => <EventLine key={event.seq} event={event} />} />
       </table>
-      {events.length > MOST && <p class="empty">{t('list.shown', { shown: MOST, total: events.length })}</p>}
+      {layersShown.value.length === 0 && (layers.value ?? []).some((layer) => layer.kind !== 'tiles') && <p class="empty">{t('list.noLayers')}</p>}
     </div>
+  );
+}
+
+function Part<T>({ name, items, row }: { name: string; items: readonly T[]; row: (item: T) => ComponentChildren }) {
+  const [wanted, setWanted] = useState(0);
+  if (items.length === 0) return null;
+  const { page, pages, from, shown } = pageOf(items, wanted);
+  return (
+    <tbody>
+      <tr class="part">
+        <th colSpan={COLUMNS} scope="rowgroup">
+          <span class="inline">
+            {name}
+            {pages > 1 && (
+              <span class="inline" role="group" aria-label={t('list.pages', { what: name })}>
+                <span class="muted" role="status">
+                  {t('list.range', { from: from + 1, to: from + shown.length, total: items.length })}
+                </span>
+                <button type="button" aria-disabled={page === 0} onClick={() => setWanted(Math.max(0, page - 1))}>
+                  {t('list.earlier')}
+                </button>
+                <button type="button" aria-disabled={page === pages - 1} onClick={() => setWanted(Math.min(pages - 1, page + 1))}>
+                  {t('list.later')}
+                </button>
+              </span>
+            )}
+          </span>
+        </th>
+      </tr>
+      {shown.map(row)}
+    </tbody>
+  );
+}
+
+/** Nearest to the chosen alert first: which station, which hospital is the question then. */
+function Things({ things }: { things: Facility[] }) {
+  const alertAt = selectedAlert.value?.position ?? null;
+  const words = alertAt ? 'list.fromAlert' : 'list.fromMap';
+  const rows = nearestFirst(things, alertAt ?? here.value?.centre ?? null);
+  const name = t('list.layersHead', { titles: layersShown.value.map((layer) => layer.title).join(', ') });
+  return (
+    <Part
+      name={name}
+      items={rows}
+      row={({ facility, away }) => (
+        <tr key={facility.key}>
+          <td />
+          <td>{facility.layer.title}</td>
+          <td class="wrap-any">{facility.name || <span class="muted">{t('list.nameless')}</span>}</td>
+          <td class="wrap-any">{away === null ? coordinates(middleOf(facility.box)) : t(words, { distance: metres(away) })}</td>
+          <td />
+        </tr>
+      )}
+    />
   );
 }
 

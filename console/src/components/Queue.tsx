@@ -3,7 +3,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import { goTo } from '../live/camera';
 import { alertsKnown, allAlerts, newest, practised, selectedAlert, shownAlerts, unacknowledged, unacknowledgedUnder } from '../live/picture';
 import { hold, move, queueGroups, queueNow, queueWaiting, release, toggleFold, unfold } from '../live/queue';
-import { selected, showResolved } from '../live/view';
+import { alertsCut } from '../live/store';
+import { isLive, selected, showResolved } from '../live/view';
 import { moment as atMoment, span, t, word } from '../i18n';
 import type { AlertRow, Group, Row } from '../model/queue';
 import type { Alert } from '../model/types';
@@ -28,6 +29,7 @@ export function Queue() {
         {practised.value > 0 && ` · ${t('ex.count', { n: practised.value })}`}
         {unacknowledgedUnder.value > 0 && ` ${t('queue.countUnder', { n: unacknowledgedUnder.value })}`}
       </h2>
+      {alertsCut.value && isLive.value && <p class="cut">{t('queue.cut')}</p>}
       {queueWaiting.value > 0 && (
         <button type="button" class="waiting" onClick={release}>
           {t('queue.waiting', { n: queueWaiting.value })}

@@ -4,6 +4,7 @@ import { decodeAlert, decodeClock, decodeEvent, decodeFeed, items } from '../api
 import { getAlerts, getEvents, getFeeds, getLayers, getRules, getStatus, streamPath } from '../api/routes';
 import { readStream, type Frame } from '../api/sse';
 import { isSilent, SILENT_MS } from '../model/clock';
+import type { Alert, AlertState } from '../model/types';
 import { heard, onPictureChange, replayGone } from './playback';
 import * as store from './store';
 
@@ -17,6 +18,7 @@ const GIVE_UP_MS = 2 * SILENT_MS;
 const RELOAD_AFTER_MS = 30_000;
 const FIRST_EVENTS = 2_000;
 const FIRST_ALERTS = 1_000;
+const UNRESOLVED: readonly AlertState[] = ['open', 'acknowledged', 'in_progress', 'on_hold'];
 
 let heardAt = 0; // performance.now of the last byte, or of the last time we gave up on a connection
 let spoke = 0; // performance.now of the last byte
@@ -72,7 +74,7 @@ export async function load(): Promise<void> {
     if (mine === picture) listed = true;
     // each part is shown as soon as it is there, alerts first; one that fails does not keep the others away
     const parts = await Promise.allSettled([
-      getAlerts(FIRST_ALERTS).then(still((alerts) => store.takeAlertList(alerts.items, changed))),
+      firstAlerts().then(still(({ items, whole }) => store.takeAlertList(items, changed, whole))),
       getLayers().then((layers) => (store.layers.value = layers)),
       getFeeds().then(still((feeds) => (store.feeds.value = feeds))),
       getEvents(undefined, undefined, FIRST_EVENTS).then(
@@ -87,6 +89,14 @@ export async function load(): Promise<void> {
   } catch (error) {
     if (mine === picture && !replayGone(error)) failure.value = error instanceof Error ? error.message : String(error);
   }
+}
+
+/** The newest; where there are more, also older ones that still need somebody: however old, they are not done. */
+async function firstAlerts(): Promise<{ items: Alert[]; whole: boolean }> {
+  const newest = await getAlerts(FIRST_ALERTS);
+  if (newest.whole) return newest;
+  const older = await Promise.all(UNRESOLVED.map((state) => getAlerts(FIRST_ALERTS, undefined, state)));
+  return { items: [...newest.items, ...older.flatMap((page) => page.items)], whole: older.every((page) => page.whole) };
 }
 
 /** Other rules, feeds or layers are in force: what is shown of them is asked for again. Feeds come by themselves. */

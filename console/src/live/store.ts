@@ -23,6 +23,8 @@ export const alerts = new Map<string, Alert>();
 export const alertsVersion = signal(0);
 /** False until the list of alerts has come: until then an empty queue means nothing. */
 export const alertsKnown = signal(false);
+/** The node has more unresolved alerts than were fetched. */
+export const alertsCut = signal(false);
 export const events = new Map<number, Event>();
 export const eventsVersion = signal(0);
 
@@ -67,9 +69,10 @@ export function takeEvents(items: Event[]): void {
 }
 
 /** A list asked for at `askedAt` must not undo what the stream said meanwhile. */
-export function takeAlertList(items: Alert[], changedSince: ReadonlySet<string>): void {
+export function takeAlertList(items: Alert[], changedSince: ReadonlySet<string>, whole = true): void {
   for (const alert of items) if (!changedSince.has(alert.id)) alerts.set(alert.id, alert);
   trimAlerts();
+  alertsCut.value = !whole;
   alertsKnown.value = true;
   alertsVersion.value += 1;
 }

@@ -4,11 +4,11 @@ import { addProtocol, Map as MapLibre, ScaleControl, setWorkerUrl, type GeoJSONS
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url';
 import { PMTiles, Protocol } from 'pmtiles';
 import { address } from '../api/http';
-import { getLayer } from '../api/routes';
 import { t } from '../i18n';
 import { say } from '../live/actions';
 import { here, wish } from '../live/camera';
 import { detail } from '../live/detail';
+import { failedLayer, layerData } from '../live/layers';
 import { shownAlerts, shownEvents } from '../live/picture';
 import { layers, status } from '../live/store';
 import { palette, reducedMotion } from '../live/theme';
@@ -54,7 +54,7 @@ export async function tileFiles(): Promise<TileFile[]> {
       protocol.add(file);
       found.push({ name: layer.name, url, minZoom: header.minZoom });
     } catch (error) {
-      say({ kind: 'refused', text: t('layer.failed', { title: layer.title, reason: error instanceof Error ? error.message : String(error) }), undo: null });
+      failedLayer(layer, error);
     }
   }
   return found;
@@ -208,12 +208,12 @@ async function extras(map: MapLibre): Promise<void> {
     if (!wanted.includes(layer.name)) continue;
     try {
       if (!map.getSource(id)) {
-        const data = await getLayer(layer.name);
+        const data = await layerData(layer);
         if (!map.getSource(id)) map.addSource(id, { type: 'geojson', data });
       }
       if (layersOn.peek().includes(layer.name)) for (const one of drawn) if (!map.getLayer(one.id)) map.addLayer(one, 'areas:hatch');
     } catch (error) {
-      say({ kind: 'refused', text: t('layer.failed', { title: layer.title, reason: error instanceof Error ? error.message : String(error) }), undo: null });
+      failedLayer(layer, error);
     }
   }
 }
