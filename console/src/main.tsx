@@ -7,7 +7,7 @@ import './style/live.css';
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { App } from './app';
-import { setZone, t } from './i18n';
+import { setUnits, setZone, t } from './i18n';
 import { startCounts } from './live/counts';
 import { startDetail } from './live/detail';
 import { onKey } from './live/keys';
@@ -17,9 +17,10 @@ import { unacknowledged } from './live/picture';
 import { startQueue } from './live/queue';
 import { replaying } from './live/playback';
 import { startReplay } from './live/replay';
+import { startSound } from './live/sound';
 import { status } from './live/store';
 import './live/theme';
-import { middle } from './live/view';
+import { middle, units } from './live/view';
 
 effect(() => {
   const zone = status.value?.city.timezone;
@@ -32,6 +33,7 @@ effect(() => {
   const mark = replaying.value ? `${t('strip.replay')} – ` : '';
   document.title = `${mark}${waiting > 0 && !replaying.value ? `(${waiting}) ` : ''}${city.title} – ${t('app.name')}`;
 });
+effect(() => setUnits(units.value));
 addEventListener('keydown', onKey);
 start();
 if (middle.peek() === 'map') void import('./map/MapView'); // on its way while the first answers come
@@ -40,4 +42,5 @@ startDetail();
 startQueue();
 startCounts();
 startLayers();
+startSound();
 render(<App />, document.getElementById('app') as HTMLElement);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clock, fill, fromField, inCityDates, inCityTime, keptFor, kindName, measure, metres, moment, sentence, setZone, span, t, toField, zoneOffset } from '../src/i18n';
+import { clock, dtg, fill, fromField, inCityDates, inCityTime, keptFor, kindName, measure, metres, moment, sentence, setUnits, setZone, span, t, toField, zoneOffset } from '../src/i18n';
 import { nodeTime, isSilent } from '../src/model/clock';
 import { glyphOf, kindGroup } from '../src/model/kinds';
 import { decodeAlert, decodeEvent, decodeStatus } from '../src/api/decode';
@@ -18,6 +18,20 @@ describe('words', () => {
     expect([3, 994, 995, 1_234, 25_000].map(metres)).toEqual(['3 m', '994 m', '1 km', '1.2 km', '25 km']);
     expect(measure(55.21, 'ug/m3')).toBe('55.21 µg/m³');
     expect(measure(2.1, '{magnitude}')).toBe('2.1 magnitude');
+  });
+
+  it('says lengths, speeds and temperatures as the reader is used to', () => {
+    setUnits('imperial');
+    expect([3, 300, 500, 1_609.344, 25_000].map(metres)).toEqual(['10 ft', '984 ft', '0.3 mi', '1 mi', '16 mi']);
+    expect([measure(100, 'Cel'), measure(10, 'm/s'), measure(254, 'mm'), measure(55.21, 'ug/m3'), measure(3, null)]).toEqual(['212 °F', '22.37 mph', '10 in', '55.21 µg/m³', '3']);
+    setUnits('metric');
+    expect([metres(300), measure(100, 'Cel')]).toEqual(['300 m', '100 °C']);
+  });
+
+  it('writes the date-time group in UTC, whatever the city’s time', () => {
+    setZone('America/Los_Angeles');
+    expect(dtg(T0)).toBe('050440Z JUL 17');
+    expect(dtg(Date.parse('2026-12-31T23:59:59Z'))).toBe('312359Z DEC 26');
   });
 
   it('shows city time, with the day when it is another one', () => {

@@ -3,8 +3,8 @@ import { detail, detailFailure } from '../live/detail';
 import { goTo } from '../live/camera';
 import { moment, selectedAlert } from '../live/picture';
 import { foldChosen } from '../live/queue';
-import { isLive, selected } from '../live/view';
-import { inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
+import { dtgOn, isLive, selected } from '../live/view';
+import { dtg, inCityTime, metres, moment as atMoment, span, t, word } from '../i18n';
 import type { Alert, HistoryEntry } from '../model/types';
 import { explainAlert, ofAlert } from '../live/explain';
 import { aroundAlert } from '../live/investigate';
@@ -113,6 +113,12 @@ function Facts({ alert }: { alert: Alert }) {
   const delay = alert.knownAt - alert.opened;
   return (
     <dl>
+      {dtgOn.value && (
+        <>
+          <dt>{t('detail.dtg')}</dt>
+          <dd>{dtg(alert.opened)}</dd>
+        </>
+      )}
       {delay > 60_000 && (
         <>
           <dt>{t('detail.known')}</dt>

@@ -119,7 +119,7 @@ function AlertLine({ alert }: { alert: Alert }) {
   return (
     <tr class={selected.value === alert.id ? 'chosen' : ''}>
       <td class="nowrap">{atMoment(alert.opened, moment.value)}</td>
-      <td class="nowrap">
+      <td>
         <span class="inline">
           <SeverityMark rank={alert.rank} state={alert.state} size={18} />
           {alert.title}

@@ -84,6 +84,7 @@ const KEYS: readonly [string, Key][] = [
   ['← →', 'keys.arrows'],
   ['␣', 'keys.space'],
   ['P', 'keys.p'],
+  ['S', 'keys.s'],
   ['T', 'keys.t'],
   ['1 … 6', 'keys.screens'],
   ['Esc', 'keys.esc'],

@@ -4,11 +4,13 @@ import { link } from '../live/link';
 import { moment } from '../live/picture';
 import { counters, feeds, now, status } from '../live/store';
 import { replaying, returnToLive } from '../live/playback';
-import { conductor, duty, helpOpen, isLive, screen, SCREENS, theme, THEMES } from '../live/view';
-import { clock, clockUtc, count, day, t } from '../i18n';
+import { soundBlocked, soundOn, toggleSound } from '../live/sound';
+import { conductor, dtgOn, duty, helpOpen, isLive, screen, SCREENS, theme, THEMES } from '../live/view';
+import { clock, clockUtc, count, day, dtg, t } from '../i18n';
 import { needsALook } from '../model/feeds';
 import { FeedReasons } from './FeedReasons';
 import { Menu } from './Menu';
+import { Settings } from './Settings';
 
 export function StatusStrip() {
   const bad = feeds.value.filter(needsALook);
@@ -39,10 +41,26 @@ export function StatusStrip() {
       </button>
       <Clocks />
       <span class="tools">
+        <Sound />
+        <Settings />
         <IconButton label={t('strip.theme', { name: t(`theme.${theme.value}`) })} sign="◐" act={nextTheme} />
         <IconButton label={t('strip.help')} sign="?" act={() => (helpOpen.value = true)} />
       </span>
     </header>
+  );
+}
+
+/** Never silent without saying so: off, on, or on and kept silent by the browser. */
+function Sound() {
+  const state = !soundOn.value ? 'off' : soundBlocked.value ? 'blocked' : 'on';
+  return (
+    <button type="button" class={`sound${state === 'blocked' ? ' pill warn' : ''}`} data-testid="sound" title={t(`sound.${state}Title`)} onClick={() => void toggleSound()}>
+      <svg width="15" height="15" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+        <path d="M3 9v6h4l6 5V4L7 9z" fill="currentColor" />
+        <path d={state === 'on' ? 'M16.500 8.500a5 5 0 0 1 0 7M19 5.500a9 9 0 0 1 0 13' : 'M16.500 9l6 6M22.500 9l-6 6'} />
+      </svg>
+      <span class="words">{t(`sound.${state}`)}</span>
+    </button>
   );
 }
 
@@ -100,7 +118,14 @@ function Clocks() {
       <time dateTime={new Date(time).toISOString()} title={t('strip.city', { city })}>
         {day(time)} <b>{clock(time)}</b>
       </time>
-      <span class="muted">{clockUtc(time)} UTC</span>
+      <span class="muted">
+        {clockUtc(time)} UTC
+        {dtgOn.value && (
+          <b class="dtg" data-testid="dtg">
+            {dtg(time)}
+          </b>
+        )}
+      </span>
       {conductor.value.mode === 'fixed' && <span class="sr">{clock(moment.value)}</span>}
     </span>
   );

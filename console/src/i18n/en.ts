@@ -252,6 +252,7 @@ export const en = {
   'detail.ago': '{time} ({age} ago)',
   'detail.known': 'Known',
   'detail.knownLate': '{time}, {age} after it happened',
+  'detail.dtg': 'DTG',
   'detail.place': 'Place',
   'detail.position': 'Position',
   'detail.coordinates': '{lat}, {lon}',

@@ -1,6 +1,8 @@
 // Words, numbers and times in the reader's language. No component holds a sentence of its own.
 import { en, type Catalogue } from './en';
+import { signal } from '@preact/signals';
 import { plainKind } from '../model/kinds';
+import { inImperial, milesOrFeet, type UnitSystem } from '../model/units';
 
 export type Key = keyof Catalogue;
 type Holes<S extends string> = S extends `${string}{${infer Inside}}${infer Rest}` ? (Inside extends `${infer Name}|${string}` ? Name : Inside) | Holes<Rest> : never;
@@ -41,11 +43,25 @@ export const ordinal = (n: number): string => fill(catalogue[`ordinal.${ordinals
 const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 4 });
 export const count = (value: number): string => (Number.isInteger(value) ? whole.format(value) : short.format(value));
-export const measure = (value: number, unit: string | null): string => `${short.format(value)}${unit ? ` ${plainUnit(unit)}` : ''}`;
+/** A signal, so that what is on the screen changes with it. */
+const units = signal<UnitSystem>('metric');
+export const setUnits = (system: UnitSystem): void => {
+  units.value = system;
+};
+
+export function measure(value: number, unit: string | null): string {
+  const shown = units.value === 'imperial' ? inImperial(value, unit) : { value, unit };
+  return `${short.format(shown.value)}${shown.unit ? ` ${plainUnit(shown.unit)}` : ''}`;
+}
+
 /** UCUM annotations in braces are remarks, not units: `{magnitude}` is written as a word. */
 const plainUnit = (unit: string): string => unit.replace(/^\{(.*)\}$/, '$1').replace(/^u(?=[a-zA-Z]+\/)/, 'µ').replace(/(?<=[a-z])3\b/, '³').replace('Cel', '°C');
 
 export function metres(value: number): string {
+  if (units.value === 'imperial') {
+    const shown = milesOrFeet(value);
+    return `${new Intl.NumberFormat(language, { maximumFractionDigits: shown.digits }).format(shown.value)} ${shown.unit}`;
+  }
   if (value < 995) return `${whole.format(Math.round(value))} m`;
   return `${new Intl.NumberFormat(language, { maximumFractionDigits: value < 9_950 ? 1 : 0 }).format(value / 1000)} km`;
 }
@@ -101,6 +117,14 @@ export function setZone(name: string): void {
 export const clock = (ms: number): string => formats.second.format(ms);
 export const clockMinute = (ms: number): string => formats.minute.format(ms);
 export const clockUtc = (ms: number): string => formats.utc.format(ms);
+/** The date-time group of messages, always in UTC: 050440Z JUL 17. */
+export function dtg(ms: number): string {
+  const at = new Date(ms).toISOString();
+  const month = MONTHS[new Date(ms).getUTCMonth()] ?? '';
+  return `${at.slice(8, 10)}${at.slice(11, 13)}${at.slice(14, 16)}Z ${month} ${at.slice(2, 4)}`;
+}
+/** Of the format, not of a language. */
+const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 export const day = (ms: number): string => formats.day.format(ms);
 /** With its year, for a time that may be long ago. */
 export const dateTime = (ms: number): string => formats.whole.format(ms);

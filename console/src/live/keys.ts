@@ -5,6 +5,7 @@ import { step, undo, waiting } from './actions';
 import { goBack, goTo } from './camera';
 import { selectedAlert } from './picture';
 import { move } from './queue';
+import { toggleSound } from './sound';
 import { playPause, returnToLive } from './playback';
 import { helpOpen, keysOn, middle, screen, SCREENS } from './view';
 import type { AlertState } from '../model/types';
@@ -32,6 +33,7 @@ const LIVE_KEYS: Record<string, () => void> = {
 
 const KEYS: Record<string, () => void> = {
   '?': () => (helpOpen.value = true),
+  s: () => void toggleSound(),
   t: nextTheme,
 };
 

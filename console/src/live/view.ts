@@ -2,6 +2,7 @@
 import { computed, signal } from '@preact/signals';
 import { defaultSpan, goLive, windowOf, WINDOWS_MS, type Conductor } from '../model/conductor';
 import { parseFilter, type Filter } from '../model/filter';
+import { UNIT_SYSTEMS } from '../model/units';
 import { kept, oneOf, parseList, plain } from './storage';
 import * as store from './store';
 
@@ -16,6 +17,10 @@ export const theme = kept('theme', oneOf(THEMES, 'auto'), plain);
 export const duty = kept('duty', (text) => text ?? '', plain);
 export const middle = kept('middle', oneOf(['map', 'list'] as const, 'map'), plain);
 export const layersOn = kept('layers', parseList);
+/** Lengths, temperatures, speeds as they are shown; what the node writes in sentences keeps its own. */
+export const units = kept('units', oneOf(UNIT_SYSTEMS, 'metric'), plain);
+/** The military date-time group beside the clocks. */
+export const dtgOn = kept<boolean>('dtg', (text) => text === 'true');
 export const keysOn = kept<boolean>('keys', (text) => text !== 'false');
 export const showResolved = signal(false);
 export const unfolded = signal<ReadonlySet<string>>(new Set());

@@ -12,7 +12,7 @@ import { failedLayer, layerData } from '../live/layers';
 import { shownAlerts, shownEvents } from '../live/picture';
 import { layers, status } from '../live/store';
 import { palette, reducedMotion } from '../live/theme';
-import { bounds, layersOn, selected } from '../live/view';
+import { bounds, layersOn, selected, units } from '../live/view';
 import { cityZoom } from '../model/geo';
 import type { MapLayer } from '../model/types';
 import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
@@ -81,11 +81,12 @@ export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close:
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
-  map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left');
+  const scale = new ScaleControl({ maxWidth: 110 });
+  map.addControl(scale, 'bottom-left');
   map.on('error', (event) => complain(event.error));
   map.on('click', (event) => click(map, event));
   map.on('move', () => moved(map));
-  const stops: (() => void)[] = [];
+  const stops = [effect(() => scale.setUnit(units.value))];
   map.once('load', () => {
     setImages(map, palette.peek());
     stops.push(...feed(map, tiles));
