@@ -38,7 +38,7 @@ describe('geometry', () => {
     expect(at(-500, -350)?.y).toBeLessThan(44);
     expect(at(-500, -350)?.x).toBeGreaterThan(60);
     expect(at(-500, -30)?.y).toBe(190);
-    expect(at(-500, 1000)?.x).toBe(160);
+    expect(at(-500, 1000)?.x).toBe(170);
     expect(at(1300, 1000)?.x).toBe(650);
   });
 

@@ -32,6 +32,12 @@ def main() -> None:
             ("live-1024", exercise.url, "small", "dark", "", False),
             ("live-phone", exercise.url, "phone", "dark", "", False),
             ("list", plain.url, "wide", "light", "", False),
+            ("list-dark", plain.url, "desk", "dark", "", False),
+            ("list-phone", plain.url, "phone", "dark", "", False),
+            ("outside-dark", family.url, "wide", "dark", "", False),
+            ("outside-light", family.url, "desk", "light", "", False),
+            ("settings-dark", plain.url, "wide", "dark", "", False),
+            ("settings-phone", plain.url, "phone", "light", "", False),
             ("explain-dark", plain.url, "desk", "dark", "", False),
             ("explain-light", plain.url, "desk", "light", "", False),
             ("explain-phone", plain.url, "phone", "light", "", False),
@@ -56,7 +62,7 @@ def main() -> None:
         ):
             if names and name not in names:
                 continue
-            page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if name.endswith("list") else "map")
+            page = open_page(browser, url + hash_, SIZES[size], theme, middle="list" if "list" in name else "map")
             if name.startswith("replay"):
                 page.get_by_test_id("scrub").focus()
                 for _ in range(4):
@@ -85,7 +91,12 @@ def main() -> None:
                 if name == "family-closed":
                     page.get_by_role("button", name="Show resolved").click()
                     page.locator(f"#alert-{CLOSED}").click()
-                if not name.endswith("list"):
+                if name.startswith("list"):
+                    page.get_by_role("button", name="Layers").click()
+                    page.get_by_role("checkbox", name="Fire stations").check()
+                    page.keyboard.press("Escape")
+                    page.locator(".listview tr").filter(has_text="SFD 10").wait_for()
+                if "list" not in name:
                     page.wait_for_selector("[data-testid=map] canvas")
                     page.wait_for_timeout(2500)
             if name.startswith("explain"):
@@ -94,6 +105,16 @@ def main() -> None:
                 page.get_by_role("button", name="Ask about").click()
                 page.locator(".whynot [data-testid=answer]").scroll_into_view_if_needed()
                 page.get_by_role("button", name="Ask about").scroll_into_view_if_needed()
+            if name.startswith("outside"):
+                for _ in range(3):
+                    page.get_by_role("button", name="Zoom in").click()
+                    page.wait_for_timeout(400)
+                page.wait_for_timeout(1500)
+            if name.startswith("settings"):
+                page.get_by_test_id("sound").click()
+                page.get_by_role("button", name="Settings").click()
+                page.get_by_role("checkbox", name="Date-time group").check()
+                page.wait_for_timeout(1200)
             if fixed:
                 page.get_by_test_id("scrub").focus()
                 for _ in range(3):

@@ -4,8 +4,8 @@ import { useState } from 'preact/hooks';
 import { goTo, here } from '../live/camera';
 import { facilitiesShown, layersShown } from '../live/layers';
 import { moment, selectedAlert, shownAlerts, shownEvents } from '../live/picture';
-import { layers } from '../live/store';
-import { bounds, inViewOnly, selected } from '../live/view';
+import { eventsCut, layers, MOST_EVENTS } from '../live/store';
+import { bounds, inViewOnly, isLive, selected } from '../live/view';
 import { kindName, measure, metres, moment as atMoment, t, word } from '../i18n';
 import { middleOf, nearestFirst, overlaps, type Box, type Facility } from '../model/facilities';
 import { kindGroup } from '../model/kinds';
@@ -56,6 +56,7 @@ export function ListView() {
         <Things things={things} />
         <Part name={t('list.eventsHead')} items={events} row={(event) => <EventLine key={event.seq} event={event} />} />
       </table>
+      {eventsCut.value && isLive.value && <p class="empty">{t('list.newest', { n: MOST_EVENTS })}</p>}
       {layersShown.value.length === 0 && (layers.value ?? []).some((layer) => layer.kind !== 'tiles') && <p class="empty">{t('list.noLayers')}</p>}
     </div>
   );

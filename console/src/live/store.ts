@@ -27,6 +27,8 @@ export const alertsKnown = signal(false);
 export const alertsCut = signal(false);
 export const events = new Map<number, Event>();
 export const eventsVersion = signal(0);
+/** Older events than those at hand have been let go. */
+export const eventsCut = signal(false);
 
 /** The node's time, moved on by `tick`; everything that shows an age reads it. */
 export const now = signal(0);
@@ -108,6 +110,7 @@ export function apply(): void {
 function addEvents(items: Event[]): void {
   for (const event of items) events.set(event.seq, event);
   if (events.size <= MOST_EVENTS) return;
+  eventsCut.value = true;
   const oldest = [...events.keys()].sort((a, b) => a - b).slice(0, events.size - MOST_EVENTS);
   for (const seq of oldest) events.delete(seq);
 }
@@ -133,6 +136,7 @@ export function forget(): void {
 export function reset(): void {
   alerts.clear();
   events.clear();
+  eventsCut.value = false;
   waitingAlerts = [];
   waitingEvents = [];
   clearTimeout(applying);

@@ -12,6 +12,7 @@ import { kindGroup } from '../model/kinds';
 import { KindMark } from '../components/marks';
 import { EdgeArrows } from './EdgeArrows';
 import { Legend } from './Legend';
+import { MiniMap } from './MiniMap';
 import { inspected, openMap } from './session';
 
 export function MapView() {
@@ -44,6 +45,7 @@ export function MapView() {
         <>
           <Buttons map={map} />
           <EdgeArrows map={map} />
+          <MiniMap map={map} />
           <Report />
           <Legend />
         </>

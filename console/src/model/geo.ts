@@ -60,12 +60,13 @@ export function edgePoint(target: Point, width: number, height: number, inset: n
   return { x: width / 2 + dx * scale, y: height / 2 + dy * scale, angle: Math.atan2(dy, dx) };
 }
 
-/** Corners of the pane that are taken: buttons top left, scale bottom left, legend bottom right. Arrows slide past them. */
-const TAKEN = { buttons: 190, scale: 160, legend: 150 };
+/** Corners of the pane that are taken: buttons top left, overview and scale bottom left, legend bottom right. Arrows slide past them. */
+const TAKEN = { buttons: 190, scale: 170, overview: 160, legend: 150 };
 
 function clear(edge: { x: number; y: number; angle: number }, width: number, height: number, inset: number): { x: number; y: number; angle: number } {
   const bottom = edge.y > height - 2 * inset;
   if (bottom && width > TAKEN.scale + TAKEN.legend) return { ...edge, x: Math.min(width - TAKEN.legend, Math.max(TAKEN.scale, edge.x)) };
+  if (edge.x < 3 * inset && edge.y > height - TAKEN.overview && height > TAKEN.overview + TAKEN.buttons) return { ...edge, y: height - TAKEN.overview };
   if (edge.x < 3 * inset && edge.y < TAKEN.buttons) return edge.y < 2 * inset ? { ...edge, x: 4 * inset } : { ...edge, y: TAKEN.buttons };
   return edge;
 }
