@@ -111,22 +111,26 @@ def _over(node: Node) -> bool:
 
 
 def test_choosing_acknowledging_and_taking_back_by_keys_alone(page: Page, seattle: Node) -> None:
-    waiting = {str(one["id"]) for one in seattle.get("/api/v1/alerts?state=open&limit=500")["items"]}
-    assert waiting
-    page.locator("#queue").focus()
     chosen = page.locator("#queue [role=treeitem][aria-selected=true]")
+    passed: list[str] = []
 
     def new_one() -> str:
-        """The id of a chosen alert that nobody has, after one step down; folded rules are opened on the way."""
+        """The id of a building fire that nobody has, after one step down; folded rules are opened on the way, and after the last row is the first."""
         page.keyboard.press("ArrowDown")
         if not chosen.count():
             return ""
         found = str(chosen.first.get_attribute("id")).removeprefix("alert-")
-        if ":" in found and chosen.first.get_attribute("aria-expanded") == "false":
+        if passed[-1:] == [found]:
+            page.keyboard.press("Home")
+        passed.append(found)
+        if ":" not in found:
+            alert = seattle.get(f"/api/v1/alerts/{found}")
+            return found if alert["state"] == "open" and alert["rule"] == "structure-fire" else ""
+        if chosen.first.get_attribute("aria-expanded") == "false":
             page.keyboard.press("Enter")
-        standing = page.get_by_test_id("standing")
-        return found if found in waiting and standing.count() and "New" in standing.inner_text() else ""
+        return ""
 
+    page.locator("#queue").focus()
     page.keyboard.press("Home")
     alert = eventually(page, "a new alert is chosen by the arrow keys", new_one, 180.0)
     page.keyboard.press("a")
@@ -134,8 +138,10 @@ def test_choosing_acknowledging_and_taking_back_by_keys_alone(page: Page, seattl
     eventually(page, "the node has it", lambda: seattle.get(f"/api/v1/alerts/{alert}")["state"] == "acknowledged")
     page.keyboard.press("u")
     eventually(page, "the node has it back", lambda: seattle.get(f"/api/v1/alerts/{alert}")["state"] == "open")
-    page.keyboard.press("m")
-    expect(page.locator(".listview")).to_have_count(0)
+    listed = page.locator(".listview").count()
+    for now in (1 - listed, listed):
+        page.keyboard.press("m")
+        expect(page.locator(".listview")).to_have_count(now)
     page.keyboard.press("/")
     page.keyboard.type("no such words anywhere")
     expect(page.get_by_text("No alert passes the filter.")).to_be_visible()
