@@ -101,10 +101,11 @@ class Keyed:
 
     def withdraw(self, seqs: frozenset[int], clock: int, _at: int) -> None:
         """Events are taken back."""
-        for key, track in sorted(self._tracks.items(), key=lambda pair: pair[1].rank):
-            if track.remove(seqs, clock - self._lateness):
-                track.floor = max(track.floor, clock - self._keep)  # as if forgotten: nothing is found there any more
-                self._refolded(key, track, clock, NEVER)
+        held = [(key, track) for key, track in self._tracks.items() if track.holds_any(seqs)]
+        for key, track in sorted(held, key=lambda pair: pair[1].rank):
+            track.remove(seqs, clock - self._lateness)
+            track.floor = max(track.floor, clock - self._keep)  # as if forgotten: nothing is found there any more
+            self._refolded(key, track, clock, NEVER)
 
     def settle(self, clock: int, watermark: int) -> None:
         """The clock is about to move on from `clock`: what deadlines gave up to the old watermark is compared."""
