@@ -1,7 +1,7 @@
 """Jobs of operators that keep a history: `history-OPERATOR-N` is N rules of one operator, with random kinds, thresholds and spans.
 
-About one event in thirty passes a rule that looks at its kind, but for `zone` and `inside`, which look at all events of theirs: where
-things are matters there, and not what they say.
+About three in a hundred events pass a rule that looks at their kind, but for `zone` and half of `inside`, which look at all of theirs: where
+things are matters there, and not what they say. `accumulate` and `lasting` must hear all of them as well.
 """
 
 from __future__ import annotations
