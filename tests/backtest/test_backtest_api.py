@@ -78,6 +78,8 @@ def test_what_is_wrong_is_said(base: str) -> None:
     job = httpx.post(base, json={"rule": "mine", "text": "rule: mine\nwen: {}", **SPAN}, timeout=60).json()
     ended = _ended(base, job["id"])
     assert ended["state"] == "failed" and "wen" in ended["error"]
+    lines = ended["error"].splitlines()
+    assert any(line.startswith("rule.yaml:2: ") for line in lines) and not any("/" in line.split(": ")[0] for line in lines), lines
 
 
 def _ended(base: str, name: str) -> dict[str, Any]:

@@ -180,7 +180,8 @@ class Jobs:
             with contextlib.suppress(ValueError):
                 job.progress = json.loads(line)["progress"]
         elif line:
-            words.append(line.removeprefix("tocsin backtest: "))
+            own = f"{self._folder / job.id}/"  # a draft's mistakes are in `rule.yaml:3`, wherever the node keeps it
+            words.append(line.removeprefix("tocsin backtest: ").replace(own, ""))
             del words[:-_LINES]
 
     def _command(self, job: Job) -> list[str]:
