@@ -22,7 +22,8 @@ const set = (rule: string, part: Partial<Tried>): void => {
 export async function start(rule: string, question: Record<string, string | undefined>): Promise<void> {
   set(rule, EMPTY);
   try {
-    set(rule, { job: await startBacktest(question) });
+    const job = await startBacktest(question);
+    set(rule, { job, failure: job.error });
   } catch (error) {
     set(rule, { failure: words(error) });
   }
