@@ -91,8 +91,9 @@ def routes(node: Any) -> list[Route]:
         elif request.method == "POST":
             asked = await request.json()
             node.questions.append(asked)
-            wrong = "wen:" in asked.get("text", "")
-            job.update({"state": "failed", "error": MISTAKES} if wrong else {"state": "running", "error": None})
+            if "wen:" in asked.get("text", ""):
+                return problem(422, MISTAKES)
+            job["state"] = "running"
         elif job["state"] == "running" and not node.lasting:
             job["state"] = "done"
         progress = {"done": 0.4, "clock": None, "alerts": 2, "events": 900}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fake_scene import Json
 
-#: Of a draft with `wen:` in it, as the job of a real node gives them.
+#: Of a draft with `wen:` in it, as a real node refuses it.
 MISTAKES = "rule.yaml:4: unknown key 'wen'; did you mean 'when'?\nrule.yaml:1: the rule has no 'when'"
 
 _PLACES = (
