@@ -83,7 +83,7 @@ def routes(node: Any) -> list[Route]:
         return JSONResponse(answered([{"kind": "call.fire", "events": 12}, {"kind": "call.medical", "events": 30}]))
 
     job = {"id": "b1", "state": "running", "rule": "", "question": {}, "asked": "", "ended": None, "error": None}
-    node.lasting = False
+    node.lasting, node.backtest_error = False, None
 
     async def backtest(request: Request) -> Response:
         if request.url.path.endswith("/cancel"):
@@ -93,9 +93,9 @@ def routes(node: Any) -> list[Route]:
             node.questions.append(asked)
             if "wen:" in asked.get("text", ""):
                 return problem(422, MISTAKES)
-            job["state"] = "running"
+            job.update({"state": "running", "error": None})
         elif job["state"] == "running" and not node.lasting:
-            job["state"] = "done"
+            job.update({"state": "failed" if node.backtest_error else "done", "error": node.backtest_error})
         progress = {"done": 0.4, "clock": None, "alerts": 2, "events": 900}
         return JSONResponse(job | {"progress": progress}, 202 if request.method == "POST" else 200)
 

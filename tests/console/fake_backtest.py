@@ -81,7 +81,7 @@ BACKTESTED: Json = {
     "sweep": {
         "key": "cluster.sources", "now": "3",
         "rows": [{"value": "2", "alerts": 19, "per_week": 9.5, "caught": 4, "missed": 1, "alerts_without": 15}, {"value": "3", "alerts": 9, "per_week": 4.5, "caught": 3, "missed": 2, "alerts_without": 6}],
-        "suggestion": {"value": "3", "now": "3", "why": "half the alerts, nothing missed", "changes": False},
+        "suggestion": {"value": "3", "now": "3", "why": "half the alerts, nothing missed. --incidents would say more", "changes": False},
     },
     "notes": ["two files were skipped"],
 }  # fmt: skip

@@ -93,10 +93,12 @@ export interface BacktestResult {
   sources: { source: string; alerts: number; share: number }[];
   near: NearMiss[];
   nearTotal: number;
+  /** How many missed each threshold, most first. */
+  nearBy: { threshold: string; n: number }[];
   incidents: Incidents | null;
   against: Against | null;
   sweep: { key: string; now: string; rows: SweepRow[] } | null;
-  suggestion: string | null;
+  suggestion: { value: string; why: string; changes: boolean } | null;
   notes: string[];
 }
 
@@ -190,10 +192,13 @@ export function decodeResult(body: unknown): BacktestResult {
     sources: list(item.by_source).map((one) => ({ source: text(one.source), alerts: number(one.alerts), share: number(one.share) })),
     near: list(near.list).map(nearMiss),
     nearTotal: number(near.total),
+    nearBy: Object.entries(object(near.by_threshold))
+      .map(([threshold, n]) => ({ threshold, n: number(n) }))
+      .sort((a, b) => b.n - a.n),
     incidents: item.incidents ? incidents(object(item.incidents)) : null,
     against: item.against ? against(object(item.against)) : null,
     sweep: item.sweep ? { key: text(sweep.key), now: text(sweep.now), rows: list(sweep.rows).map(sweepRow) } : null,
-    suggestion: suggestion.why ? `${text(suggestion.value)}: ${text(suggestion.why)}` : null,
+    suggestion: suggestion.why ? { value: text(suggestion.value), why: text(suggestion.why), changes: suggestion.changes === true } : null,
     notes: Array.isArray(item.notes) ? item.notes.map(text) : [],
   };
 }

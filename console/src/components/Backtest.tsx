@@ -1,8 +1,8 @@
 // A rule, or a draft of one, tried on the city's own history: asked, watched, stopped, and what it would have rung for.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { goingOn, look, start, stop, triedOf } from '../live/backtest';
-import { now, rules } from '../live/store';
-import { fromField, t, toField } from '../i18n';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { goingOn, look, plainOptions, start, stop, triedOf } from '../live/backtest';
+import { feeds, now, rules } from '../live/store';
+import { fromField, sentence, t, toField } from '../i18n';
 import { BacktestFigures } from './BacktestFigures';
 import type { Rule } from '../model/types';
 
@@ -11,6 +11,13 @@ const SPANS = [7, 30, 90, 365] as const;
 const LOOK_MS = 700;
 /** Where what was tried of rules that are not the city's is kept, and what such a rule is called before it says its name. */
 const NEW = 'draft';
+/** `what`: what the node takes when nothing is said; of the budget an example. */
+const LIMITS = [
+  { name: 'budget', label: 'bt.budget', what: '6 per 12 h' },
+  { name: 'within', label: 'bt.within', what: '500 m' },
+  { name: 'before', label: 'bt.ahead', what: '1 h' },
+  { name: 'after', label: 'bt.behind', what: '30 min' },
+] as const;
 
 /** `rule`: one in force, or null: a rule that is not the city's yet. */
 export function Backtest({ rule }: { rule: Rule | null }) {
@@ -50,6 +57,7 @@ type Draft = { current: HTMLTextAreaElement | null };
 
 function Question({ rule, running, draft }: { rule: Rule | null; running: boolean; draft: Draft }) {
   const [written, setWritten] = useState(false);
+  const [against, setAgainst] = useState('');
   const [own, setOwn] = useState(false);
   const [refused, setRefused] = useState<string | null>(null);
   const submit = (event: SubmitEvent): void => {
@@ -59,13 +67,18 @@ function Question({ rule, running, draft }: { rule: Rule | null; running: boolea
     setRefused(typeof asked === 'string' ? asked : null);
     if (typeof asked !== 'string') void start(rule?.name ?? NEW, asked);
   };
+  const onWritten = (now: boolean): void => {
+    // another version is compared with the one in force, unless somebody says otherwise
+    if (rule && now !== written) setAgainst(now ? rule.name : against === rule.name ? '' : against);
+    setWritten(now);
+  };
   return (
     <form onSubmit={submit}>
-      <DraftField rule={rule} draft={draft} written={written} onWritten={setWritten} />
+      <DraftField rule={rule} draft={draft} written={written} onWritten={onWritten} />
       <SpanFields own={own} onOwn={setOwn} />
       <label>
         {t('bt.against')}
-        <select name="against">
+        <select name="against" value={against} onChange={(event) => setAgainst(event.currentTarget.value)}>
           <option value="">{t('bt.none')}</option>
           {rule && written && <option value={rule.name}>{t('bt.inForce')}</option>}
           {(rules.value ?? []).filter((one) => one.name !== rule?.name).map((one) => (
@@ -75,14 +88,7 @@ function Question({ rule, running, draft }: { rule: Rule | null; running: boolea
           ))}
         </select>
       </label>
-      <label>
-        {t('bt.sweep')}
-        <input name="sweep" maxLength={400} placeholder="cluster.sources=2..6" />
-      </label>
-      <label>
-        {t('bt.incidents')}
-        <input name="incidents" maxLength={200} placeholder="incident.fire" />
-      </label>
+      <Measures />
       <button type="submit" class="primary" disabled={running}>
         {t('bt.start')}
       </button>
@@ -92,6 +98,46 @@ function Question({ rule, running, draft }: { rule: Rule | null; running: boolea
         </p>
       )}
     </form>
+  );
+}
+
+/** What it is measured by: values of one number, real incidents, a budget. */
+function Measures() {
+  const id = useId();
+  const kinds = [...new Set(feeds.value.flatMap((feed) => feed.kinds))].sort();
+  return (
+    <div class="measures">
+      <div>
+        <label>
+          {t('bt.sweep')}
+          <input name="sweep" maxLength={400} spellcheck={false} aria-describedby={`${id}-sweep`} />
+        </label>
+        <small id={`${id}-sweep`}>{t('bt.sweepHint')}</small>
+      </div>
+      <div>
+        <label>
+          {t('bt.incidents')}
+          <input name="incidents" maxLength={200} spellcheck={false} list={`${id}-kinds`} aria-describedby={`${id}-incidents`} />
+        </label>
+        <small id={`${id}-incidents`}>{t('bt.incidentsHint')}</small>
+        <datalist id={`${id}-kinds`}>
+          {kinds.map((kind) => (
+            <option key={kind} value={kind} />
+          ))}
+        </datalist>
+      </div>
+      <details>
+        <summary>{t('bt.more')}</summary>
+        <div class="limits">
+          {LIMITS.map(({ name, label, what }) => (
+            <label key={name}>
+              {t(label)}
+              <input name={name} maxLength={40} placeholder={t(name === 'budget' ? 'bt.ofRule' : 'bt.usual', { what })} />
+            </label>
+          ))}
+        </div>
+      </details>
+    </div>
   );
 }
 
@@ -113,6 +159,7 @@ function question(rule: Rule | null, form: FormData): Record<string, string | un
     against: text('against'),
     sweep: text('sweep'),
     incidents: text('incidents'),
+    ...Object.fromEntries(LIMITS.map(({ name }) => [name, text(name)])),
   };
 }
 
@@ -163,10 +210,15 @@ function DraftField({ rule, draft, written, onWritten }: { rule: Rule | null; dr
   };
   const field = (
     <>
-      <label>
-        {t(rule ? 'bt.draftOf' : 'bt.draft')}
-        <textarea ref={draft} name="draft" rows={10} maxLength={65_536} spellcheck={false} onInput={(event) => onWritten(event.currentTarget.value.trim() !== '')} />
-      </label>
+      <textarea
+        ref={draft}
+        name="draft"
+        aria-label={t(rule ? 'bt.draftOf' : 'bt.draft')}
+        rows={12}
+        maxLength={65_536}
+        spellcheck={false}
+        onInput={(event) => onWritten(event.currentTarget.value.trim() !== '')}
+      />
       <p class="muted">
         {t(rule ? 'bt.draftHint' : 'bt.draftNew')}{' '}
         {rule && !written && (
@@ -190,7 +242,7 @@ function DraftField({ rule, draft, written, onWritten }: { rule: Rule | null; dr
 function Failure({ words, draft }: { words: string; draft: Draft }) {
   const lines = words.split('\n').filter((line) => line.trim() !== '');
   const parts = lines.map((line) => /^rule\.yaml:(\d+): (.*)$/.exec(line));
-  if (!parts.some((part) => part)) return <p class="flag">{words}</p>;
+  if (!parts.some((part) => part)) return <p class="flag">{sentence(plainOptions(words))}</p>;
   return (
     <div class="flag">
       <p>{t('bt.wrong')}</p>

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { BacktestResult, Caught, Incidents, Moment, NearMiss } from '../api/backtest';
 import { aroundPlace } from '../live/investigate';
+import { plainOptions } from '../live/backtest';
 import { count, dateTime, inCityDates, measure, metres, sentence, span, t } from '../i18n';
 import { Bars } from './Chart';
 import { PlacesMap } from './PlacesMap';
@@ -26,7 +27,7 @@ export function BacktestFigures({ result }: { result: BacktestResult }) {
           </Part>
         )}
         {result.incidents && <Real found={result.incidents} />}
-        {result.near.length > 0 && <Near rows={result.near} total={result.nearTotal} />}
+        {result.near.length > 0 && <Near result={result} />}
         {result.against && <Compared result={result} />}
         {result.sources.length > 0 && (
           <Part title={t('bt.noisiest')}>
@@ -50,13 +51,13 @@ function Verdict({ result }: { result: BacktestResult }) {
         <b>{t('bt.summary', { n: summary.alerts, week: count(summary.perWeek), most: summary.mostInADay })}</b>
         {summary.retracted > 0 && ` ${t('bt.retracted', { n: summary.retracted })}`}
       </p>
-      {budget && <p class={budget.exceeds ? 'flag' : ''}>{sentence(inCityDates(budget.words))}</p>}
+      <p class={budget?.exceeds ? 'flag' : ''}>{budget ? sentence(inCityDates(budget.words)) : t('bt.noBudget')}</p>
       <p class="muted">
         {t('bt.what', { title: result.title, version: result.version })} {t(result.order === 'time' ? 'bt.spanTime' : 'bt.spanJournal', when)}
       </p>
       {result.notes.map((note) => (
-        <p key={note} class="muted">
-          {sentence(inCityDates(note))}
+        <p key={note}>
+          {t('bt.note')} {sentence(plainOptions(inCityDates(note)))}
         </p>
       ))}
     </>
@@ -95,19 +96,32 @@ function CaughtList({ rows, n }: { rows: Caught[]; n: number }) {
   );
 }
 
-/** A number of a near miss in its unit; counts have words for one. */
-const amount = (value: number, unit: string): string => (unit === 's' ? span(value * 1000) : unit === 'm' ? metres(value) : measure(value, unit || null));
-const short = (one: NearMiss): string => (one.short === null ? t('bt.atMost', { percent: Math.round(one.relative * 100) }) : amount(one.short, one.unit));
+/** A number of a near miss in its unit; where sources or events are counted, the threshold says so already. */
+const amount = (value: number, { unit, threshold }: NearMiss): string =>
+  unit === 's' ? span(value * 1000) : unit === 'm' ? metres(value) : measure(value, threshold.startsWith(unit) ? null : unit);
+const short = (one: NearMiss): string => (one.short === null ? t('bt.atMost', { percent: Math.round(one.relative * 100) }) : amount(one.short, one));
 
-function Near({ rows, total }: { rows: NearMiss[]; total: number }) {
-  const name = t('bt.near', { n: total });
-  const heads = [t('bt.when'), t('bt.place'), t('bt.threshold'), t('bt.found'), t('bt.needed'), t('bt.short')];
+function Near({ result }: { result: BacktestResult }) {
+  const { near, nearTotal: n, nearBy } = result;
+  const name = t('bt.near', { n });
+  const by = nearBy.map((one) => `${one.threshold} ${count(one.n)}`).join(', ');
   return (
     <Part title={name}>
+      <p>
+        {t('bt.nearHint')} {t('bt.nearBy', { by })} {n > near.length && t('bt.nearest', { n: near.length })}
+      </p>
       <Table
         name={name}
-        heads={heads}
-        rows={rows.map((one) => [dateTime(one.time), <Place key={one.key} at={one} />, one.threshold, one.found === null ? '?' : amount(one.found, one.unit), amount(one.needed, one.unit), <b key="short">{short(one)}</b>])}
+        heads={[t('bt.whenWhere'), t('bt.threshold'), t('bt.found'), t('bt.needed'), t('bt.short')]}
+        rows={near.map((one) => [
+          <>
+            {dateTime(one.time)} <Place at={one} />
+          </>,
+          one.threshold,
+          one.found === null ? t('bt.unknown') : amount(one.found, one),
+          amount(one.needed, one),
+          <b key="short">{short(one)}</b>,
+        ])}
       />
     </Part>
   );
@@ -153,7 +167,11 @@ function Swept({ result }: { result: BacktestResult }) {
           ...(withReal ? [row.caught, row.missed, row.idle].map((one) => count(one ?? 0)) : []),
         ])}
       />
-      {result.suggestion && <p>{sentence(result.suggestion)}</p>}
+      {result.suggestion && (
+        <p>
+          <b>{t(result.suggestion.changes ? 'bt.suggested' : 'bt.kept', { value: result.suggestion.value })}</b> {sentence(plainOptions(result.suggestion.why))}
+        </p>
+      )}
     </Part>
   );
 }

@@ -24,7 +24,11 @@ export function PlacesMap({ places }: { places: BacktestPlace[] }) {
   }, [places]);
   return (
     <>
-      {broken ? <p class="muted">{t('map.noWebgl')}</p> : <div ref={box} class="bt-map" data-testid="places-map" />}
+      {broken ? <p class="muted">{t('map.noWebgl')}</p> : (
+        <div class="bt-map">
+          <div ref={box} data-testid="places-map" />
+        </div>
+      )}
       <div class="wide" role="group" tabIndex={0} aria-label={t('bt.places')}>
         <table>
           <thead>

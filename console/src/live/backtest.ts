@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import { cancelBacktest, getBacktest, getBacktestResult, startBacktest, type BacktestJob, type BacktestResult } from '../api/backtest';
 import { words } from './investigate';
+import { t } from '../i18n';
 
 export interface Tried {
   job: BacktestJob | null;
@@ -46,3 +47,9 @@ export async function stop(rule: string, id: string): Promise<void> {
     set(rule, { failure: words(error) });
   }
 }
+
+const FIELDS = { sweep: 'bt.sweep', incidents: 'bt.incidents', budget: 'bt.budget', within: 'bt.within', before: 'bt.ahead', after: 'bt.behind', from: 'bt.from', to: 'bt.to', against: 'bt.against' } as const;
+
+/** Words of the node that name an option of its command, with the field of the screen instead. */
+export const plainOptions = (said: string): string =>
+  said.replace(/--(sweep|incidents|budget|within|before|after|from|to|against)\b/g, (_, option: keyof typeof FIELDS) => t('bt.field', { name: t(FIELDS[option]) }));

@@ -1,4 +1,5 @@
 // A small map of counts by place: a circle with its number each, all of them in view at first.
+import './map.css'; // the Live map may never have been opened
 import { effect } from '@preact/signals';
 import { LngLatBounds, Map as MapLibre, ScaleControl, type GeoJSONSource } from 'maplibre-gl';
 import type { BacktestPlace } from '../api/backtest';
@@ -29,6 +30,7 @@ export async function openPlacesMap(box: HTMLElement, places: BacktestPlace[]): 
     pitchWithRotate: false,
     touchPitch: false,
     scrollZoom: false, // the page scrolls past it; it zooms by double click and by its keys
+    dragPan: !matchMedia('(pointer: coarse)').matches, // one finger scrolls the page, two move the map
     locale: { 'Map.Title': t('bt.map') },
   });
   map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left');
