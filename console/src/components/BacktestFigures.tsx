@@ -48,7 +48,7 @@ function Verdict({ result }: { result: BacktestResult }) {
   return (
     <>
       <p class="verdict">
-        <b>{t('bt.summary', { n: summary.alerts, week: count(summary.perWeek), most: summary.mostInADay })}</b>
+        <b>{summary.alerts === 0 ? t('bt.silent') : t('bt.summary', { n: summary.alerts, week: count(summary.perWeek), most: summary.mostInADay })}</b>
         {summary.retracted > 0 && ` ${t('bt.retracted', { n: summary.retracted })}`}
       </p>
       <p class={budget?.exceeds ? 'flag' : ''}>{budget ? sentence(inCityDates(budget.words)) : t('bt.noBudget')}</p>

@@ -46,6 +46,7 @@ export const backtest = {
   'bt.spanJournal': '{from} to {to}, in the order it was learnt.',
   'bt.spanTime': '{from} to {to}, in the order it happened.',
   'bt.summary': '{n|# alert|# alerts}, {week} a week, at most {most} in a day.',
+  'bt.silent': 'It would not have rung.',
   'bt.retracted': '{n|# more was|# more were} taken back.',
   'bt.noBudget': 'No budget was declared, so none is judged.',
   'bt.note': 'Note:',
