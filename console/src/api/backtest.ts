@@ -60,7 +60,7 @@ export interface Incidents {
 }
 
 export interface Against {
-  title: string;
+  name: string;
   both: number;
   onlyThis: number;
   onlyOther: number;
@@ -80,6 +80,7 @@ export interface SweepRow {
 }
 
 export interface BacktestResult {
+  name: string;
   title: string;
   version: string;
   from: number;
@@ -155,7 +156,7 @@ function incidents(item: Json): Incidents {
 function against(item: Json): Against {
   const other = object(item.b);
   return {
-    title: text(other.rule),
+    name: text(other.rule),
     both: number(item.both),
     onlyThis: number(object(item.a).only),
     onlyOther: number(other.only),
@@ -179,6 +180,7 @@ export function decodeResult(body: unknown): BacktestResult {
   const [rule, span, summary, near, sweep] = [object(item.rule), object(item.span), object(item.summary), object(item.near_misses), object(item.sweep)];
   const [suggestion, budget] = [object(sweep.suggestion), object(item.budget)];
   return {
+    name: text(rule.name),
     title: text(rule.title) || text(rule.name),
     version: text(rule.version),
     from: instant(span.from) ?? 0,

@@ -12,15 +12,7 @@ export function BacktestFigures({ result }: { result: BacktestResult }) {
     <section class="bt-result" aria-label={t('bt.result')} data-testid="backtest">
       <Verdict result={result} />
       <div class="bt-sheets">
-        <Part title={t('bt.perDay')}>
-          <Bars name={t('bt.perDay')} bars={result.days.map((one) => ({ label: one.day, value: one.alerts }))} />
-          {result.weeks.length > 1 && (
-            <>
-              <h4>{t('bt.perWeek')}</h4>
-              <Bars name={t('bt.perWeek')} bars={result.weeks.map((one) => ({ label: one.week, value: one.alerts }))} />
-            </>
-          )}
-        </Part>
+        {result.summary.alerts > 0 && <OverTime result={result} />}
         {result.places.length > 0 && (
           <Part title={t('bt.places')}>
             <PlacesMap places={result.places} />
@@ -37,6 +29,20 @@ export function BacktestFigures({ result }: { result: BacktestResult }) {
         <Swept result={result} />
       </div>
     </section>
+  );
+}
+
+function OverTime({ result }: { result: BacktestResult }) {
+  return (
+    <Part title={t('bt.perDay')}>
+      <Bars name={t('bt.perDay')} bars={result.days.map((one) => ({ label: one.day, value: one.alerts }))} />
+      {result.weeks.length > 1 && (
+        <>
+          <h4>{t('bt.perWeek')}</h4>
+          <Bars name={t('bt.perWeek')} bars={result.weeks.map((one) => ({ label: one.week, value: one.alerts }))} />
+        </>
+      )}
+    </Part>
   );
 }
 
@@ -77,7 +83,7 @@ function Real({ found }: { found: Incidents }) {
       {found.missedList.length > 0 && (
         <>
           <h4>{t('bt.missed', { n: found.missed })}</h4>
-          <Moments name={t('bt.missed', { n: found.missed })} rows={found.missedList} />
+          <Moments name={t('bt.missed', { n: found.missed })} rows={found.missedList} of={found.missed} />
         </>
       )}
       {found.caughtList.length > 0 && <CaughtList rows={found.caughtList} n={found.caught} />}
@@ -130,19 +136,19 @@ function Near({ result }: { result: BacktestResult }) {
 function Compared({ result }: { result: BacktestResult }) {
   const { against } = result;
   if (against === null) return null;
-  const lists: [string, Moment[]][] = [
-    [t('bt.onlyThis', { n: against.onlyThis }), against.thisList],
-    [t('bt.onlyOther', { n: against.onlyOther }), against.otherList],
+  const lists: [string, Moment[], number][] = [
+    [t('bt.onlyThis', { n: against.onlyThis }), against.thisList, against.onlyThis],
+    [t('bt.onlyOther', { n: against.onlyOther }), against.otherList, against.onlyOther],
   ];
   return (
-    <Part title={t('bt.compared', { title: against.title })}>
+    <Part title={against.name === result.name ? t('bt.comparedOwn') : t('bt.compared', { title: against.name })}>
       <p>
         <b>{t('bt.diff', { both: against.both, a: against.onlyThis, b: against.onlyOther })}</b> {against.laterMs !== null && t('bt.later', { median: later(against.laterMs) })}
       </p>
-      {lists.map(([name, rows]) => rows.length > 0 && (
+      {lists.map(([name, rows, of]) => rows.length > 0 && (
         <div key={name}>
           <h4>{name}</h4>
-          <Moments name={name} rows={rows} />
+          <Moments name={name} rows={rows} of={of} />
         </div>
       ))}
     </Part>
@@ -176,8 +182,14 @@ function Swept({ result }: { result: BacktestResult }) {
   );
 }
 
-function Moments({ name, rows }: { name: string; rows: Moment[] }) {
-  return <Table name={name} heads={[t('bt.when'), t('bt.whatCol'), t('bt.place')]} rows={rows.map((one) => [dateTime(one.time), one.words, <Place key={one.key} at={one} />])} />;
+/** `of`: how many there are; the node lists some hundreds. */
+function Moments({ name, rows, of }: { name: string; rows: Moment[]; of: number }) {
+  return (
+    <>
+      <Table name={name} heads={[t('bt.when'), t('bt.whatCol'), t('bt.place')]} rows={rows.map((one) => [dateTime(one.time), one.words, <Place key={one.key} at={one} />])} />
+      {of > rows.length && <p>{t('bt.listed', { n: rows.length })}</p>}
+    </>
+  );
 }
 
 /** Where it was; leads to everything around it. */
