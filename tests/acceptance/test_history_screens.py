@@ -206,7 +206,7 @@ def test_a_draft_is_mended_and_tried_against_the_rule_in_force(page: Page) -> No
     expect(sheet).to_contain_text("It would not have rung.")
     expect(sheet.get_by_role("region", name="Real incidents (call.medical)")).to_contain_text("The first 200 are listed.")
     expect(sheet.get_by_role("region", name="Compared with this rule as it is in force")).to_contain_text(
-        "0 alerts of both; 0 of this rule alone, 1 of the other alone."
+        "0 alerts of both; 0 only of what was tried, 1 only of the other."
     )
     expect(sheet.get_by_role("region", name="Near misses (1)").get_by_role("row", name="sources 2 3 1")).to_be_visible()
     expect(sheet.get_by_role("region", name="By value of cluster.sources").get_by_role("row", name="3 (now) 0")).to_be_visible()

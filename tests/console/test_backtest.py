@@ -86,7 +86,7 @@ def test_a_draft_of_a_rule_is_tried_against_the_one_in_force(console: Callable[.
     card.get_by_role("button", name="Try", exact=True).click()
     part = card.get_by_role("region", name="Compared with")
     expect(part).to_contain_text(
-        "7 alerts of both; 2 of this rule alone, 1 of the other alone. Of the same the other knew 2 min later in the median."
+        "7 alerts of both; 2 only of what was tried, 1 only of the other. Of the same the other knew 2 min later in the median."
     )
     expect(part.get_by_role("group", name="Only what was tried (2)")).to_contain_text("Alarm, then fire at 4th Ave")
     expect(part.get_by_role("group", name="Only the other (1)")).to_contain_text("Ballard")
