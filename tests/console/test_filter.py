@@ -41,5 +41,6 @@ def test_words_filter_queue_and_list_alike(console: Callable[..., Page]) -> None
     expect(page.locator("#queue [role=treeitem]")).to_have_count(1)
     expect(page.locator(".listview tbody tr:not(.part)")).to_have_count(2)  # the alert and the newest reading
     page.keyboard.press("Escape")
+    expect(page.get_by_label("Filter by words")).to_have_value("lake forest")  # what filters is what stands there
     page.keyboard.press("j")
     expect(page.get_by_test_id("standing")).to_be_visible()

@@ -39,7 +39,10 @@ const KEYS: Record<string, () => void> = {
 
 export function onKey(event: KeyboardEvent): void {
   if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-  if (event.key === 'Escape' && typing(event.target)) return (event.target as HTMLElement).blur();
+  if (event.key === 'Escape' && typing(event.target)) {
+    event.preventDefault(); // browsers empty a search field without saying so: it would look as if nothing were filtered
+    return (event.target as HTMLElement).blur();
+  }
   if (typing(event.target) || !keysOn.value || helpOpen.value || waiting.value !== null) return;
   if (handled(event.key.toLowerCase(), event.repeat)) event.preventDefault();
 }
