@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     print(report.show(rows))
     print("\n" + report.factors(rows))
     if a.json:
-        print(json.dumps({"machine": here, "rows": rows}))
+        print(json.dumps({"machine": here, "rows": [report.plain(row) for row in rows]}))
     return 0 if all(row["answers_equal"] is not False for row in rows) else 1
 
 

@@ -60,6 +60,13 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['engine']} {row['batch']}: {row['events']} events, {rate(best_rate(row))}/s CPU, answers equal: {WORDS[row['answers_equal']]} {row.get('note', '')}"
 
 
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as `--json` prints it: the job without what else its name says, `late` whether late events were in it."""
+    name, _, note = row["job"].partition(" ")
+    kind, _, number = name.rpartition("-")
+    return {**row, "job": kind if kind == "mixed" and number.isdigit() else name, "late": note == "(late)"}
+
+
 def factors(rows: list[dict[str, Any]]) -> str:
     """Ours against the best peer, per job and batch size, on the same events; the start-up of the peers is left out."""
     lines = []

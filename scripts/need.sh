@@ -3,6 +3,14 @@
 set -e
 has() { command -v "$1" >/dev/null 2>&1; }
 
+may_mount() {
+  probe=$(mktemp -d)
+  mount -t tmpfs tmpfs "$probe" 2>/dev/null && umount "$probe"
+  found=$?
+  rmdir "$probe"
+  return $found
+}
+
 case "$1" in
 python)
   for name in python3.11 python3; do
@@ -38,8 +46,9 @@ test)
   has mkfs.xfs || [ -x /sbin/mkfs.xfs ] || [ -x /usr/sbin/mkfs.xfs ] || missing="$missing xfsprogs"
   has strace || missing="$missing strace"
   has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-  [ -z "$missing" ] && exit 0
-  if [ "$(id -u)" = 0 ] && has apt-get; then
+  if [ -z "$missing" ]; then
+    :
+  elif [ "$(id -u)" = 0 ] && has apt-get; then
     echo "Installing what the tests talk to:$missing"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
@@ -48,6 +57,11 @@ test)
     echo "As root: apt-get install --no-install-recommends$missing" >&2
     exit 1
   fi
+  may_mount || {
+    echo "Tests that fill disks and cut their power mount file systems of their own; this $(id -un 2>/dev/null || id -u) may not mount any." >&2
+    echo "Run 'make test' as root (in a container: with --privileged), or all but those: .venv/bin/python -m pytest -m 'not root and not soak and not spark'" >&2
+    exit 1
+  }
   ;;
 java)
   has java && exit 0

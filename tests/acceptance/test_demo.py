@@ -43,8 +43,9 @@ def test_demo_ends_by_itself_and_says_what_it_came_to(tmp_path: Path) -> None:
     assert told["ingest_to_alert_ms"]["p50"] > 0
     assert told["ingest_to_alert_ms"]["p99"] >= told["ingest_to_alert_ms"]["p50"]
     assert set(told["feeds"]) == {"sfd.calls", "sfd.calls-august", "usgs.earthquakes", "nws.warnings", "air.pm25"}
-    assert told["quarantined"] == 0
-    assert "EXERCISE" in done.stderr
+    assert (told["quarantined"], told["duplicates"]) == (0, 0)
+    assert "EXERCISE" in done.stderr and "read and write for everyone on this machine" in done.stderr
+    assert "http://127.0.0.1:" in done.stderr
     shared_out(tmp_path / "kept", told)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,29 @@ def test_nobody_waits_in_a_way_that_swallows_a_cancellation() -> None:
     """`asyncio.wait_for` of Python 3.11 returns its answer to somebody who was told to end in the same moment: he then never ends."""
     found = [path.name for path in (ROOT / "tocsin").rglob("*.py") if "asyncio.wait_for(" in path.read_text()]
     assert not found, "write `async with asyncio.timeout(...)`"
+
+
+def test_the_example_city_is_small_and_carries_the_notices_of_what_it_ships() -> None:
+    city = ROOT / "examples" / "seattle"
+    size = sum(path.stat().st_size for path in tracked() if path.is_relative_to(city))
+    assert size < 15_000_000
+    told = [line for line in (city / "DATA.md").read_text().splitlines() if "MIT" in line and "notice" in line]
+    notices = [city / name for line in told for name in re.findall(r"\[notice\]\(([^)]+)\)", line)]
+    assert notices and all("Permission is hereby granted" in path.read_text() for path in notices)
+
+
+def test_what_tests_need_and_is_not_there_is_named(tmp_path: Path) -> None:
+    """On a machine without the packages, and without root to install them."""
+    for name in ("sh", "ls", "mktemp", "rmdir"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    told = subprocess.run(
+        ["sh", str(ROOT / "scripts" / "need.sh"), "test"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "chromium" in told.stderr and "mosquitto-clients" in told.stderr and "As root: apt-get install" in told.stderr
+    node = subprocess.run(
+        ["sh", str(ROOT / "scripts" / "need.sh"), "node"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert node.returncode == 1 and "Node 20" in node.stderr

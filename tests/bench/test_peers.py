@@ -118,6 +118,11 @@ def test_a_peer_that_is_not_installed_is_a_row_that_says_why(
     assert rows[0]["engine"] == "tocsin" and rows[0]["events"] == 2000 and rows[0]["answers_equal"] is None
 
 
+def test_a_printed_row_names_job_and_rules_apart() -> None:
+    told = [report.plain({"job": job, "rules": 7}) for job in ("mixed-1000", "mixed-1000 (late)", "density-10", "cluster (on time)")]
+    assert [(row["job"], row["late"]) for row in told] == [("mixed", False), ("mixed", True), ("density-10", False), ("cluster", False)]
+
+
 def test_wrong_answers_are_told_and_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     as_engine(monkeypatch, "well")
     honest = apart.run

@@ -7,7 +7,7 @@ from correlate_harness import SECOND, Entry, Pair, plan, rule
 from oracle import Fact
 
 from tocsin.correlate.columns import Columns
-from tocsin.correlate.engine import Engine
+from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import What
 from tocsin.model.plan import Cluster, Match, Silence
 from tocsin.model.predicate import Selector
@@ -78,3 +78,24 @@ def test_a_source_that_leaps_a_hundred_kilometres_counts_where_it_was() -> None:
         assert sorted(row[:-1] for row in got) == sorted(row[:-1] for row in wanted)
         answers += got
     assert len(answers) > 100
+
+
+def test_what_a_full_store_forgets_is_counted_and_the_newest_stay() -> None:
+    """At its largest size the oldest quarter gives way, and nothing else: two of three events in one place are still found together."""
+    one = rule(Cluster(A, 30.0, 3_600 * SECOND, sources=3))
+    engine = Engine(plan(one, delay=0, lateness=5), Sizes(4, 4, 4, 4, 12))
+    for turn in range(20):
+        codes = np.arange(turn * 500, (turn + 1) * 500, dtype=np.int32) + 10
+        said = engine.push(batch(engine, turn * 500, codes, T0 + turn * SECOND, 1.0), T0 + turn * SECOND)
+        assert not len(said)
+    counters = engine.counters()
+    assert counters["overwritten"] > 0
+    assert counters["stored"] == 10_000 and counters["recent"] + counters["overwritten"] == 10_000
+    again = np.arange(19 * 500, 20 * 500, dtype=np.int32) + 10  # where the last five hundred are, from other sources
+    found = 0
+    for turn in range(2):
+        late = batch(engine, 10_000 + turn * 500, again.copy(), T0 + (20 + turn) * SECOND, 1.0)
+        late.source[:] = 20_000 + turn * 500 + np.arange(500)
+        said = engine.push(late, T0 + (20 + turn) * SECOND)
+        found += int((said.what == What.RAISE).sum())
+    assert found == 500

@@ -184,9 +184,23 @@ async def behind(journal: Journal, seq: int) -> int | None:
         return None
 
 
+def said_of_forgotten(now: int, before: int) -> int:
+    """Logs when more events gave way than `before`. Returns how many did in all."""
+    if now > before:
+        log.error(
+            "%d events gave way that rules could still have needed, %d in all: more lie within their windows and the feeds' lateness than the store holds."
+            " Alerts may be missing; narrow the windows, or the largest `lateness`",
+            now - before,
+            now,
+        )
+    return now
+
+
 async def report(journal: Journal, correlator: Correlator, more: Sequence[Callable[[], str]]) -> None:
     """`health.correlate`, once a second. `more`: further metrics."""
+    forgotten = 0
     while True:
+        forgotten = said_of_forgotten(correlator.forgotten, forgotten)
         p50, p99 = (correlator.latency.quantile(share) for share in (0.5, 0.99))
         body = {
             "process": "correlate",

@@ -190,6 +190,11 @@ class Correlator:
         return self._assembler.parts.beside
 
     @property
+    def forgotten(self) -> int:
+        """Recent events that gave way while a rule could still have needed them, because the store was full: answers may be incomplete."""
+        return self._engine.counters().get("overwritten", 0)
+
+    @property
     def state_bytes(self) -> int:
         """Memory the kernels' tables take."""
         return self._engine.counters().get("state_bytes", 0)
