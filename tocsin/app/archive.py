@@ -24,7 +24,7 @@ from tocsin.archive.sweep import sweep
 from tocsin.archive.tombstones import Signer, entries
 from tocsin.archive.verify import Report, verify
 from tocsin.config.load import load_city
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
+from tocsin.kernel.fault import DamagedStore, Fatal, Misconfigured, Problem, Retriable, nearest
 from tocsin.model.city import City
 from tocsin.model.feed import FeedSpec
 from tocsin.model.time import format_span, to_iso
@@ -63,14 +63,20 @@ def layout_of(arguments: argparse.Namespace) -> Layout:
 
 
 def catalog_of(arguments: argparse.Namespace, *, write: bool = False) -> Catalog:
-    """Raises Fatal when there is no archive."""
+    """Raises Fatal when there is no archive, DamagedStore."""
     folder = layout_of(arguments).archive
     try:
-        return Catalog(folder, write=write and (folder / "catalog.db").exists())
+        catalog = Catalog(folder, write=write and (folder / "catalog.db").exists())
     except FileNotFoundError:
         raise Fatal(
             f"there is no archive in {folder}; it is made by 'tocsin run' or 'tocsin archive import'; name its data directory with --data"
         ) from None
+    try:
+        catalog.check(quick=True)
+    except DamagedStore:
+        catalog.close()
+        raise
+    return catalog
 
 
 def main(arguments: argparse.Namespace) -> int:
