@@ -246,10 +246,11 @@ def archive(parser: argparse.ArgumentParser) -> None:
         "hold": "legal holds: what retention must leave alone",
         "retention": "remove now what the feeds' declarations no longer allow to be kept",
         "mirror": "bring a copy in S3-compatible storage up to date (docs/archive-mirror.md)",
+        "rebuild": "make a damaged or lost catalogue again from the archive's files (the node is stopped)",
         "restore": "bring back an archive that was lost, from its mirror",
     }
     made = {name: actions.add_parser(name, help=words, description=words, formatter_class=Formatter) for name, words in abouts.items()}
-    for name in ("status", "compact", "verify", "retention"):
+    for name in ("status", "compact", "verify", "retention", "rebuild"):
         _archived(made[name])
     made["verify"].add_argument(
         "--repair", action="store_true", help="fetch damaged files again: from the mirror, the journal, imported files, another copy"

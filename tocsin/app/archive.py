@@ -34,6 +34,7 @@ from .importing import parts_of
 from .layout import Layout
 from .mending import repair
 from .mirroring import copies, mirrored, send
+from .rebuilding import made_again
 from .restoring import bring_back
 
 BAR = 30
@@ -299,5 +300,6 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "hold": lambda arguments: holding(arguments, catalog_of(arguments, write=True), show),
     "retention": retaining,
     "mirror": lambda arguments: send(arguments, show),
+    "rebuild": lambda arguments: made_again(arguments, show),
     "restore": lambda arguments: bring_back(arguments, show),
 }

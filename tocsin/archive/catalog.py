@@ -52,7 +52,7 @@ class Catalog:
         is none (yet) and `write` is false."""
         self.folder = folder
         self.path = path or folder / "catalog.db"
-        self._write = write
+        self._write, self._own = write, path is None
         self._local = threading.local()
         self._all: list[Connection] = []
         try:
@@ -62,7 +62,7 @@ class Catalog:
             raise
 
     def _begin(self) -> None:
-        if not self.path.exists() or not self.path.stat().st_size:
+        if self._own and (not self.path.exists() or not self.path.stat().st_size):
             refuse_strays(self.path, self.folder)
         if self._write:
             self._named()
@@ -82,7 +82,8 @@ class Catalog:
             return
         if self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and not version_of(self.connection):
             raise damaged(self.path, "it has tables, but no number of their format")
-        refuse_strays(self.path, self.folder)
+        if self._own:
+            refuse_strays(self.path, self.folder)
 
     def check(self, *, quick: bool = False) -> None:
         """`quick`: indexes are not compared with their tables. Raises DamagedStore."""

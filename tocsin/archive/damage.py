@@ -18,8 +18,8 @@ _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # of an Arrow stream: batches
 def damaged(path: Path, why: str) -> DamagedStore:
     return DamagedStore(
         f"{path}, the catalogue of the archive, is damaged: {why}. Its Parquet files are left as they are, and alerts go on; history can neither be read nor written. "
-        f"Stop the node, move {path.parent} away as a whole, and 'tocsin archive restore' brings the archive back from its mirror; "
-        "without one, put a backup of the whole folder in its place (docs/archive.md says what else can be had)"
+        "Stop the node and run 'tocsin archive rebuild', which makes it again from those files and the journal; or "
+        f"move {path.parent} away as a whole, and 'tocsin archive restore' brings the archive back from its mirror (docs/archive.md)"
     )
 
 
