@@ -85,9 +85,9 @@ def refuse_strays(path: Path, folder: Path) -> None:
         raise damaged(path, f"{gone}, but files of an archive are (after a 'tocsin archive restore' that was cut off, run that again)")
 
 
-def sealed(body: bytes) -> bytes:
+def sealed(body: bytes | memoryview) -> bytes:
     """A batch of the hot tail, with what tells whether it is as it was written."""
-    return body + _SEAL + zlib.crc32(body).to_bytes(4, "little")
+    return b"".join((body, _SEAL, zlib.crc32(body).to_bytes(4, "little")))
 
 
 def whole(body: bytes) -> bool:

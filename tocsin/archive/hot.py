@@ -45,7 +45,7 @@ def packed(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, table.schema, options=_OPTIONS) as writer:
         writer.write_table(table.combine_chunks())
-    return sealed(bytes(memoryview(sink.getvalue())))
+    return sealed(memoryview(sink.getvalue()))
 
 
 def unpacked(body: bytes) -> pa.Table:
