@@ -147,7 +147,13 @@ EXERCISE: Final = Table(
     (
         Field("title", Text(200), "what is played, shown on every screen", True, example="Independence Day 2017, recorded"),
         Field("start", Instant(), "city time at which it begins", True, example="2017-07-04T15:00:00-07:00"),
-        Field("end", Instant(), "city time at which it ends", True, example="2017-07-08T00:00:00-07:00"),
+        Field(
+            "end",
+            Instant(),
+            "city time at which it ends: recordings are played, and deadlines pass, up to here",
+            True,
+            example="2017-07-08T00:00:00-07:00",
+        ),
         Field("speed", Number(0.01, 100_000), "times real time", default=1.0, example="720"),
     )
 )
