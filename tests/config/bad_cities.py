@@ -51,7 +51,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "an even number of copies",
         "title: Seattle",
         "title: Seattle\njournal: {replicas: 2}",
-        ["city.yaml:3: journal.replicas: 2 is no number of copies; valid are 1, 3 and 5 (with 3 one server may be away, with 5 two)"],
+        ["city.yaml:3: journal.replicas: '2' is no number of copies; valid are 1, 3 and 5 (with 3 one server may be away, with 5 two)"],
     ),
     (
         "speed",
