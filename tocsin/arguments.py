@@ -49,7 +49,7 @@ def run(parser: argparse.ArgumentParser) -> None:
         "--journal",
         default=None,
         metavar="URL",
-        help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222",
+        help="an external NATS cluster instead of the embedded server, as nats://user:password@host:4222; several servers of it with commas between (docs/external-journal.md)",
     )
     _shards(parser)
     parser.add_argument(
