@@ -48,6 +48,12 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         ["city.yaml:5: exercise.end: is not after its start"],
     ),
     (
+        "an even number of copies",
+        "title: Seattle",
+        "title: Seattle\njournal: {replicas: 2}",
+        ["city.yaml:3: journal.replicas: '2' is no number of copies; valid are 1, 3 and 5 (with 3 one server may be away, with 5 two)"],
+    ),
+    (
         "speed",
         "exercise: {title: T, start: 2017-07-04T15:00:00-07:00, end: 2017-07-08T00:00:00-07:00, speed: 720}",
         "exercise: {title: T, start: 2017-07-04T15:00:00-07:00, end: 2017-07-08T00:00:00-07:00, speed: 0}",
@@ -59,7 +65,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         "titel: Seattle",
         [
             "city.yaml:1: 'title' is missing: its name for people",
-            "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, layers, mirror, region, timezone, title, zoom",
+            "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, journal, layers, mirror, region, timezone, title, zoom",
         ],
     ),
     ("zoom", BASE, BASE + "zoom: 30\n", ["city.yaml:6: zoom: 30 is out of range; 0 to 22"]),
@@ -79,7 +85,7 @@ CASES: list[tuple[str, str, str, list[str]]] = [
         BASE,
         BASE + "policies: x\n",
         [
-            "city.yaml:6: 'policies' is not supported yet; this version has: centre, city, correlation, exercise, layers, mirror, region, timezone, title, zoom"
+            "city.yaml:6: 'policies' is not supported yet; this version has: centre, city, correlation, exercise, journal, layers, mirror, region, timezone, title, zoom"
         ],
     ),
 ]

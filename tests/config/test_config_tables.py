@@ -180,7 +180,7 @@ def test_the_report_as_text_and_as_json(tmp_path: Path) -> None:
     report = read_city(tmp_path)
     assert as_text(report).splitlines() == [
         "city.yaml:1: 'title' is missing: its name for people",
-        "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, layers, mirror, region, timezone, title, zoom",
+        "city.yaml:2: unknown key 'titel'; did you mean 'title'? known: centre, city, correlation, exercise, journal, layers, mirror, region, timezone, title, zoom",
         "feeds/b.yml: warning: is not read; name it .yaml",
         f"{tmp_path}: 1 feed, 0 rules, 0 rule tests: 2 problems, 1 warning",
     ]

@@ -146,7 +146,9 @@ def recorded(city: City, root: Path) -> Heard | None:
         refused += wrong
         batches += _parts(events)
     batches.sort(key=lambda one: one[0])
-    entries = list(_entries(batches))
+    end = city.exercise.end if city.exercise else None
+    batches = [one for one in batches if end is None or one[0] < end]
+    entries = list(_entries(batches, end))
     kinds = Counter(kind for _, batch in batches for kind in batch.column("kind").to_pylist())
     alerts = asyncio.run(_told(city, entries))
     first: dict[str, Alert] = {}
@@ -206,10 +208,10 @@ def _parts(batches: Sequence[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBa
         yield int(times[stop - 1]), batch.slice(start, stop - start)
 
 
-def _entries(batches: Sequence[tuple[int, pa.RecordBatch]]) -> Iterator[Entry]:
-    """As a journal, with ticks between, and after the last for all deadlines of the next day."""
+def _entries(batches: Sequence[tuple[int, pa.RecordBatch]], end: int | None) -> Iterator[Entry]:
+    """As a journal, with ticks between, and after the last for all deadlines of the next day, or up to the `end` of recorded time."""
     seq, clock = 0, batches[0][0] if batches else 0
-    for ingest, batch in [*batches, (batches[-1][0] + DAY, None)] if batches else []:
+    for ingest, batch in [*batches, (batches[-1][0] + DAY if end is None else end, None)] if batches else []:
         for tick in range(clock + max(MINUTE, (ingest - clock) // 100), ingest, max(MINUTE, (ingest - clock) // 100)):
             seq += 1
             yield Entry(seq, "tick", tick, 0, None, 0)

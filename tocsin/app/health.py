@@ -22,7 +22,7 @@ def endpoint_of(node: NodeFile) -> Endpoint:
     """How a process of this node reaches the journal."""
     embedded = Path(node.data, "nats.conf").exists()
     store = str(Path(node.data, "journal")) if embedded else None
-    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded, store=store)
+    return Endpoint(node.url, node.user or None, node.password or None, sync_always=embedded, replicas=node.replicas, store=store)
 
 
 def journal_metrics(journal: Journal, process: str) -> str:

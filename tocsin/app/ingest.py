@@ -71,7 +71,8 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
     writer = EventWriter(journal, city.region, monotone, on_settled=lambda _feed, batch, _seq: supervisor.remember(batch))
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
     shared = Shared(writer, quarantine, clock)
-    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), turns=turns)
+    end = city.exercise.end if city.exercise else None
+    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), turns=turns, until=end)
     supervisor = Supervisor(city.feeds, shared, context, formats.make_format)
     for entry in known:
         if entry.batch is not None:
@@ -99,7 +100,10 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
         async with asyncio.TaskGroup() as group:
             group.create_task(exercises.run(), name="exercises")
             group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
-            group.create_task(ticks(writer, turns, EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS), name="ticks")
+            seconds = EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS
+            group.create_task(
+                ticks(writer, seconds, lambda: turns.opening or (played_out(clock, end) and not exercises.running)), name="ticks"
+            )
             group.create_task(report.run(), name="health")
             group.create_task(supervisor.run(stay=True), name="feeds")
             group.create_task(news.follow(changed), name="configuration")
@@ -113,12 +117,18 @@ def open_doors(desk: Desk, city: City, data: Path) -> None:
     desk.tokens, desk.declared = Tokens(data / "tokens", webhooks), webhooks
 
 
-async def ticks(writer: EventWriter, turns: Turns, seconds: float) -> None:
-    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late. There is none before
-    recordings have said where time begins."""
+def played_out(clock: Clock, end: int | None) -> bool:
+    """Whether the recorded time that the node plays is over. Nothing can be heard then, so a journal clock that went on would make an alert
+    of every source that a rule listens for."""
+    return end is not None and clock.now() >= end
+
+
+async def ticks(writer: EventWriter, seconds: float, still: Callable[[], bool]) -> None:
+    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late. There is none while
+    `still` says so: before recordings have said where time begins, and when they are over."""
     while True:
         await asyncio.sleep(seconds)
-        if turns.opening:
+        if still():
             continue
         try:
             await writer.tick()

@@ -86,6 +86,10 @@ class Exercises:
                 log.error("exercises: the newest run cannot be read: %s", fault)
                 return None
 
+    @property
+    def running(self) -> bool:
+        return self._run is not None
+
     async def start(self, name: str, by: str) -> Run:
         """Raises Misconfigured: no such exercise, a mistake in a file, or one is running."""
         async with self._lock:

@@ -90,6 +90,7 @@ class NodeFile:
     cuts: tuple[float, ...] = ()  # longitudes between the regions of shards; none: one process matches everything
     standbys: int = 0  # processes that wait for each one at work on correlation
     state: str = ""  # address of the PostgreSQL database of the alerts view, without its password; empty: a SQLite file
+    replicas: int = 1  # servers of an external cluster that keep each entry of the journal
     process: str = ""  # name of the process that reads this; not written
 
     def write(self, layout: Layout) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import sys
@@ -108,8 +109,11 @@ def exercise_clock(city: City, speed: float | None, earlier: dict[str, Any] | No
 async def journal_of(options: Options, city: City) -> AsyncIterator[tuple[Endpoint, int]]:
     """The embedded server under watch, or the external one. Gives its endpoint and MQTT port (0: none)."""
     if options.journal:
-        yield external(options.journal), 0
+        yield replace(external(options.journal), replicas=city.replicas), 0
         return
+    if city.replicas > 1:
+        words = f"journal.replicas: {city.replicas} copies need a NATS cluster of as many servers; name it with --journal URL, or leave this out"
+        raise Misconfigured([Problem("city.yaml", 0, words)])
     mqtt = [feed.name for feed in city.feeds if feed.transport.name == "mqtt"]
     server = EmbeddedServer(
         options.data, 0, options.mqtt_port, feeds=mqtt, on_restart=lambda why: options.say(f"journal: {why}; starting it again")
@@ -125,16 +129,25 @@ async def journal_of(options: Options, city: City) -> AsyncIterator[tuple[Endpoi
 
 
 def external(url: str) -> Endpoint:
-    """nats://user:password@host:4222 -> Endpoint. Raises Misconfigured."""
+    """nats://user:password@host:4222, or several such of one cluster, separated by commas -> Endpoint. Raises Misconfigured."""
     from urllib.parse import urlsplit
 
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in {"nats", "tls"} or not parts.hostname:
-            raise ValueError(url)
-        return Endpoint(f"{parts.scheme}://{parts.hostname}:{parts.port or 4222}", parts.username, parts.password)
-    except ValueError:  # also for a port that is none
-        raise Misconfigured([Problem("--journal", 0, f"{url!r} is not a NATS address; write nats://user:password@host:4222")]) from None
+    servers, logins = [], list[tuple[str | None, str | None]]()
+    for one in re.split(r",(?=\s*\w+://)", url):  # a password may have a comma, too
+        try:
+            parts = urlsplit(one.strip())
+            if parts.scheme not in {"nats", "tls"} or not parts.hostname:
+                raise ValueError(one)
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            servers.append(f"{parts.scheme}://{host}:{parts.port or 4222}")
+        except ValueError:  # also for a port that is none
+            words = f"{one!r} is not a NATS address; write nats://user:password@host:4222, several of one cluster with commas between"
+            raise Misconfigured([Problem("--journal", 0, words)]) from None
+        if parts.username:
+            logins.append((parts.username, parts.password))
+    if len(set(logins)) > 1:
+        raise Misconfigured([Problem("--journal", 0, "the servers of a cluster share one user and password; name them with the first one")])
+    return Endpoint(",".join(servers), *(logins[0] if logins else (None, None)))
 
 
 @contextlib.asynccontextmanager
@@ -217,6 +230,7 @@ def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, 
         cuts=regions_of(options, city).cuts,
         standbys=options.standbys,
         state=options.state,
+        replicas=endpoint.replicas,
     )
 
 

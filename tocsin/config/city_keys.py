@@ -124,6 +124,33 @@ class BucketAddress(Kind):
         return {"type": "string", "pattern": "^s3://", "maxLength": 2000}
 
 
+class Copies(Kind):
+    """How many servers of a cluster keep a stream: a majority of them must be there, so an even number gains nothing."""
+
+    def words(self) -> str:
+        return "1, 3 or 5"
+
+    def parse(self, node: Node) -> int:
+        found = node.scalar()
+        if isinstance(found, bool) or found not in (1, 3, 5):
+            raise ValueError(f"{node.what()} is no number of copies; valid are 1, 3 and 5 (with 3 one server may be away, with 5 two)")
+        return int(found)
+
+    def schema(self) -> Schema:
+        return {"enum": [1, 3, 5]}
+
+
+JOURNAL: Final = Table(
+    (
+        Field(
+            "replicas",
+            Copies(),
+            "how many servers of an external NATS cluster (--journal) keep each entry before it counts as stored",
+            default=1,
+            example="3",
+        ),
+    )
+)
 MIRROR: Final = Table(
     (
         Field(
@@ -147,7 +174,13 @@ EXERCISE: Final = Table(
     (
         Field("title", Text(200), "what is played, shown on every screen", True, example="Independence Day 2017, recorded"),
         Field("start", Instant(), "city time at which it begins", True, example="2017-07-04T15:00:00-07:00"),
-        Field("end", Instant(), "city time at which it ends", True, example="2017-07-08T00:00:00-07:00"),
+        Field(
+            "end",
+            Instant(),
+            "city time at which it ends: recordings are played, and deadlines pass, up to here",
+            True,
+            example="2017-07-08T00:00:00-07:00",
+        ),
         Field("speed", Number(0.01, 100_000), "times real time", default=1.0, example="720"),
     )
 )
@@ -186,6 +219,7 @@ CITY: Final = Table(
         Field("region", Name(high=32), "journal subject token; the city's name without it", example="sea"),
         Field("layers", Text(500), "file that lists the map layers", default="layers.yaml", example="layers.yaml"),
         Field("exercise", EXERCISE, "play recorded time as if it were now"),
+        Field("journal", JOURNAL, "how an external journal keeps what it is given (docs/external-journal.md)", default={"replicas": 1}),
         Field("mirror", MIRROR, "a bucket that holds a copy of the archive (docs/archive-mirror.md)"),
         Field(
             "correlation",

@@ -115,6 +115,7 @@ def _city(
         root=root,
         exercise=exercise,
         mirror=None if values["mirror"] is None else Mirror(**values["mirror"]),
+        replicas=values["journal"]["replicas"],
     )
 
 

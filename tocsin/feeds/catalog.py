@@ -38,7 +38,7 @@ Inbox = Callable[[str], AsyncIterator[tuple[bytes, Callable[[], Awaitable[None]]
 class Context:
     """What transports may use of the node. `data`: its data directory; `root`: the city directory, for relative paths.
     `progress` (feed, 0 to 1) and `shed` (feed, messages lost) go to the feed's health; the supervisor sets them. `turns`: who may play
-    its recording."""
+    its recording. `until`: city time at which recordings end, whatever more they have, µs."""
 
     clock: Clock
     data: Path
@@ -48,6 +48,7 @@ class Context:
     progress: Callable[[str, float], None] = lambda _feed, _part: None
     shed: Callable[[str, int], None] = lambda _feed, _count: None
     turns: Turns = field(default_factory=Turns)
+    until: int | None = None
 
 
 def declared_options(name: str) -> Mapping[str, Option]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from tocsin.kernel.fault import Retriable
 from tocsin.model.ids import event_seq
 
+from . import leader
 from .encode import MSG_ID
 from .link import Link
 from .streams import EVENTS
@@ -86,12 +87,9 @@ async def _settled_seq(link: Link, doubt: Doubt) -> int | None:
 async def find_message(link: Link, subject: str, msg_id: str, start: int) -> int | None:
     """The stream sequence of a message id on one subject, looking from `start` on; None when it is not there."""
     while True:
-        body = orjson.dumps({"seq": start, "next_by_subj": subject})
-        reply = await link.request(f"$JS.API.DIRECT.GET.{EVENTS}", body)
-        if reply.headers.get("Status") == "404":
+        reply = await leader.get(link, EVENTS, {"seq": start, "next_by_subj": subject})
+        if reply is None:
             return None
-        if "Nats-Sequence" not in reply.headers:
-            raise Retriable(f"JetStream does not answer: {reply.headers.get('Status')}", after=1.0)
         seq = int(reply.headers["Nats-Sequence"])
         if reply.headers.get(MSG_ID) == msg_id:
             return seq

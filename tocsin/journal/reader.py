@@ -12,7 +12,7 @@ import orjson
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.exercise import is_exercise
 
-from . import streams
+from . import leader, streams
 from .connection import Journal
 from .encode import INGEST, Entry, decode
 from .epoch import LOST_SUBJECTS
@@ -212,7 +212,10 @@ async def stored(journal: Journal, stream: str, seq: int) -> Raw | None:
 
 
 async def _direct(journal: Journal, stream: str, body: dict[str, object]) -> Reply | None:
-    """A stored message from the stream itself, without a consumer; None when there is none."""
+    """A stored message from the stream itself, without a consumer; None when there is none. Any copy of a stream answers that, also one that
+    lags behind, so where there are several the leader is asked for what must be new."""
+    if journal.endpoint.replicas > 1 and "start_time" not in body:
+        return await journal.ask(lambda link: leader.get(link, stream, body))
     request = orjson.dumps(body)
     reply = await journal.ask(lambda link: link.request(f"$JS.API.DIRECT.GET.{stream}", request))
     if reply.headers.get("Status") == "404":

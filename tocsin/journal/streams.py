@@ -24,6 +24,8 @@ SUBJECTS = {
 EPOCH_KEY = "tocsin-epoch"
 LAPSED_KEY = "tocsin-lapsed"
 NO_STREAM = 10059
+#: JetStream cannot keep so many copies: the server is in no cluster; the cluster has too few servers with room (now).
+NO_CLUSTER, TOO_FEW = 10074, (10005, 10023)
 
 
 class ApiRefused(Exception):
@@ -90,7 +92,7 @@ async def ensure(link: Link, stream: str, replicas: int = 1) -> StreamState:
     """The stream with our settings. Raises Misconfigured when one of that name exists that would not keep our promises."""
     found = await state(link, stream)
     if found is None:
-        return _state(await api(link, f"STREAM.CREATE.{stream}", _wanted(stream, replicas)))
+        return await _change(link, "CREATE", _wanted(stream, replicas))
     wanted = _wanted(stream, replicas)
     for key in ("storage", "retention", "no_ack", "mirror", "sources"):
         if (found.config.get(key) or None) != (wanted.get(key) or None):
@@ -99,9 +101,24 @@ async def ensure(link: Link, stream: str, replicas: int = 1) -> StreamState:
     changed = {
         key: wanted[key] for key in ("subjects", "allow_direct", "duplicate_window", "discard") if found.config.get(key) != wanted[key]
     }
-    if changed:
-        return _state(await api(link, f"STREAM.UPDATE.{stream}", found.config | changed))
-    return found
+    if found.config.get("num_replicas", 1) < replicas:  # never fewer: who has made more of them by hand keeps them
+        changed["num_replicas"] = replicas
+    return await _change(link, "UPDATE", found.config | changed) if changed else found
+
+
+async def _change(link: Link, how: str, config: dict[str, Any]) -> StreamState:
+    """Makes or changes a stream. Raises Misconfigured when this server can never keep so many copies, Retriable when it cannot now."""
+    stream, copies = config["name"], config["num_replicas"]
+    try:
+        return _state(await api(link, f"STREAM.{how}.{stream}", config))
+    except ApiRefused as refused:
+        if refused.code == NO_CLUSTER:
+            words = f"journal.replicas: {copies} copies of stream {stream} need a NATS cluster, and this server is in none; write 1, or name a cluster"
+            raise Misconfigured([Problem("city.yaml", 0, words)]) from None
+        if refused.code in TOO_FEW and copies > 1:
+            words = f"the NATS cluster cannot keep {copies} copies of stream {stream} (journal.replicas): that takes {copies} servers with JetStream and room; {refused}"
+            raise Retriable(words, after=1.0) from None
+        raise
 
 
 async def set_epoch(link: Link, stream: str, config: dict[str, Any], epoch: int) -> None:

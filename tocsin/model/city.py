@@ -47,3 +47,4 @@ class City:
     root: Path
     exercise: Exercise | None = None
     mirror: Mirror | None = None
+    replicas: int = 1  # servers of an external cluster that keep each entry of the journal

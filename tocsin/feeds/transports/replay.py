@@ -55,13 +55,14 @@ class Replay:
         self._position = Position(context.data, spec.name)
 
     async def run(self, sink: Sink) -> None:
-        """Ends when everything was received."""
+        """Ends when everything was received that belongs to the exercise."""
         async with self._context.turns.playing(self._spec.name):
             recording = await asyncio.to_thread(load, self._files(), self._spec, formats.make_format(self._spec))
             await self._play(recording, sink)
 
     async def _play(self, recording: Recording, sink: Sink) -> None:
         start, end = recording.between(*(self._shifted(self._options[name]) for name in ("from", "to")))
+        end = max(start, min(end, recording.between(None, self._context.until)[1]))
         at = max(start, self._played(recording))
         sink.heard()
         saved = asyncio.get_running_loop().time()
