@@ -34,7 +34,10 @@ def put_out(folder: Path) -> None:
     """Asks for all files of a folder to leave the page cache; as root, for everything that is clean."""
     files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else [folder]
     for path in files:
-        handle = os.open(path, os.O_RDONLY)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # the lease of somebody else who asks this archive
+            continue
         os.fsync(handle)
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(handle)

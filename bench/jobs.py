@@ -8,6 +8,7 @@
 | sequence | A then B within 1 km and 10 min | 10 |
 | absence | A and no B within 500 m in 5 min | 10 |
 | density-P | cluster with the threshold lowered until about P percent of the events pass | 40 |
+| history-OPERATOR-N | an operator that keeps a history (`history_jobs.py`) | N |
 | mixed-N | 35 % threshold, 30 % cluster, 20 % sequence, 15 % absence, random kinds, thresholds, radii and windows | N |
 
 No rule thins its alerts (`per`), so that every completed match is an answer that can be compared.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench import history_jobs
 from bench.stream import KINDS, LAT0, LON0, Stream
 from tocsin.model.plan import Absence, AlertSpec, Cluster, Match, Operator, Plan, RulePlan, Sequence, Step
 from tocsin.model.predicate import Compare, Selector
@@ -31,6 +33,8 @@ PLOTTED = ("cluster", "density-10", "density-30", "dense", "mixed-1", "mixed-10"
 
 def known(job: str) -> bool:
     name, _, number = job.rpartition("-")
+    if job.startswith("history-"):
+        return history_jobs.known(job)
     if name == "mixed":
         return number.isdigit() and int(number) > 0
     return job in NAMES or (name == "density" and number.isdigit() and int(number) in DENSITIES)
@@ -68,6 +72,8 @@ def operators(job: str) -> list[Operator]:
             return [Sequence(at_least(i, 3.0), (Step(at_least(10 + i, 3.0), 1000.0, 10 * MINUTE),)) for i in range(10)]
         case "absence":
             return [Absence(at_least(i, 4.0), at_least(20 + i, 2.0), 500.0, 5 * MINUTE) for i in range(10)]
+    if job.startswith("history-"):
+        return history_jobs.operators(job)
     if job.startswith("density-"):
         low = DENSITIES[int(job.removeprefix("density-"))]
         return [Cluster(at_least(kind, low), 500.0, 5 * MINUTE, sources=3) for kind in range(40)]

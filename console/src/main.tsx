@@ -4,6 +4,7 @@ import './style/tokens.css';
 import './style/base.css';
 import './style/layout.css';
 import './style/live.css';
+import './style/backtest.css';
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { App } from './app';

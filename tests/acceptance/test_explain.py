@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from .node_world import METRES_PER_DEGREE, PATIENCE, Node, last_json, ndjson, reading, running, tocsin, write_city
+from .node_world import METRES_PER_DEGREE, PATIENCE, Node, last_json, ndjson, reading, running, smoke_feed, tocsin, write_city
 
 
 class Town(NamedTuple):
@@ -134,3 +135,23 @@ def test_what_is_asked_wrongly(town: Town) -> None:
     assert done.returncode == 1 and "did you mean 'second-sensor'?" in done.stderr
     assert tocsin("explain", town.city, "second-sensor", "--data", town.city, "--at", "2020-01-01").returncode == 2
     assert tocsin("alerts", town.city, "--data", town.data, "--state", "opne").returncode == 1
+
+
+def test_an_outage_is_told(tmp_path: Path) -> None:
+    """A feed that promises a word a second says one, and then nothing."""
+    city = write_city(tmp_path / "city", feeds={"smoke": smoke_feed().replace("expected_every: 1 h", "expected_every: 1 s")})
+    with running(city, tmp_path / "data") as node:
+        town = Town(node, city, tmp_path / "data")
+        assert node.post(ndjson(reading("e1", "s1", 200, at=time.time()))).status_code == 202
+
+        def outage() -> dict[str, Any] | None:
+            told = why(town, "second-sensor", 0)
+            return told if "nothing new of feed smoke came since" in told["summary"] and told["read"] else None
+
+        told = node.eventually("the feed is named", outage)
+        assert told["verdict"] == "silent" and told["clauses"][-1]["clause"] == "feed" and told["clauses"][-1]["state"] == "unknown"
+        assert "1 of 2 sources" in told["summary"]  # what the rule itself lacked comes first
+        done = tocsin("explain", city, "second-sensor", "--near", place(0), "--data", tmp_path / "data")
+        assert done.returncode == 0 and re.search(r"^ *\? +feed +nothing new of feed smoke came since", done.stdout, re.MULTILINE), (
+            done.stdout
+        )

@@ -185,6 +185,34 @@ def test_a_rule_with_a_window_is_tried_on_the_archive(page: Page) -> None:
     expect(card.get_by_test_id("backtest")).to_contain_text("1 alert")
 
 
+def test_a_draft_is_mended_and_tried_against_the_rule_in_force(page: Page) -> None:
+    at_once(page, "rules")
+    card = page.get_by_role("article", name="Smoke confirmed by a second sensor")
+    if not card.get_by_role("button", name="Try", exact=True).is_visible():
+        card.get_by_text("Try it on history").click()
+    card.locator("summary", has_text="Another version of this rule").click()
+    card.get_by_role("button", name="Begin with the rule in force").click()
+    draft = card.get_by_role("textbox", name="Another version of this rule")
+    written = draft.input_value()
+    wrong = written.rstrip().count("\n") + 2
+    draft.fill(written.rstrip() + "\nwen: {}\n")
+    card.get_by_role("button", name="Try", exact=True).click()
+    expect(card.get_by_role("status").get_by_role("listitem")).to_contain_text([f"Line {wrong} unknown key 'wen'"])
+    draft.fill(written.replace("sources: 2", "sources: 3"))
+    card.get_by_role("textbox", name="Try values of").fill("cluster.sources=2..3")
+    card.get_by_role("combobox", name="Real incidents are").fill("call.medical")
+    card.get_by_role("button", name="Try", exact=True).click()
+    sheet = card.get_by_test_id("backtest")
+    expect(sheet).to_contain_text("It would not have rung.")
+    expect(sheet.get_by_role("region", name="Real incidents (call.medical)")).to_contain_text("The first 200 are listed.")
+    expect(sheet.get_by_role("region", name="Compared with this rule as it is in force")).to_contain_text(
+        "0 alerts of both; 0 only of what was tried, 1 only of the other."
+    )
+    expect(sheet.get_by_role("region", name="Near misses (1)").get_by_role("row", name="sources 2 3 1")).to_be_visible()
+    expect(sheet.get_by_role("region", name="By value of cluster.sources").get_by_role("row", name="3 (now) 0")).to_be_visible()
+    assert violations(page) == []
+
+
 def test_a_report_on_paper(node: Node, city: Path, tmp_path: Path) -> None:
     out = tmp_path / "all.pdf"
     words = [

@@ -15,6 +15,13 @@ from city import made
 from tocsin.app.backtest_jobs import Jobs
 
 SPAN = {"from": "2017-07-14T02:00:00Z", "to": "2017-07-18T00:00:00Z", "near": 0}
+DRAFT = """rule: mine
+title: Mine
+why: To see.
+when:
+  match: {of: "fire.smoke where value >= 150 ug/m3"}
+alert: {severity: minor, headline: "Smoke"}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +44,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_the_question_to_the_result(base: str, gate: Path) -> None:
-    text = """rule: mine
-title: Mine
-why: To see.
-when:
-  match: {of: "fire.smoke where value >= 150 ug/m3"}
-alert: {severity: minor, headline: "Smoke"}
-"""
-    asked = httpx.post(base, json={"rule": "mine", "text": text, **SPAN}, timeout=60)
+    asked = httpx.post(base, json={"rule": "mine", "text": DRAFT, **SPAN}, timeout=60)
     assert asked.status_code == 202, asked.text
     job = asked.json()
     assert job["state"] in {"waiting", "running"} and asked.headers["location"].endswith(job["id"])
@@ -62,7 +62,7 @@ alert: {severity: minor, headline: "Smoke"}
 
 @pytest.mark.usefixtures("gate")
 def test_cancel(base: str) -> None:
-    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine", **SPAN}, timeout=60).json()
+    job = httpx.post(base, json={"rule": "mine", "text": DRAFT, **SPAN}, timeout=60).json()
     assert httpx.post(f"{base}/{job['id']}/cancel", json={}, timeout=60).json()["state"] == "cancelled"
     assert httpx.get(f"{base}/{job['id']}", timeout=60).json()["state"] == "cancelled"
 
@@ -75,9 +75,36 @@ def test_what_is_wrong_is_said(base: str) -> None:
     assert httpx.post(base, json={"rule": "smoke", "colour": "red", **SPAN}, timeout=60).status_code == 422
     for path in ("nothing", "nothing/result"):
         assert httpx.get(f"{base}/{path}", timeout=60).status_code == 404
-    job = httpx.post(base, json={"rule": "mine", "text": "rule: mine\nwen: {}", **SPAN}, timeout=60).json()
-    ended = _ended(base, job["id"])
-    assert ended["state"] == "failed" and "wen" in ended["error"]
+    ended = _ended(
+        base, httpx.post(base, json={"rule": "mine", "text": DRAFT, "sweep": "match.nonsense=1..2", **SPAN}, timeout=60).json()["id"]
+    )
+    assert ended["state"] == "failed" and "nonsense" in ended["error"], "what only the archive or the rule shows is said by the job"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (DRAFT.replace("when:", "wen:"), 4, "unknown key 'wen'"),
+        ("# why\n\n---\n# what\n" + DRAFT.replace("when:", "wen:"), 8, "unknown key 'wen'"),
+        (DRAFT.replace(" where ", " whre "), 5, "whre"),
+        (DRAFT + "title: [\n", 7, "title"),
+        (DRAFT + "---\n" + DRAFT, 0, "holds 2 rules; exactly one is expected"),
+        ("# nothing\n", 0, "holds 0 rules; exactly one is expected"),
+    ],
+    ids=["key", "below a comment", "condition", "written twice", "two rules", "no rule"],
+)
+@pytest.mark.parametrize(("key", "file"), [("text", "rule.yaml"), ("against_text", "against.yaml")])
+def test_mistakes_of_a_draft_are_named_by_line_at_once(base: str, key: str, file: str, text: str, line: int, words: str) -> None:
+    before = len(httpx.get(base, timeout=60).json()["items"])
+    refused = httpx.post(base, json={"rule": "smoke", key: text, **SPAN}, timeout=60)
+    assert refused.status_code == 422 and refused.headers["content-type"] == "application/problem+json", refused.text
+    told = refused.json()
+    assert told["type"] == "urn:tocsin:problem:invalid-rule"
+    place = f"{file}:{line}" if line else file
+    assert any(one["parameter"] == place and words in f"{one['found']}; {one['valid']}" for one in told["errors"]), told["errors"]
+    assert all(one["parameter"].split(":")[0] == file for one in told["errors"])
+    assert f"{place}: " in told["detail"]
+    assert len(httpx.get(base, timeout=60).json()["items"]) == before, "no job was made of it"
 
 
 def _ended(base: str, name: str) -> dict[str, Any]:

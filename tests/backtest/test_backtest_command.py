@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -192,6 +193,19 @@ def test_errors_teach(place: Any, capsys: Any, more: list[str], words: str) -> N
 def test_before_anything_was_stored_it_says_so(place: Any, capsys: Any) -> None:
     found = asked(place, capsys, "--near", "0", "--from", "2017-06-01")
     assert any("nothing before 2017-07-14" in note for note in found["notes"])
+
+
+def test_a_draft_is_tried_in_a_city_without_rules(place: Any, capsys: Any, tmp_path: Path) -> None:
+    empty, draft = tmp_path / "city", tmp_path / "draft.yaml"
+    shutil.copytree(place[0], empty, ignore=shutil.ignore_patterns("rules", "var"))
+    assert main(["backtest", str(empty), "smoke-high", *SPAN, "--data", str(place[1])]) == 2
+    assert "there is no rule and no file 'smoke-high'" in (said := capsys.readouterr().err) and "the city has no rules" in said
+    draft.write_text((place[0] / "rules" / "smoke.yaml").read_text().split("---\n")[0])
+    found = asked((empty, *place[1:]), capsys, "--near", "0", rule=str(draft))
+    assert found["alerts_hash"] == asked(place, capsys, "--near", "0", rule="smoke-high")["alerts_hash"]
+    draft.write_text("# two\n\n---\n" + draft.read_text().replace("when:", "wen:"))
+    assert main(["backtest", str(empty), str(draft), *SPAN, "--data", str(place[1])]) == 1
+    assert f"{draft}:7: unknown key 'wen'" in capsys.readouterr().err
 
 
 async def until(jobs: Jobs, name: str, *states: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from fake_backtest import BACKTESTED, MISTAKES
 from fake_scene import Json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,15 +15,6 @@ from starlette.routing import Route
 
 HOUR = 3_600_000_000
 MADE = "SELECT * FROM events WHERE event_time >= make_timestamptz(1)"
-
-
-BACKTESTED = {
-    "format": 1, "summary": {"alerts": 9, "retracted": 1, "per_week": 4.5, "most_in_a_day": 3}, "budget": {"words": "Within its budget of 6 per 12 h."},
-    "by_week": [{"week": "2017-06-26", "alerts": 4, "days": 7}, {"week": "2017-07-03", "alerts": 5, "days": 2}],
-    "by_source": [{"source": "calls/E25", "alerts": 3, "share": 0.33}], "incidents": None, "against": None, "notes": ["two files were skipped"],
-    "near_misses": {"total": 14, "list": [{"time": "2017-07-01T03:00:00Z", "words": "2 of 3 sources"}]},
-    "sweep": {"rows": [{"value": 2, "per_week": 9.5}, {"value": 3, "per_week": 4.5}], "suggestion": {"value": 3, "why": "half the alerts, nothing missed"}},
-}  # fmt: skip
 
 
 def answered(items: list[Json], cursor: str | None = None, notes: tuple[str, ...] = ()) -> Json:
@@ -70,7 +62,10 @@ def routes(node: Any) -> list[Route]:
             hour = at // HOUR
             start = (hour + 72) % 168 if step == "hour-of-week" else hour * HOUR if step == "hour" else hour // 24 * 24 * HOUR
             counts[start, e[by] if by else ""] += 1
-        rows = [{"start": start, "rows": n, "values": 0, "mean": None} | ({by: name} if by else {}) for (start, name), n in sorted(counts.items())]
+        rows = [
+            {"start": start, "rows": n, "values": 0, "mean": None} | ({by: name} if by else {})
+            for (start, name), n in sorted(counts.items())
+        ]
         return JSONResponse(answered(rows))
 
     async def cells(_: Request) -> Response:
@@ -88,16 +83,19 @@ def routes(node: Any) -> list[Route]:
         return JSONResponse(answered([{"kind": "call.fire", "events": 12}, {"kind": "call.medical", "events": 30}]))
 
     job = {"id": "b1", "state": "running", "rule": "", "question": {}, "asked": "", "ended": None, "error": None}
-    node.lasting = False
+    node.lasting, node.backtest_error = False, None
 
     async def backtest(request: Request) -> Response:
         if request.url.path.endswith("/cancel"):
             job["state"] = "cancelled"
         elif request.method == "POST":
-            node.questions.append(await request.json())
-            job["state"] = "running"
+            asked = await request.json()
+            node.questions.append(asked)
+            if "wen:" in asked.get("text", ""):
+                return problem(422, MISTAKES)
+            job.update({"state": "running", "error": None})
         elif job["state"] == "running" and not node.lasting:
-            job["state"] = "done"
+            job.update({"state": "failed" if node.backtest_error else "done", "error": node.backtest_error})
         progress = {"done": 0.4, "clock": None, "alerts": 2, "events": 900}
         return JSONResponse(job | {"progress": progress}, 202 if request.method == "POST" else 200)
 

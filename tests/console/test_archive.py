@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from console_browser import eventually, until
 from playwright.sync_api import Page, expect
-from test_access import violations
 
 pytestmark = pytest.mark.browser
 
@@ -140,26 +139,3 @@ def test_false_alarms_are_drawn_where_there_were_any(console: Callable[..., Page
         return text !== null && text.getBoundingClientRect().x > document.querySelector(sheet).getBoundingClientRect().x
     }"""
     until(page, inside, sheet)  # a long name does not begin outside its card
-
-
-def test_a_rule_is_tried_on_history(console: Callable[..., Page], node: Any) -> None:
-    node.lasting = True  # until it was looked at
-    page = console("#rules")
-    card = page.locator(".card").first
-    card.get_by_text("Try it on history").click()
-    card.get_by_role("combobox", name="The last").select_option("30 days")
-    card.get_by_role("textbox", name="Try values of").fill("cluster.sources=2..3")
-    card.get_by_role("button", name="Try", exact=True).click()
-    expect(card.get_by_role("status")).to_contain_text("40 %, 2 alerts so far")
-    node.lasting = False
-    sheet = card.get_by_test_id("backtest")
-    expect(sheet).to_contain_text("9 alerts, 4.5 a week, at most 3 in a day. 1 more were taken back. Within its budget of 6 per 12 h.")
-    expect(sheet).to_contain_text("3: half the alerts, nothing missed")
-    expect(sheet.get_by_role("row", name="calls/E25 3")).to_be_visible()
-    assert node.questions[-1]["sweep"] == "cluster.sources=2..3"
-    assert "against" not in node.questions[-1]
-    assert violations(page) == []
-    node.lasting = True
-    card.get_by_role("button", name="Try", exact=True).click()
-    card.get_by_role("button", name="Stop").click()
-    expect(card.get_by_role("status")).to_contain_text("Stopped.")

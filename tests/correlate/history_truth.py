@@ -14,6 +14,8 @@ from functools import cache
 from typing import Any
 
 from area_truth import in_box, lasts, over, zone_of
+from correlate_harness import link
+from key_truth import histories, stops
 from oracle import NEVER, Fact, in_channel, near, passes
 
 from tocsin.model.plan import Accumulate, Change, Inside, Key, Rate, Silence, Timer, ZoneEvent, Zones
@@ -49,28 +51,8 @@ def truth(when: Any, known: list[Fact], oracle: Any) -> list[Match]:
     return list(_TRUTHS[type(when)](when, sorted(known, key=lambda f: (f.time, f.seq)), oracle))
 
 
-def histories(key: Key, facts: list[Fact], oracle: Any) -> Iterator[tuple[Any, str, list[Fact]]]:
-    """(rank, label, facts) of every key."""
-    found: dict[Any, list[Fact]] = {}
-    labels: dict[Any, str] = {}
-    for fact in facts:
-        for rank, label in keys(key, fact):
-            found.setdefault(rank, []).append(fact)
-            labels[rank] = label
-    for rank, own in found.items():
-        yield rank, labels[rank], own
-
-
-def keys(key: Key, fact: Fact) -> list[tuple[Any, str]]:
-    if key.by == "source":
-        return [(fact.code, "")]
-    if key.by == "all":
-        return [(0, "")]
-    raise NotImplementedError(key.by)
-
-
 def change(when: Change, facts: list[Fact], oracle: Any) -> Iterator[Match]:
-    for rank, label, own in histories(when.key, [f for f in facts if passes(when.of, f) and f.value is not None], oracle):
+    for (rank, _, label), own in histories(when.key, [f for f in facts if passes(when.of, f) and f.value is not None]):
         on = False
         for i, newest in enumerate(own):
             window = [f for f in own[: i + 1] if newest.time - when.during <= f.time]
@@ -180,7 +162,7 @@ def lasting(when: Any, facts: list[Fact], oracle: Any) -> Iterator[Match]:
         yield from (Match(f, f.time, False, (f.seq,), f.code) for f in facts if passes(when.of, f))
         return
     asked = (when.of,) if when.until is None else (when.of, when.until)
-    for rank, label, own in histories(Key(), samples_of(asked, facts), oracle):
+    for (rank, _, label), own in histories(Key(), samples_of(asked, facts)):
         left = own
         while left:
             match, left = first_lasting(when, left, rank, label)
@@ -223,9 +205,9 @@ def first_lasting(when: Any, own: list[Fact], rank: Any, label: str) -> tuple[Ma
 
 def timer(when: Timer, facts: list[Fact], oracle: Any) -> Iterator[Match]:
     starts = [f for f in facts if passes(when.of, f) and not (when.until is not None and passes(when.until, f))]
-    stops = [f for f in facts if when.until is not None and passes(when.until, f)]
-    for rank, label, own in histories(when.key, starts, oracle):
-        mine = [f for f in stops if any(r == rank for r, _ in keys(when.key, f))]
+    ends = [f for f in facts if when.until is not None and passes(when.until, f)]
+    for (rank, _, label), own in histories(when.key, starts):
+        mine = [f for f in ends if rank in stops(when.key, f, own[0])]
         free = -NEVER
         for i, start in enumerate(own):
             end = min([f.time for f in mine if f.time >= start.time], default=NEVER)
@@ -249,7 +231,7 @@ def timer(when: Timer, facts: list[Fact], oracle: Any) -> Iterator[Match]:
 
 def zone_event(when: ZoneEvent, facts: list[Fact], oracle: Any) -> Iterator[Match]:
     positions = [f for f in facts if passes(when.of, f) and f.placed]
-    for rank, _, own in histories(Key(), positions, oracle):
+    for (rank, _, _), own in histories(Key(), positions):
         if when.what == "stays":
             yield from stays(when, own, rank)
             continue
@@ -297,14 +279,14 @@ def stays(when: ZoneEvent, own: list[Fact], rank: Any) -> Iterator[Match]:
 
 def rate(when: Rate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
     passing = [f for f in facts if passes(when.of, f) and (when.measure in ("count", "sources") or f.value is not None)]
-    for rank, label, own in histories(when.key, passing, oracle):
-        learnt = learnt_of(when, rank, oracle)
+    for (rank, text, label), own in histories(when.key, passing):
+        learnt = learnt_of(when, text)
         on = False
         for i, newest in enumerate(own):
             before = own[i - 1] if i else None
             if on and before is not None:
-                on = all(too_much(when, own[:i], t, False, learnt, oracle) for t in between(when, own[:i], before.time, newest.time))
-            now = too_much(when, own[: i + 1], Fraction(newest.time), when.windows == 1, learnt, oracle)
+                on = all(too_much(when, own[:i], t, False, learnt) for t in between(when, own[:i], before.time, newest.time))
+            now = too_much(when, own[: i + 1], Fraction(newest.time), when.windows == 1, learnt)
             if now and not on:
                 span = when.during * when.windows
                 others = [f.seq for f in own[:i] if newest.time - span <= f.time][::-1]
@@ -312,10 +294,9 @@ def rate(when: Rate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
             on = now
 
 
-def learnt_of(when: Rate, rank: Any, oracle: Any) -> Any:
+def learnt_of(when: Rate, text: str) -> Any:
     if when.baseline is None:
         return None
-    text = "all" if when.key.by == "all" else str(rank)
     return next((one for one in when.baseline.learnt if one.key == text and one.weeks >= when.baseline.weeks), None)
 
 
@@ -329,7 +310,7 @@ def between(when: Rate, own: list[Fact], after: int, before: int) -> list[Fracti
     return [Fraction(a + b, 2) for a, b in itertools.pairwise(inside)]
 
 
-def too_much(when: Rate, own: list[Fact], time: Fraction, closed: bool, learnt: Any, oracle: Any) -> bool:
+def too_much(when: Rate, own: list[Fact], time: Fraction, closed: bool, learnt: Any) -> bool:
     for k in range(when.windows):
         to = time - k * when.during
         start = to - when.during
@@ -337,7 +318,7 @@ def too_much(when: Rate, own: list[Fact], time: Fraction, closed: bool, learnt: 
         if when.measure == "count":
             measure = Fraction(len(window))
         elif when.measure == "sources":
-            measure = Fraction(len({f.code for f in window}))
+            measure = Fraction(len({voice(when, f) for f in window} - {None}))
         elif when.measure == "mean" and not window:
             return False
         else:
@@ -352,25 +333,29 @@ def too_much(when: Rate, own: list[Fact], time: Fraction, closed: bool, learnt: 
     return True
 
 
+def voice(when: Rate, fact: Fact) -> Any:
+    return fact.code if when.distinct == "source" else link(fact, when.distinct)
+
+
 def accumulate(when: Accumulate, facts: list[Fact], oracle: Any) -> Iterator[Match]:
     selectors = (when.of, *when.also)
     valued = [when.integral is not None, *(False for _ in when.also)]
     heard = [f for f in facts if any(in_channel(s, f) and (f.value is not None or not v) for s, v in zip(selectors, valued, strict=True))]
-    for rank, label, own in histories(when.key, heard, oracle):
+    for (rank, _, label), own in histories(when.key, heard):
         yield from totals(when, selectors, valued, own, rank, label)
 
 
 def totals(when: Accumulate, selectors: Any, valued: list[bool], own: list[Fact], rank: Any, label: str) -> Iterator[Match]:
     """The total as a function of time, piece by piece."""
-    speeches = []  # selector, from, to, passes, value
+    speeches = []  # selector, from, to, passes, value, who
     for number, selector in enumerate(selectors):
         mine = [f for f in own if in_channel(selector, f) and (f.value is not None or not valued[number])]
         for code in {f.code for f in mine}:
             of_source = [f for f in mine if f.code == code]
             for f, following in itertools.zip_longest(of_source, of_source[1:]):
                 end = min(f.time + when.hold, following.time if following is not None else NEVER)
-                speeches.append((number, f.time, end, passes(selector, f), f.value))
-    edges = sorted({edge for _, a, b, _, _ in speeches for edge in (a, b)})
+                speeches.append((number, f.time, end, passes(selector, f), f.value, f.seq))
+    edges = sorted({edge for _, a, b, *_ in speeches for edge in (a, b)})
 
     def speed(time: int) -> int:
         speaking = [s for s in speeches if s[1] <= time < s[2] and s[3]]
@@ -391,12 +376,12 @@ def totals(when: Accumulate, selectors: Any, valued: list[bool], own: list[Fact]
     for here, following in itertools.zip_longest(instants, instants[1:]):
         now = total(here) >= wanted
         if now and not on:
-            yield reached(when, selectors, own, here, rank, label)
+            yield reached(when, speeches, own, here, rank, label)
         on = now
         if following is not None and not on and total(following) >= wanted:
             pace = Fraction(total(following) - total(here), following - here)
             at = here + math.ceil((wanted - total(here)) / pace)
-            yield reached(when, selectors, own, at, rank, label)
+            yield reached(when, speeches, own, at, rank, label)
             on = True
 
 
@@ -406,11 +391,13 @@ def whole(value: float) -> int:
     return int(value)
 
 
-def reached(when: Accumulate, selectors: Any, own: list[Fact], at: int, rank: Any, label: str) -> Match:
+def reached(when: Accumulate, speeches: list[Any], own: list[Fact], at: int, rank: Any, label: str) -> Match:
+    """Evidence are the samples that passed; an event without a value is no sample where a value is added up."""
     exact = [f for f in own if f.time == at]
     anchor = exact[0] if exact else [f for f in own if f.time < at][-1]
     window = [f for f in own[: own.index(anchor)] if anchor.time - when.during <= f.time]
-    others = [f.seq for f in window if any(passes(s, f) for s in selectors)][::-1]
+    passed = {seq for _, _, _, good, _, seq in speeches if good}
+    others = [f.seq for f in window if f.seq in passed][::-1]
     return Match(anchor, at, not exact, (anchor.seq, *others[:64]), rank, label)
 
 

@@ -71,6 +71,7 @@ from tocsin.model.reading import alerts_read
 
 quick = settings(max_examples=30, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 LATENESS = 30
+KEYS = ("feed", "fields", "cell", "zone")  # besides `source` and `all`
 
 
 @dataclass
@@ -97,8 +98,13 @@ class HistoryPair(Pair):
         self.engine = self.engine.successor(more, None).successor(self.plan, None)
 
 
-def some_key(random: Random) -> Key:
-    return random.choice((Key(), Key("all")))
+def some_key(random: Random, by: str = "") -> Key:
+    by = by or random.choice(("source", "all", "source", "all", random.choice(KEYS)))
+    if by == "fields":
+        return Key(by, random.choice((("attrs.x",), ("attrs.x", "source"))))
+    if by == "cell":
+        return Key(by, size=random.choice((200.0, 300.0, 450.0, 5_000.0)))
+    return Key(by, zones=some_zones(random)) if by == "zone" else Key(by)
 
 
 def some_change(random: Random) -> Change:
@@ -147,7 +153,8 @@ def some_rate(random: Random) -> Rate:
     baseline = None
     if random.random() < 0.3:
         means = tuple(float(random.randint(0, 2)) for _ in range(168))
-        baseline = Baseline(2.0, 4, "", (Learnt("all", random.choice((3, 4)), means, (0.5,) * 168),))
+        learnt = tuple(Learnt(key, random.choice((3, 4)), means, (0.5,) * 168) for key in ("all", "f", "f/s1", "p", "1.0"))
+        baseline = Baseline(2.0, 4, "", learnt)
     return Rate(
         some_selector(random),
         during,
@@ -157,6 +164,7 @@ def some_rate(random: Random) -> Rate:
         windows,
         baseline,
         some_key(random),
+        random.choice(("source", "attrs.x", "attrs.to")) if measure == "sources" else "source",
     )
 
 
@@ -448,8 +456,8 @@ def test_rules_about_alerts() -> None:
     @given(st.integers(0, 1 << 30), worlds, st.sampled_from(SIZES))
     def parity(seed: int, world: World, sizes: Sizes) -> None:
         nonlocal fired
-        crowded = replace(world, entries=20, crowd=max(world.crowd, 5))
-        fired += play(about_alerts(seed, sources), crowded, sizes, seed, 3)
+        fuller = replace(world, entries=20, crowd=max(world.crowd, 5))
+        fired += play(about_alerts(seed, sources), fuller, sizes, seed, 3)
 
     parity()
     assert fired > 100, f"{fired} of the rules about alerts"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,14 +79,26 @@ def test_an_outage_says_who_is_silent_and_distinct_fields_are_counted(monkeypatc
     assert told.startswith("Gas smelt at 2 addresses")
 
 
+SIDES = ("just misses", "late", "duplicate", "out of order")
+
+
 @pytest.mark.parametrize("number", range(1, 21))
 def test_a_practice_is_tested_from_all_sides(number: int) -> None:
+    """It fires, just misses, is learnt late, twice and out of order: the names of its tests say which is which, and what they try is that."""
     (path,) = LIBRARY.glob(f"tests/{number:02}-*.yaml")
-    names = re.findall(r"^test: (.*)$", path.read_text(), re.MULTILINE)
-    sides = Counter(side for name in names for side in ("just misses", "late", "duplicate", "out of order") if side in name)
-    assert sides["just misses"] and sides["duplicate"]
-    assert sides["late"] or sides["out of order"]
-    assert sum(sides.values()) < len(names), "and one that simply fires"
+    names = set(re.findall(r"^test: (.*)$", path.read_text(), re.MULTILINE))
+    of_practice = [test for test in TESTS if test.name in names and Path(test.file).name == path.name]
+    sides = {side: [test for test in of_practice if re.match(rf"{side}\b", test.name)] for side in SIDES}
+    assert [side for side, tests in sides.items() if not tests] == []
+    assert any(test.fires for test in of_practice if not any(test in tests for tests in sides.values())), "and one that simply fires"
+    assert all(any(event.arrives > 0 for event in test.events) for test in sides["late"])
+    assert all(len({event.id for event in test.events}) < len(test.events) for test in sides["duplicate"])
+    assert any(overtaken(test) for test in sides["out of order"]), "something is learnt of before what happened before it"
+
+
+def overtaken(test: RuleTest) -> bool:
+    learnt = sorted(test.events, key=lambda event: event.at + event.arrives)
+    return any(after.at < before.at for before, after in pairwise(learnt))
 
 
 def test_every_rule_has_a_test() -> None:

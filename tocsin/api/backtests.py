@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 from fastapi import Response
 from pydantic import ConfigDict, Field
 
+from tocsin.kernel.fault import Misconfigured
+
 from .doors import Doors, reply
 from .eventjson import Json
 from .models import Shape
@@ -20,7 +22,7 @@ class Backtests(Protocol):
     """The jobs of this node (`app/backtest_jobs.py`). A job as JSON: `BacktestOut`."""
 
     async def start(self, question: Mapping[str, Any]) -> Json:
-        """Raises ValueError when too many wait already."""
+        """Raises ValueError when too many wait already, Misconfigured when a draft is no rule of this city."""
         ...
 
     def jobs(self) -> Sequence[Json]: ...
@@ -94,7 +96,8 @@ def add(doors: Doors) -> None:
         problems={409: "this server has no archive", 429: "too many wait already"},
     )
     async def start(body: BacktestIn) -> Response:
-        """Starts a back-test, or puts it in the queue. What is wrong with the question is said by the job itself (`failed`, `error`)."""
+        """Starts a back-test, or puts it in the queue. Mistakes of a draft are said at once, by line (`errors`); what else is wrong with the
+        question is said by the job itself (`failed`, `error`)."""
         known = {rule.name for rule in services.city.plan.rules}
         if body.text is None and body.rule not in known:
             raise BadParameter("rule", body.rule, one_of(body.rule, known))
@@ -104,6 +107,10 @@ def add(doors: Doors) -> None:
             raise Problem(409, "This server has no archive, so there is nothing to try a rule on.")
         try:
             job = await services.backtests.start(body.model_dump(by_alias=True, exclude_none=True))
+        except Misconfigured as fault:
+            raise Problem(
+                422, str(fault), slug="invalid-rule", errors=[_mistake(*str(one).split(": ", 1)) for one in fault.problems]
+            ) from None
         except ValueError as fault:
             raise Problem(429, str(fault), slug="busy") from None
         return reply(job, 202, {"Location": f"/api/v1/backtests/{job['id']}"})
@@ -133,6 +140,12 @@ def add(doors: Doors) -> None:
     async def cancel(job: str) -> Response:
         """Stops it at once; of one that has ended nothing changes."""
         return reply(_found(job, await _jobs(services, job).cancel(job)))
+
+
+def _mistake(place: str, words: str) -> Json:
+    """Of a draft, `place` as in `rule.yaml:4`, in the shape of every 422."""
+    found, _, valid = words.partition("; ")
+    return {"parameter": place, "found": found, "valid": valid}
 
 
 def _jobs(services: Services, job: str) -> Backtests:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tocsin.kernel.clock import Clock
+from tocsin.kernel.fault import Misconfigured, Problem
 from tocsin.model.time import to_iso
 
 Json = dict[str, Any]
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 AT_ONCE, WAITING, KEPT = 1, 8, 50
 SECONDS: Final = 3_600.0
 _OPTIONS: Final = ("from", "to", "against", "order", "sweep", "incidents", "within", "before", "after", "budget", "near", "warm_up")
+#: Rules that are not the city's, by their key: what their mistakes call them.
+_DRAFTS: Final = {"text": "rule.yaml", "against_text": "against.yaml"}
 _NAME: Final = re.compile(r"[0-9a-f]{16}")
 _WORDS: Final = 4_000  # characters of an error that are kept
 _LINES: Final = 200
@@ -82,7 +85,10 @@ class Jobs:
                 self._jobs[job.id] = job
 
     async def start(self, question: Mapping[str, Any]) -> Json:
-        """Raises ValueError when too many wait already."""
+        """Raises ValueError when too many wait already, Misconfigured when a draft is no rule of this city."""
+        drafts = {file: question[key] for key, file in _DRAFTS.items() if key in question}
+        if drafts and (problems := await asyncio.to_thread(_wrong, self._city, drafts)):
+            raise Misconfigured(problems)
         if sum(job.state == "waiting" for job in self._jobs.values()) >= WAITING:
             raise ValueError(f"{WAITING} back-tests wait already; wait for one to end, or cancel one")
         job = Job(secrets.token_hex(8), dict(question), self._clock.now())
@@ -180,15 +186,15 @@ class Jobs:
             with contextlib.suppress(ValueError):
                 job.progress = json.loads(line)["progress"]
         elif line:
-            words.append(line.removeprefix("tocsin backtest: "))
+            own = f"{self._folder / job.id}/"  # a draft's mistakes are in `rule.yaml:3`, wherever the node keeps it
+            words.append(line.removeprefix("tocsin backtest: ").replace(own, ""))
             del words[:-_LINES]
 
     def _command(self, job: Job) -> list[str]:
-        folder, asked = self._folder / job.id, job.question
+        asked = job.question
         rule = asked["rule"]
         if "text" in asked:
-            (folder / "rule.yaml").write_text(asked["text"])
-            rule = str(folder / "rule.yaml")
+            rule = self._draft(job, "text")
         command = [
             sys.executable,
             "-m",
@@ -202,9 +208,14 @@ class Jobs:
             "--progress-lines",
         ]
         if "against_text" in asked:
-            (folder / "against.yaml").write_text(asked["against_text"])
-            asked = asked | {"against": str(folder / "against.yaml")}
+            asked = asked | {"against": self._draft(job, "against_text")}
         return command + [f"--{name.replace('_', '-')}={asked[name]}" for name in _OPTIONS if name in asked]
+
+    def _draft(self, job: Job, key: str) -> str:
+        """Where the child finds a rule that is not the city's."""
+        path = self._folder / job.id / _DRAFTS[key]
+        path.write_text(job.question[key], encoding="utf-8")
+        return str(path)
 
     def _save(self, job: Job) -> None:
         folder = self._folder / job.id
@@ -220,6 +231,12 @@ class Jobs:
         for job in ended[: max(0, len(self._jobs) - KEPT)]:
             del self._jobs[job.id]
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
+
+
+def _wrong(city: Path, drafts: Mapping[str, str]) -> list[Problem]:
+    from .backtest_rules import check  # it takes a second that only drafts need
+
+    return check(city, drafts)
 
 
 def _said(words: list[str], code: int) -> str:

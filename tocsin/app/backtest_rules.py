@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from tocsin.config.bundle import Bundle
-from tocsin.kernel.document import Node, read_file, read_text
+from tocsin.kernel.document import Document, Node, read_file, read_text
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem, nearest
 from tocsin.model.city import City
 from tocsin.model.plan import Plan, RulePlan
@@ -42,16 +42,13 @@ class Rules:
 
 def find(root: Path, name: str) -> Rules:
     """The city in a directory and one of its rules, or the rule of a file as if it were the city's. Raises Misconfigured, Fatal."""
-    bundle, report = gather(root)
-    if report.city is None:
-        raise Misconfigured(report.problems)
-    known = {rule.name: rule for rule in report.city.plan.rules}
+    city, bundle = _city(root)
+    known = {rule.name: rule for rule in city.plan.rules}
     if name in known:
-        return Rules(report.city, bundle, root, known[name])
-    if Path(name).is_file():
-        first = next(iter(known.values()))
-        return Rules(report.city, bundle, root, of_file(Rules(report.city, bundle, root, first), name, ""))
-    raise Fatal(f"there is no rule and no file {name!r} in {root}; {nearest(name, known)}")
+        return Rules(city, bundle, root, known[name])
+    if not Path(name).is_file():
+        raise Fatal(f"there is no rule and no file {name!r} in {root}; {_nearest(name, known)}")
+    return Rules(city, bundle, root, _of_file(bundle, root, name, ""))
 
 
 def other(rules: Rules, named: str) -> RulePlan:
@@ -60,18 +57,49 @@ def other(rules: Rules, named: str) -> RulePlan:
     if named in known:
         return known[named]
     if not Path(named).is_file():
-        raise Fatal(f"--against {named}: is neither a file nor a rule of the city; {nearest(named, known)}")
-    return of_file(rules, named, "--against ")
+        raise Fatal(f"--against {named}: is neither a file nor a rule of the city; {_nearest(named, known)}")
+    return _of_file(rules.bundle, rules.root, named, "--against ")
 
 
-def of_file(rules: Rules, named: str, option: str) -> RulePlan:
-    """The one rule of a file. Raises Misconfigured, Fatal."""
-    documents, problems = read_file(Path(named), named)
+def check(root: Path, drafts: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with rules that are not the city's yet: their texts by what to call them. A city that cannot be read is none of their faults."""
+    try:
+        _, bundle = _city(root)
+    except Misconfigured:
+        return []
+    found: list[Problem] = []
+    for named, text in drafts.items():
+        try:
+            _only(bundle, root, read_text(text, named), named)
+        except Misconfigured as fault:
+            found += [problem for problem in fault.problems if problem.file == named]
+    return found
+
+
+def _city(root: Path) -> tuple[City, Bundle]:
+    bundle, report = gather(root)
+    if report.city is None:
+        raise Misconfigured(report.problems)
+    return report.city, bundle
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return nearest(name, names) if names else "the city has no rules; give a file with one"
+
+
+def _of_file(bundle: Bundle, root: Path, named: str, option: str) -> RulePlan:
+    return _only(bundle, root, read_file(Path(named), named), named, option)
+
+
+def _only(bundle: Bundle, root: Path, read: tuple[list[Document], list[Problem]], named: str, option: str = "") -> RulePlan:
+    """The one rule of a file, in the city. Raises Misconfigured."""
+    documents, problems = read
     if problems:
         raise Misconfigured(problems)
     if len(documents) != 1:
-        raise Fatal(f"{option}{named}: holds {len(documents)} rules; exactly one is expected")
-    return _compiled(rules, [documents[0].text], named)[0]
+        raise Misconfigured([Problem(option + named, 0, f"holds {len(documents)} rules; exactly one is expected")])
+    return _compiled(bundle, root, [documents[0].text], named, documents[0].root.line)[0]
 
 
 def variants(rules: Rules, sweep: Sweep) -> tuple[str | None, list[tuple[str, RulePlan]]]:
@@ -79,29 +107,29 @@ def variants(rules: Rules, sweep: Sweep) -> tuple[str | None, list[tuple[str, Ru
     documents, _ = read_text(rules.rule.text, rules.rule.file)
     made = [_changed(documents[0].root, sweep, value) for value in sweep.values]
     texts = [json.dumps({**tree, "rule": f"{rules.rule.name}--{place}"}, ensure_ascii=False) for place, (tree, _) in enumerate(made)]
-    return made[0][1], list(zip(sweep.values, _compiled(rules, texts, "--sweep"), strict=True))
+    return made[0][1], list(zip(sweep.values, _compiled(rules.bundle, rules.root, texts, "--sweep"), strict=True))
 
 
-def _compiled(rules: Rules, texts: Sequence[str], file: str) -> list[RulePlan]:
-    """Rules as the city would run them. One that has the name of a rule of the city stands in its place."""
+def _compiled(bundle: Bundle, root: Path, texts: Sequence[str], file: str, first: int = 1) -> list[RulePlan]:
+    """Rules as the city would run them. One that has the name of a rule of the city stands in its place. `first`: where their text begins in `file`."""
     own = [_name(text) for text in texts]
-    kept = dict(rules.bundle.texts)
+    kept = dict(bundle.texts)
     for name in [name for name in kept if name.startswith("rules/")]:
         documents, _ = read_text(kept[name], name)
         if any(_name(document.text) in own for document in documents):
             kept[name] = "\n---\n".join(document.text for document in documents if _name(document.text) not in own)
     kept[_BESIDE] = "\n---\n".join(texts)
-    report = Bundle(kept, rules.bundle.layers).read(rules.root)
+    report = Bundle(kept, bundle.layers).read(root)
     if report.city is None:
-        mine = [replace_file(problem, file) for problem in report.problems if problem.file == _BESIDE]
+        mine = [_where_written(problem, file, first) for problem in report.problems if problem.file == _BESIDE]
         raise Misconfigured(dict.fromkeys(mine or report.problems))
     found = {rule.name: rule for rule in report.city.plan.rules}
     return [replace(found[name], file=file) for name in own]
 
 
-def replace_file(problem: Problem, file: str) -> Problem:
-    """The problem where the person wrote it."""
-    return Problem(file, problem.line if file != "--sweep" else 0, problem.message)
+def _where_written(problem: Problem, file: str, first: int) -> Problem:
+    """The problem where the person wrote it; a variant of a sweep is nowhere written."""
+    return Problem(file, problem.line + first - 1 if problem.line and file != "--sweep" else 0, problem.message)
 
 
 def _name(text: str) -> str:

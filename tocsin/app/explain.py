@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from tocsin.correlate.explain.explainer import Explainer, Inquiry, inquire
 from tocsin.correlate.explain.gather import Knowing
+from tocsin.correlate.explain.pauses import Pace
 from tocsin.correlate.explain.told import Told, told
 from tocsin.correlate.setting import Setting
+from tocsin.feeds.health import STALE_AFTER
 from tocsin.journal.alerts import first_told_at, read_alerts
 from tocsin.journal.changes import change_before
 from tocsin.journal.connection import Journal, connect
@@ -56,7 +58,7 @@ async def explain(journal: Journal, root: Path, layout: Layout, question: Questi
     setting = subject.setting
     knowing = Knowing(setting.plan, setting.corrects, setting.skews, setting.lateness)
     inquiry = inquire(subject.rule, knowing, question, now)
-    explainer = Explainer(inquiry, {feed.name: kinds_of(feed) for feed in subject.city.feeds})
+    explainer = Explainer(inquiry, {feed.name: kinds_of(feed) for feed in subject.city.feeds}, paces_of(subject.city))
     await _read(journal, inquiry, explainer, last)
     known = inquiry.scope.known
     found = await asyncio.to_thread(explainer.answer, await _told(journal, inquiry, known))
@@ -70,6 +72,12 @@ def kinds_of(feed: Any) -> tuple[str, ...]:
         return ()
     named = [field.constant, field.default, *(field.table or {}).values()]
     return tuple(dict.fromkeys(kind for kind in named if isinstance(kind, str)))
+
+
+def paces_of(city: City) -> dict[str, Pace]:
+    """How often each feed speaks that says so, by the last part of its subject."""
+    declared = {feed.name: feed.expected_every for feed in city.feeds}
+    return {subject_token(name): Pace(name, every, STALE_AFTER * every) for name, every in declared.items() if every is not None}
 
 
 def _absent(found: Explanation, words: str) -> Explanation:

@@ -1,5 +1,5 @@
 // Charts as SVG: sharp on paper, readable without colour, with the numbers as a table for those who do not see them.
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { count, t } from '../i18n';
 
 export interface Bar {
@@ -8,6 +8,9 @@ export interface Bar {
 }
 
 const WIDTH = 560;
+/** On a phone: letters are not made smaller with the drawing. */
+const NARROW = 340;
+const LABEL = 64;
 const HEIGHT = 150;
 const LEFT = 46;
 const BOTTOM = 20;
@@ -15,19 +18,21 @@ const BOTTOM = 20;
 /** `name`: what is counted, for the table. `onPick`: a bar was chosen. */
 export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick?: (at: number) => void }) {
   const most = Math.max(1, ...bars.map((bar) => bar.value));
-  const width = (WIDTH - LEFT) / Math.max(1, bars.length);
+  const box = useRef<HTMLElement>(null);
+  const all = useNarrow(box) ? NARROW : WIDTH;
+  const width = (all - LEFT) / Math.max(1, bars.length);
   const height = (value: number): number => (value / most) * (HEIGHT - BOTTOM - 8);
-  const every = Math.max(1, Math.ceil(bars.length / 5));
+  const every = Math.max(1, Math.ceil(bars.length / Math.floor(all / (LABEL * 1.6))));
   return (
-    <figure class="chart">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={t('chart.label', { name, n: bars.length, most: count(most) })}>
+    <figure class="chart" ref={box}>
+      <svg viewBox={`0 0 ${all} ${HEIGHT}`} role="img" aria-label={t('chart.label', { name, n: bars.length, most: count(most) })}>
         <text x={LEFT - 6} y={14} class="axis" text-anchor="end">
           {count(most)}
         </text>
         <text x={LEFT - 6} y={HEIGHT - BOTTOM} class="axis" text-anchor="end">
           0
         </text>
-        <line x1={LEFT} x2={WIDTH} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} class="axis" />
+        <line x1={LEFT} x2={all} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} class="axis" />
         {bars.map((bar, i) => (
           <g key={bar.label} onClick={onPick && (() => onPick(i))} class={onPick ? 'pick' : undefined}>
             <rect x={LEFT + i * width} y={0} width={width} height={HEIGHT - BOTTOM} class="hit">
@@ -35,7 +40,7 @@ export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick
             </rect>
             <rect x={LEFT + i * width + width * 0.1} y={HEIGHT - BOTTOM - height(bar.value)} width={Math.max(0.6, width * 0.8)} height={height(bar.value)} class="bar" />
             {i % every === 0 && (
-              <text x={LEFT + (i + 0.5) * width} y={HEIGHT - 5} class="axis" text-anchor="middle">
+              <text x={Math.min(LEFT + (i + 0.5) * width, all - LABEL / 2)} y={HEIGHT - 5} class="axis" text-anchor="middle">
                 {bar.label}
               </text>
             )}
@@ -45,6 +50,18 @@ export function Bars({ bars, name, onPick }: { bars: Bar[]; name: string; onPick
       <Numbers name={name} rows={bars.map((bar) => [bar.label, count(bar.value)])} />
     </figure>
   );
+}
+
+/** Whether a chart has the width of a phone, also after it was turned. */
+function useNarrow(box: { current: HTMLElement | null }): boolean {
+  const [narrow, setNarrow] = useState(false);
+  useLayoutEffect(() => {
+    if (box.current === null) return;
+    const watch = new ResizeObserver(([entry]) => entry && setNarrow(entry.contentRect.width > 0 && entry.contentRect.width < 400));
+    watch.observe(box.current);
+    return () => watch.disconnect();
+  }, [box]);
+  return narrow;
 }
 
 /** Rows by columns, darker for more, each with its number. */

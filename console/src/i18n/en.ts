@@ -1,11 +1,13 @@
 // English. Another language is another file with the same keys; the type checker finds what is missing.
 // {name} is replaced; {n|one|many} chooses by Intl.PluralRules on n and shows the number in place of #.
+import { backtest } from './en.backtest';
 import { keys } from './en.keys';
 import { reports } from './en.reports';
 
 export const en = {
   ...reports,
   ...keys,
+  ...backtest,
   'app.name': 'Tocsin',
   'app.loading': 'Asking the node for the picture …',
   'app.failed': 'The node does not answer.',
@@ -35,26 +37,6 @@ export const en = {
   'theme.dark': 'dark',
   'theme.light': 'light',
   'theme.night': 'night red',
-  'bt.title': 'Try it on history',
-  'bt.against': 'Compare with',
-  'bt.none': 'nothing',
-  'bt.sweep': 'Try values of',
-  'bt.incidents': 'Real incidents are',
-  'bt.start': 'Try',
-  'bt.stop': 'Stop',
-  'bt.progress': 'Progress of the back-test',
-  'bt.going': '{percent} %, {n|# alert|# alerts} so far',
-  'bt.cancelled': 'Stopped.',
-  'bt.result': 'What it would have rung for',
-  'bt.summary': '{n|# alert|# alerts}, {week} a week, at most {most} in a day.',
-  'bt.retracted': '{n} more were taken back.',
-  'bt.caught': '{caught} real incidents caught, {missed} missed.',
-  'bt.diff': '{both} alerts of both; {a} of this rule alone, {b} of the other alone.',
-  'bt.perWeek': 'Alerts per week',
-  'bt.perWeekOf': '{n} a week',
-  'bt.noisiest': 'Noisiest sources',
-  'bt.near': 'Near misses ({n})',
-  'bt.swept': 'By value',
   'inv.question': 'Question',
   'inv.results': 'What was found',
   'inv.search': 'Search the archive',

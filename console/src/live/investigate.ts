@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { aroundPath, aroundQuery, exportAddress, filterQuery, findEvents, getSeries, searchPath, type Amount, type Answer, type ArchiveFilter, type AroundQuestion, type Format, type FoundEvent } from '../api/archive';
 import { Problem } from '../api/http';
 import { t } from '../i18n';
-import type { Alert } from '../model/types';
+import type { Alert, Position } from '../model/types';
 import * as store from './store';
 
 const DAY_MS = 86_400_000;
@@ -101,6 +101,13 @@ export async function more(): Promise<void> {
 /** "Around this incident": from an alert to the screen, asked at once. */
 export function aroundAlert(alert: Alert): void {
   around.value = { alert: alert.id, near: alert.position, at: alert.opened, within: '500 m', span: '30 min', title: alert.headline };
+  location.hash = '#investigate';
+  void ask();
+}
+
+/** The same for a place and a time that no alert stands for. */
+export function aroundPlace(near: Position, at: number, title: string): void {
+  around.value = { alert: null, near, at, within: '500 m', span: '30 min', title };
   location.hash = '#investigate';
   void ask();
 }

@@ -13,7 +13,7 @@ export interface TileFile {
 export const LIVE_SOURCES = ['areas', 'events', 'focus', 'alerts'] as const;
 export type LiveSource = (typeof LIVE_SOURCES)[number];
 
-const FONT = ['Inter Variable'];
+export const FONT = ['Inter Variable'];
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
 export function buildStyle(tiles: TileFile[], palette: Palette): StyleSpecification {

@@ -31,6 +31,11 @@ export function Rules() {
         {(rules.value ?? []).map((rule) => (
           <Card key={rule.name} rule={rule} />
         ))}
+        {rules.value !== null && (
+          <section class="card" aria-label={t('bt.new')}>
+            <Backtest rule={null} />
+          </section>
+        )}
       </div>
     </main>
   );
@@ -61,7 +66,7 @@ function Card({ rule }: { rule: Rule }) {
           {rule.text}
         </pre>
       </details>
-      <Backtest rule={rule.name} />
+      <Backtest rule={rule} />
     </article>
   );
 }

@@ -15,6 +15,7 @@ from tocsin.model.time import DAY, HOUR, MINUTE, format_span, to_iso
 
 from .answer import answer
 from .gather import Gatherer, Knowing, Scope
+from .pauses import Pace, Pauses, needed, told_of
 from .scene import Scene
 from .told import Told, as_events
 
@@ -109,23 +110,30 @@ def _needed(rule: RulePlan, knowing: Knowing) -> list[RulePlan]:
 
 @dataclass(slots=True)
 class Explainer:
-    """Takes what is read for an inquiry, and answers. `feeds`: feed -> kinds it declares. `notes`: what the reader could not read."""
+    """Takes what is read for an inquiry, and answers. `feeds`: feed -> kinds it declares. `paces`: as in `Pauses`. `notes`: what the reader could
+    not read."""
 
     inquiry: Inquiry
     feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    paces: Mapping[str, Pace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     gatherer: Gatherer = field(init=False)
+    pauses: Pauses = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gatherer = Gatherer(self.inquiry.scope, self.inquiry.knowing)
+        inquiry = self.inquiry
+        self.gatherer = Gatherer(inquiry.scope, inquiry.knowing)
+        self.pauses = Pauses(self.paces, inquiry.start - window(inquiry.rule.when), inquiry.question.at)
 
     def take(self, entry: Any) -> None:
         """One entry of the journal, in order. Raises Skippable when there is more than can be held."""
         self.gatherer.take(entry)
+        self.pauses.take(entry)
 
     def answer(self, told: Told) -> Explanation:
         """The explanation. `told`: alerts of `inquiry.rules` as they were known."""
-        return answer(self.scene(told), self.inquiry.question)
+        scene = self.scene(told)
+        return told_of(answer(scene, self.inquiry.question), self.pauses.of(needed(scene, self.inquiry.scope.kinds)))
 
     def scene(self, told: Told) -> Scene:
         """Everything that was taken, ready to be looked at."""

@@ -73,17 +73,20 @@ class AlertFacts:
         n = int(self._memory.meta[layout.ROWS])
         start = int(columns.seq[0]) if columns is not None and len(columns.seq) else NEVER
         self._settle(start, columns)
-        events = sorted({seq for reader in self._readers for seq in reader.waiting})
-        if not self.listening or (n <= self._seen and not events):
+        turns: dict[int, list[AlertReader]] = {}
+        for reader in self._readers:
+            for seq in reader.waiting:
+                turns.setdefault(seq, []).append(reader)
+        if not self.listening or (n <= self._seen and not turns):
             return False
         rows, first = self._memory["out"][self._seen : n].copy(), self._seen
         told: dict[int, list[tuple[Any, int]]] = {}
         for i in self._facts(rows):
             told.setdefault(self._cause(rows[i], first + i, start), []).append((rows[i], first + i))
         clock = int(self._memory.meta[layout.CLOCK])
-        for cause in sorted({*told, *events}):
+        for cause in sorted({*told, *turns}):
             before = int(self._memory.meta[layout.ROWS])
-            for reader in self._readers:
+            for reader in turns.get(cause, ()):
                 reader.play(cause, clock)
             self._settle(start, columns)
             self._hand_on([*told.get(cause, ()), *self._new(before)], cause, start, columns)

@@ -38,6 +38,7 @@ class Keyed:
         self._tracks: dict[KeyValue, Track] = {}
         self._wakes: list[tuple[int, Any, KeyValue]] = []  # heap
         self._dirty: dict[KeyValue, None] = {}
+        self._seen: set[int] = set()  # positions of all samples, and of some that are forgotten: most corrections are about none of them
         self.holding: Holding | None = None  # who is told when the rule stops holding
 
     @property
@@ -56,6 +57,7 @@ class Keyed:
                 self._add(key, own, clock)
 
     def _add(self, key: KeyValue, sample: Sample, clock: int) -> None:
+        self._seen.add(sample.seq)
         track = self._tracks.get(key)
         if track is None:
             track = self._tracks[key] = self._new(key)
@@ -101,10 +103,13 @@ class Keyed:
 
     def withdraw(self, seqs: frozenset[int], clock: int, _at: int) -> None:
         """Events are taken back."""
-        for key, track in sorted(self._tracks.items(), key=lambda pair: pair[1].rank):
-            if track.remove(seqs, clock - self._lateness):
-                track.floor = max(track.floor, clock - self._keep)  # as if forgotten: nothing is found there any more
-                self._refolded(key, track, clock, NEVER)
+        if self._seen.isdisjoint(seqs):
+            return
+        held = [(key, track) for key, track in self._tracks.items() if track.holds_any(seqs)]
+        for key, track in sorted(held, key=lambda pair: pair[1].rank):
+            track.remove(seqs, clock - self._lateness)
+            track.floor = max(track.floor, clock - self._keep)  # as if forgotten: nothing is found there any more
+            self._refolded(key, track, clock, NEVER)
 
     def settle(self, clock: int, watermark: int) -> None:
         """The clock is about to move on from `clock`: what deadlines gave up to the old watermark is compared."""
@@ -161,6 +166,11 @@ class Keyed:
             idle = not track.samples or track.samples[-1].time < horizon - max(track.machine.reach, self._linger)
             if idle and not track.found and track.tail == track.machine.blank and key not in self._dirty:
                 del self._tracks[key]
+        self._seen = self._positions()
+
+    def _positions(self) -> set[int]:
+        """Of everything that can be taken back."""
+        return {sample.seq for track in self._tracks.values() for sample in track.samples}
 
     def states(self) -> Iterator[tuple[Any, Any]]:
         """Keys whose state lasts until other samples end it (`lasting.py`), and the state."""
@@ -187,3 +197,4 @@ class Keyed:
         for key, track in self._tracks.items():
             track.wake = NEVER
             self._schedule(key, track)
+        self._seen = self._positions()

@@ -9,6 +9,7 @@ from tocsin.correlate.columns import Columns
 from tocsin.model.predicate import Expr
 from tocsin.model.time import MINUTE
 
+from .deadlines import Deadlines
 from .keyed import Keyed
 from .keys import links
 from .picker import Ask, Picker, Rows
@@ -47,6 +48,7 @@ class Series:
         self._members = {rule: member for rule, member, _ in members}
         self._order = [member for _, member, _ in members]
         self.readers = [member for member in self._order if isinstance(member, AlertReader)]
+        self._reading = [i for i, member in enumerate(self._order) if isinstance(member, AlertReader)]
         self._picker = Picker([asks for _, _, asks in members], predicates)
         self._lateness = lateness
         self._samples = 0
@@ -114,15 +116,15 @@ class Series:
         watermark = clock - delay
         for member in self._order:
             member.settle(before, before - delay)
+        deadlines = Deadlines(self._order)
         while True:
-            at = self.next()
+            at = deadlines.next()
             if (whole or at <= watermark) and step(min(at, watermark)):
+                deadlines.look(self._reading)  # alerts were handed on, to these
                 continue
             if at > watermark:
                 return
-            for member in self._order:
-                if member.next() == at:
-                    member.wake(at)
+            deadlines.wake(at)
 
     def counters(self) -> dict[str, int]:
         """Histories and samples kept, samples seen, judged again because something was late, and too late; searches that ran out

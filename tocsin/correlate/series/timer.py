@@ -84,6 +84,7 @@ class TimerRule(Keyed):
             own = sample._replace(more=())
             if sample.flags & STOP:
                 self._stops.append((own, links))
+                self._seen.add(own.seq)
                 for key in [key for key in self._tracks if _agrees(key, links)]:
                     self._add(key, own, clock)
             elif None not in links:
@@ -109,6 +110,10 @@ class TimerRule(Keyed):
         self._stops = [(stop, links) for stop, links in self._stops if stop.time >= clock - self._keep]
         super().prune(clock)
 
+    def _positions(self) -> set[int]:
+        """Stops among them."""
+        return super()._positions() | {stop.seq for stop, _ in self._stops}
+
     def running(self) -> set[int]:
         """Events whose timers run: one that repeats may do so for ever."""
         return {track.tail[0][1] for track in self._tracks.values() if track.tail}
@@ -120,8 +125,8 @@ class TimerRule(Keyed):
 
     def load(self, state: Any) -> None:
         """Goes on from a snapshot."""
-        super().load(state)
         self._stops = [(stop._replace(more=()), stop.more) for stop in load_samples(state["stops"])]
+        super().load(state)
 
 
 def _agrees(key: tuple[Any, ...], links: tuple[Any, ...]) -> bool:

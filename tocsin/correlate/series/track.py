@@ -143,11 +143,13 @@ class Track:
         self.fold(at)
         return None
 
-    def remove(self, seqs: frozenset[int], horizon: int) -> bool:
-        """Takes samples out of the history. Returns whether there were any."""
-        first = next((i for i, sample in enumerate(self.samples) if sample.seq in seqs), -1)
-        if first < 0:
-            return False
+    def holds_any(self, seqs: frozenset[int]) -> bool:
+        """Whether any of these events is a sample of the history."""
+        return any(sample[1] in seqs for sample in self.samples)
+
+    def remove(self, seqs: frozenset[int], horizon: int) -> None:
+        """Takes samples out of the history, of which it has at least one."""
+        first = next(i for i, sample in enumerate(self.samples) if sample.seq in seqs)
         frozen = bisect_left(self.samples, (horizon, LONG_AGO))
         state = self.states[frozen - 1] if frozen else self.base
         left = [i for i, sample in enumerate(self.samples) if sample.seq not in seqs]
@@ -158,7 +160,6 @@ class Track:
         else:
             self.base = state
         self.fold(max(first, frozen))
-        return True
 
     def fold(self, first: int) -> None:
         """Judges samples[first:] anew."""
