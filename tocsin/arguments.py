@@ -253,10 +253,11 @@ def archive(parser: argparse.ArgumentParser) -> None:
         "hold": "legal holds: what retention must leave alone",
         "retention": "remove now what the feeds' declarations no longer allow to be kept",
         "mirror": "bring a copy in S3-compatible storage up to date (docs/archive-mirror.md)",
+        "rebuild": "make a damaged or lost catalogue again from the archive's files (the node is stopped)",
         "restore": "bring back an archive that was lost, from its mirror",
     }
     made = {name: actions.add_parser(name, help=words, description=words, formatter_class=Formatter) for name, words in abouts.items()}
-    for name in ("status", "compact", "verify", "retention"):
+    for name in ("status", "compact", "verify", "retention", "rebuild"):
         _archived(made[name])
     made["verify"].add_argument(
         "--repair", action="store_true", help="fetch damaged files again: from the mirror, the journal, imported files, another copy"
@@ -315,6 +316,9 @@ def _holds(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--to", dest="end", default=None, metavar="TIME", help="... and before then")
     add.add_argument("--bbox", default=None, metavar="W,S,E,N", help="within this box (degrees), or without a place")
     add.add_argument("--feed", dest="feeds", action="append", default=[], metavar="FEED", help="only of this feed; repeatable")
+    add.add_argument("--alert", default=None, metavar="ID", help="around this alert's place and time (or the beginning of its id), instead")
+    add.add_argument("--within", default=None, metavar="LENGTH", help="with --alert: how far from it (default 1 km)")
+    add.add_argument("--around", default=None, metavar="SPAN", help="with --alert: before and after it was opened (default 1 h)")
     listing = actions.add_parser("list", help="holds in force", formatter_class=Formatter)
     _archived(listing)
     listing.add_argument("--all", action="store_true", help="released ones too")

@@ -97,9 +97,11 @@ COMMANDS: dict[str, Command] = {
         "tocsin archive verify CITY --repair --peer 's3://city-history/seattle?endpoint=https://objects.example.org'\n"
         "tocsin archive compact CITY\n"
         "tocsin archive retention CITY --json\n"
+        "tocsin archive rebuild CITY\n"
         "tocsin archive mirror CITY 's3://city-history/seattle?endpoint=https://objects.example.org'\n"
         "tocsin archive restore CITY --data /var/lib/tocsin\n"
         "tocsin archive hold add CITY --reason 'incident 2026-114' --from 2026-01-05T14:00:00Z --to 2026-01-06T00:00:00Z --bbox=-122.4,47.5,-122.2,47.7\n"
+        "tocsin archive hold add CITY --reason 'incident 2026-114' --alert 3f09a2c14b --within '1 km' --around '1 h'\n"
         "tocsin archive hold list CITY\n"
         "tocsin archive hold release CITY 1",
         arguments.archive,

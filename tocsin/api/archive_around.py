@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from tocsin.model.asking import Around, Filter
+from tocsin.model.asking import WITHIN_MOST, Around, Filter
 from tocsin.model.time import from_iso
 
 from .archive_params import parse_length_of_time
@@ -12,9 +12,6 @@ from .asking import Desk
 from .explain import parse_near, parse_within
 from .params import parse_instant
 from .problem import BadParameter, Problem
-
-#: Metres; beyond it a map box says more.
-WITHIN_MOST = 200_000.0
 
 
 async def around_question(

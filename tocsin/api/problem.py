@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tocsin.kernel.fault import Retriable
+from tocsin.kernel.fault import DamagedStore, Retriable
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,10 @@ def install(app: FastAPI) -> None:
     async def of_a_busy_part(request: Request, error: Retriable) -> Response:
         after = str(max(1, round(error.after or 1)))
         return problem_response(request, Problem(503, str(error), slug="try-again", headers={"Retry-After": after}))
+
+    @app.exception_handler(DamagedStore)
+    async def of_a_damaged_file(request: Request, error: DamagedStore) -> Response:
+        return problem_response(request, Problem(503, str(error), slug="archive-damaged"))
 
     @app.exception_handler(Exception)
     async def of_a_defect(request: Request, error: Exception) -> Response:

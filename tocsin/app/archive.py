@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 import time
@@ -25,16 +24,17 @@ from tocsin.archive.sweep import sweep
 from tocsin.archive.tombstones import Signer, entries
 from tocsin.archive.verify import Report, verify
 from tocsin.config.load import load_city
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
-from tocsin.model.archive import Box
+from tocsin.kernel.fault import DamagedStore, Fatal, Misconfigured, Problem, Retriable, nearest
 from tocsin.model.city import City
 from tocsin.model.feed import FeedSpec
-from tocsin.model.time import format_span, from_iso, to_iso
+from tocsin.model.time import format_span, to_iso
 
+from .holding import holding
 from .importing import parts_of
 from .layout import Layout
 from .mending import repair
 from .mirroring import copies, mirrored, send
+from .rebuilding import made_again
 from .restoring import bring_back
 
 BAR = 30
@@ -64,14 +64,20 @@ def layout_of(arguments: argparse.Namespace) -> Layout:
 
 
 def catalog_of(arguments: argparse.Namespace, *, write: bool = False) -> Catalog:
-    """Raises Fatal when there is no archive."""
+    """Raises Fatal when there is no archive, DamagedStore."""
     folder = layout_of(arguments).archive
     try:
-        return Catalog(folder, write=write and (folder / "catalog.db").exists())
+        catalog = Catalog(folder, write=write and (folder / "catalog.db").exists())
     except FileNotFoundError:
         raise Fatal(
             f"there is no archive in {folder}; it is made by 'tocsin run' or 'tocsin archive import'; name its data directory with --data"
         ) from None
+    try:
+        catalog.check(quick=True)
+    except DamagedStore:
+        catalog.close()
+        raise
+    return catalog
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -272,49 +278,6 @@ def settle(catalog: Catalog, progress: Progress) -> int:
     return written
 
 
-def holding(arguments: argparse.Namespace) -> int:
-    """Legal holds: add, list, release."""
-    catalog = catalog_of(arguments, write=True)
-    signer = Signer(catalog.folder)
-    by = arguments.by or getpass.getuser()
-    if arguments.hold == "add":
-        box = None if arguments.bbox is None else _box(arguments.bbox)
-        start, stop = (None if text is None else _instant(text) for text in (arguments.start, arguments.end))
-        one = holds.place(catalog, signer, arguments.reason, by, start, stop, box, tuple(arguments.feeds))
-        show(arguments, one.to_json(), f"hold {one.id} is in force: {one.reason}")
-    elif arguments.hold == "release":
-        holds.release(catalog, signer, arguments.number, by)
-        show(arguments, {"released": arguments.number}, f"hold {arguments.number} is released; retention goes on with what it covered")
-    else:
-        found = [one.to_json() for one in holds.holds(catalog, released=arguments.all)]
-        lines = [
-            f"{one['id']}: {one['reason']} (by {one['by']}, {one['placed']}"
-            + (f", released {one['released']})" if one["released"] else ")")
-            for one in found
-        ]
-        show(arguments, {"holds": found}, "\n".join(lines) or "no holds")
-    return 0
-
-
-def _box(text: str) -> Box:
-    """Raises Fatal."""
-    try:
-        west, south, east, north = (float(word) for word in text.split(","))
-    except ValueError:
-        raise Fatal(f"--bbox {text!r}: write west,south,east,north in degrees, as in -122.4,47.5,-122.2,47.7") from None
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise Fatal(f"--bbox {text!r} is no box: south <= north, latitudes within 90, longitudes within 180 degrees")
-    return Box(west, south, east, north)
-
-
-def _instant(text: str) -> int:
-    """Raises Fatal."""
-    try:
-        return from_iso(text)
-    except ValueError as fault:
-        raise Fatal(f"{text!r} is no time: {fault}; write it as 2026-01-05T14:03:00Z") from None
-
-
 def retaining(arguments: argparse.Namespace) -> int:
     """Retention now, by what the city directory declares, instead of when the node does it."""
     city, catalog = load_city(arguments.city), catalog_of(arguments, write=True)
@@ -334,8 +297,9 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compact": joining,
     "verify": verifying,
     "import": importing,
-    "hold": holding,
+    "hold": lambda arguments: holding(arguments, catalog_of(arguments, write=True), show),
     "retention": retaining,
     "mirror": lambda arguments: send(arguments, show),
+    "rebuild": lambda arguments: made_again(arguments, show),
     "restore": lambda arguments: bring_back(arguments, show),
 }

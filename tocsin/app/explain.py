@@ -188,7 +188,7 @@ async def answered(root: Path, data: Path, question: Question) -> Explanation:
         try:
             return await explain(journal, root, layout, question)
         except NoSuchRule:
-            alert = await _alert(journal, question.rule)
+            alert = await alert_named(journal, question.rule)
             if alert is None:
                 raise
         anchor = alert["evidence"][0]["seq"] if alert["evidence"] else None
@@ -196,7 +196,7 @@ async def answered(root: Path, data: Path, question: Question) -> Explanation:
         return await explain(journal, root, layout, about(alert["rule"], alert["opened"], alert["known_at"], place, anchor, alert["late"]))
 
 
-async def _alert(journal: Journal, name: str) -> Json | None:
+async def alert_named(journal: Journal, name: str) -> Json | None:
     """The newest revision of the alert whose id begins so. Raises Fatal when several do."""
     found: dict[str, Json] = {}
     async for _, subject, content in read_alerts(journal, 1, follow=False):

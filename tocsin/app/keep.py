@@ -35,7 +35,7 @@ from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.reader import DamagedEntry, last_seq, read
 from tocsin.kernel.backoff import Backoff
-from tocsin.kernel.fault import Retriable
+from tocsin.kernel.fault import DamagedStore, Retriable
 from tocsin.kernel.priority import give_way
 from tocsin.model.city import City
 
@@ -56,6 +56,7 @@ MOST_ROWS: Final = 400_000  # of one commit, a few entries more or less: what on
 WAITING: Final = 10_000  # entries read and not yet looked at
 QUIET_SECONDS: Final = 30.0  # the position moves on at least so often when nothing happens
 LOOK_SECONDS: Final = 5.0  # between two looks at what is stored, for the figures
+AGAIN_SECONDS: Final = 10.0  # between two looks at a damaged catalogue: it may have been mended
 UPKEEP_SECONDS: Final = 60.0  # between two looks at what is to be joined or removed
 TROUBLE: Final = (OSError, sqlite3.Error)
 
@@ -88,22 +89,57 @@ async def run(node: NodeFile) -> None:
     marks = HighWater(Path(node.data) / "marks", "keep")
     async with await connect(endpoint_of(node), name="keep", high_water=marks) as journal:
         found = await inforce.current(journal, Path(node.city), node.layout)
-        keeper = await asyncio.to_thread(Keeper, node.layout.archive, classes_of(found.city.feeds))
-        state = State(found.entry, found.city, keeper.position, await last_seq(journal))
-        queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=WAITING)
-        stopping = threading.Event()
-        shorten()
+        state = State(found.entry, found.city, 0, await last_seq(journal))
+        while True:
+            keeper = await opened(node, journal, state)
+            shorten()
+            await keeping(node, journal, keeper, state)
+            await saying(journal, state, AGAIN_SECONDS)
+
+
+async def opened(node: NodeFile, journal: Journal, state: State) -> Keeper:
+    """The archive, as soon as its catalogue is sound; until then it is said what is wrong. Raises Retriable, Fatal."""
+    while True:
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(fetch(journal, keeper.position + 1, queue), name="journal")
-                group.create_task(take_in(node, keeper, queue, state), name="take in")
-                group.create_task(report(journal, state), name="health")
-                group.create_task(look(keeper, journal, state), name="figures")
-                group.create_task(mirrored(keeper, node, state), name="mirror")
-                group.create_task(upkeep(keeper, journal, state, stopping.is_set), name="upkeep")
-        finally:
-            stopping.set()
-            await asyncio.shield(asyncio.to_thread(keeper.close))
+            keeper = await asyncio.to_thread(Keeper, node.layout.archive, classes_of(state.city.feeds if state.city is not None else ()))
+        except DamagedStore as fault:
+            stalled(state, fault)
+            await saying(journal, state, AGAIN_SECONDS)
+        else:
+            state.delayed, state.position = None, keeper.position
+            return keeper
+
+
+def stalled(state: State, fault: BaseException) -> None:
+    if state.delayed != str(fault):
+        log.error("the archive cannot be kept: %s", fault)
+    state.delayed = str(fault)
+
+
+async def saying(journal: Journal, state: State, seconds: float) -> None:
+    """How it is, for so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await report(journal, state)
+
+
+async def keeping(node: NodeFile, journal: Journal, keeper: Keeper, state: State) -> None:
+    """Until the catalogue turns out to be damaged."""
+    queue: asyncio.Queue[Entry | DamagedEntry] = asyncio.Queue(maxsize=WAITING)
+    stopping = threading.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fetch(journal, keeper.position + 1, queue), name="journal")
+            group.create_task(take_in(node, keeper, queue, state), name="take in")
+            group.create_task(report(journal, state), name="health")
+            group.create_task(look(keeper, journal, state), name="figures")
+            group.create_task(mirrored(keeper, node, state), name="mirror")
+            group.create_task(upkeep(keeper, journal, state, stopping.is_set), name="upkeep")
+    except* DamagedStore as faults:
+        stalled(state, faults.exceptions[0])
+    finally:
+        stopping.set()
+        await asyncio.shield(asyncio.to_thread(keeper.close))
 
 
 async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | DamagedEntry]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tocsin.model.archive import Box, StoredFile, Want
 
+from .damage import Connection, check, damaged, refuse_strays
 from .rows import is_kind
 from .schema import OUTLINES, check_version, prepare, version_of
 
@@ -47,35 +48,59 @@ class Catalog:
     """One for each process; connections belong to threads."""
 
     def __init__(self, folder: Path, *, write: bool, path: Path | None = None) -> None:
-        """`path`: of the catalogue, where it lies elsewhere than with its files. Raises Fatal for an archive of another version, OSError when there is none
-        (yet) and `write` is false."""
+        """`path`: of the catalogue, where it lies elsewhere than with its files. Raises Fatal for an archive of another version, DamagedStore, OSError when there
+        is none (yet) and `write` is false."""
         self.folder = folder
         self.path = path or folder / "catalog.db"
-        self._write = write
+        self._write, self._own = write, path is None
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        if write:
-            prepare(self.connection, str(folder))
+        self._all: list[Connection] = []
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        if self._own and (not self.path.exists() or not self.path.stat().st_size):
+            refuse_strays(self.path, self.folder)
+        if self._write:
+            self._named()
+            prepare(self.connection, str(self.folder))
         elif not self.path.exists():
-            raise FileNotFoundError(f"there is no archive in {folder}")
+            raise FileNotFoundError(f"there is no archive in {self.folder}")
         else:
             found = version_of(self.connection)
-            check_version(found, str(folder))
+            check_version(found, str(self.folder))
             if not found:
-                self.close()
-                raise FileNotFoundError(f"the archive in {folder} is just being made")
+                self._named()
+                raise FileNotFoundError(f"the archive in {self.folder} is just being made")
+
+    def _named(self) -> None:
+        """A catalogue without a number of its format has no tables, or it is damaged. Raises DamagedStore."""
+        if version_of(self.connection):
+            return
+        if self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and not version_of(self.connection):
+            raise damaged(self.path, "it has tables, but no number of their format")
+        if self._own:
+            refuse_strays(self.path, self.folder)
+
+    def check(self, *, quick: bool = False) -> None:
+        """`quick`: indexes are not compared with their tables. Raises DamagedStore."""
+        check(self.connection, quick=quick)
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """Of this thread."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        found: Connection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            found = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection)
+            found.path = self.path
+            self._all.append(found)
             found.execute("PRAGMA journal_mode = WAL" if self._write else "PRAGMA query_only = 1")
             found.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             found.execute("PRAGMA secure_delete = ON")
             self._local.connection = found
-            self._all.append(found)
         return found
 
     def close(self) -> None:
@@ -85,26 +110,28 @@ class Catalog:
         self._local = threading.local()
 
     @contextlib.contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[Connection]:
         """One transaction, durable when it ends; nothing of it happens when it raises."""
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite has ended it itself where the file is damaged
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
 
     @contextlib.contextmanager
-    def moment(self) -> Iterator[sqlite3.Connection]:
+    def moment(self) -> Iterator[Connection]:
         """Everything as it is at one moment."""
         connection = self.connection
         connection.execute("BEGIN")
         try:
             yield connection
         finally:
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
 
     def get(self, name: str, otherwise: int = 0) -> int:
         """A number of table `state`."""
@@ -114,7 +141,10 @@ class Catalog:
     def files(self, where: str = "gone IS NULL", values: Iterable[Any] = ()) -> list[Filed]:
         """`where`: SQL over the columns of table file."""
         found = self.connection.execute(f"SELECT {_FILE} FROM file WHERE {where} ORDER BY id", tuple(values))  # noqa: S608
-        return [_filed(self.folder, row) for row in found]
+        try:
+            return [_filed(self.folder, row) for row in found]
+        except ValueError as fault:
+            raise damaged(self.path, f"what it says of a file cannot be read: {fault}") from None
 
     def find(self, want: Want, tiers: Iterable[str]) -> list[Filed]:
         """Files that may hold what is wanted, damaged ones too."""

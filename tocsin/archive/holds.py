@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from .tombstones import Signer
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Rows with an event time in [start, stop), in the box or without a place, of these feeds. None and () mean: any."""
+    """Rows with an event time in [start, stop), in the box or without a place, of these feeds. None and () mean: any. `alert`: the id of the one
+    whose surroundings these are."""
 
     id: int
     reason: str
@@ -34,6 +35,7 @@ class Hold:
     stop: int | None
     box: Box | None
     feeds: tuple[str, ...]
+    alert: str | None = None
 
     def covers(self, table: pa.Table) -> NDArray[np.bool_]:
         """Which rows (with feed, event_time, lon, lat) are held."""
@@ -63,6 +65,7 @@ class Hold:
             "to": None if self.stop is None else to_iso(self.stop),
             "box": None if self.box is None else list(self.box),
             "feeds": list(self.feeds),
+            "alert": self.alert,
         }
 
 
@@ -71,8 +74,19 @@ def holds(catalog: Catalog, *, released: bool = False) -> list[Hold]:
     found = catalog.connection.execute(
         "SELECT id, reason, by, placed, released, start, stop, west, south, east, north, feeds FROM hold ORDER BY id"
     ).fetchall()
-    every = [_hold(*row) for row in found]
+    alerts = _alerts(catalog)
+    every = [replace(_hold(*row), alert=alerts.get(row[0])) for row in found]
     return [one for one in every if released or one.released is None]
+
+
+def _alerts(catalog: Catalog) -> dict[int, str]:
+    """The alerts that holds were placed around. Only the signed record has them: a hold's table is as older versions know it."""
+    return dict(
+        catalog.connection.execute(
+            "SELECT json_extract(text, '$.hold.id'), json_extract(text, '$.hold.alert') FROM tombstone"
+            " WHERE json_extract(text, '$.what') = 'hold' AND json_extract(text, '$.hold.alert') IS NOT NULL"
+        ).fetchall()
+    )
 
 
 def _hold(number: int, reason: str, by: str, placed: int, released: int | None, start: int | None, stop: int | None, *rest: Any) -> Hold:
@@ -81,8 +95,9 @@ def _hold(number: int, reason: str, by: str, placed: int, released: int | None, 
 
 
 def place(
-    catalog: Catalog, signer: Signer, reason: str, by: str, start: int | None, stop: int | None, box: Box | None, feeds: tuple[str, ...]
-) -> Hold:
+    catalog: Catalog, signer: Signer, reason: str, by: str, start: int | None, stop: int | None, box: Box | None, feeds: tuple[str, ...],
+    alert: str | None = None,
+) -> Hold:  # fmt: skip
     """From the next retention run on. Raises Fatal when it would hold everything for ever."""
     if start is None and stop is None and box is None and not feeds:
         raise Fatal("a hold needs a time, a place or a feed; without any it would keep everything for ever")
@@ -92,7 +107,7 @@ def place(
             "INSERT INTO hold (reason, by, placed, start, stop, west, south, east, north, feeds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (reason, by, now, start, stop, *(box or (None,) * 4), json.dumps(feeds)),
         )
-        hold = Hold(cursor.lastrowid or 0, reason, by, now, None, start, stop, box, feeds)
+        hold = Hold(cursor.lastrowid or 0, reason, by, now, None, start, stop, box, feeds, alert)
         signer.write(connection, {"what": "hold", "hold": hold.to_json(), "at": to_iso(now)})
     return hold
 

@@ -19,6 +19,7 @@ from pyarrow import ipc
 from tocsin.model.archive import CLASSES, Want
 
 from .catalog import raise_state, set_state
+from .damage import Connection, sealed, unsound, whole
 from .rows import PLAIN, instants
 
 FAN: Final = 16
@@ -52,14 +53,14 @@ def packed(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, table.schema, options=_OPTIONS) as writer:
         writer.write_table(table.combine_chunks())
-    return bytes(memoryview(sink.getvalue()))
+    return sealed(memoryview(sink.getvalue()))
 
 
 def unpacked(body: bytes) -> pa.Table:
     return ipc.open_stream(pa.py_buffer(body)).read_all()
 
 
-def append(connection: sqlite3.Connection, table: pa.Table, classes: np.ndarray, until: Reached) -> None:
+def append(connection: Connection, table: pa.Table, classes: np.ndarray, until: Reached) -> None:
     """Rows of schema PLAIN and what they reach to. Within a transaction of the caller."""
     for number, stream in enumerate(CLASSES):
         some = table.filter(pa.array(classes == number))
@@ -88,33 +89,43 @@ def _insert(connection: sqlite3.Connection, stream: str, level: int, table: pa.T
     )  # fmt: skip
 
 
-def _fold(connection: sqlite3.Connection, stream: str) -> None:
+def _fold(connection: Connection, stream: str) -> None:
     """Joins batches, level by level, as long as one is full."""
     level = 0
     while True:
         found = connection.execute(
-            "SELECT id, rows, born, body FROM batch WHERE class = ? AND level = ? ORDER BY first", (stream, level)
+            "SELECT id, rows, born, body, first, last FROM batch WHERE class = ? AND level = ? ORDER BY first", (stream, level)
         ).fetchall()
         if len(found) < FAN:
             return
+        for row in found:
+            if not whole(row[3]):
+                raise unsound(connection, row[4], row[5])
         connection.executemany("DELETE FROM batch WHERE id = ?", [(row[0],) for row in found])
         _insert(connection, stream, level + 1, pa.concat_tables(unpacked(row[3]) for row in found), min(row[2] for row in found))
         level += 1
 
 
-def batches(connection: sqlite3.Connection, want: Want | None = None) -> list[Batch]:
-    """In journal order of their first rows. `want`: only those that may hold something of it."""
+def batches(connection: Connection, want: Want | None = None) -> list[Batch]:
+    """In journal order of their first rows. `want`: only those that may hold something of it. Raises DamagedStore for one that is not as it was written."""
     want = want or Want()
     where, values = "1", list[int]()
     limits = (("stop >= ?", want.start), ("start < ?", want.stop), ("last >= ?", want.first), ("first <= ?", want.last))
     for text, value in limits:
         if value is not None:
             where, values = f"{where} AND {text}", [*values, value]
-    found = connection.execute(f"SELECT id, class, rows, born, body FROM batch WHERE {where} ORDER BY first", values)  # noqa: S608
-    return [Batch(*row) for row in found if not want.classes or row[1] in want.classes]
+    found = connection.execute(f"SELECT first, last, id, class, rows, born, body FROM batch WHERE {where} ORDER BY first", values)  # noqa: S608
+    made = []
+    for first, last, *row in found:
+        if want.classes and row[1] not in want.classes:
+            continue
+        if not whole(row[4]):
+            raise unsound(connection, first, last)
+        made.append(Batch(*row))
+    return made
 
 
-def put(connection: sqlite3.Connection, instead_of: Batch, table: pa.Table) -> None:
+def put(connection: Connection, instead_of: Batch, table: pa.Table) -> None:
     """What is left of a batch."""
     _insert(connection, instead_of.stream, 0, table, instead_of.born)
 

@@ -41,7 +41,7 @@ class Keeper:
     """One for each archive at a time. `classes`: feed -> index into CLASSES, as declared."""
 
     def __init__(self, folder: Path, classes: Mapping[str, int] | None = None) -> None:
-        """Raises Retriable when another process keeps this archive, Fatal when it is of a newer version."""
+        """Raises Retriable when another process keeps this archive, Fatal when it is of a newer version, DamagedStore when its catalogue is."""
         make_folder(folder)
         self.folder = folder
         self.classes = dict(classes or {})
@@ -50,6 +50,7 @@ class Keeper:
             closing.enter_context(held(folder, "keep"))
             self.catalog = Catalog(folder, write=True)
             closing.callback(self.catalog.close)
+            self.catalog.check(quick=True)
             self._imported = Imported(self.catalog)
             sweep(self.catalog)
             self._closing = closing.pop_all()

@@ -155,15 +155,9 @@ def mend_rollups(catalog: Catalog) -> int:
 
 
 def _again(catalog: Catalog, tier: str, stream: str, month: str, every: Sequence[Filed]) -> None:
-    parts = [
-        roll(table, tier) for table in _events(catalog, stream, min(one.file.start for one in every), max(one.file.stop for one in every))
-    ]
     shelf = Shelf(catalog.folder)
     try:
-        if parts:
-            table = joined(parts, tier)
-            months = [str(start)[:7] for start in instants(table.column("start")).astype("datetime64[us]")]
-            file_rollup(shelf, table.filter(pa.array([one == month for one in months])), tier, stream)
+        roll_month(shelf, catalog, tier, stream, month, min(one.file.start for one in every), max(one.file.stop for one in every))
         files = shelf.publish()
         with catalog.change() as connection:
             leave(connection, every)
@@ -171,6 +165,16 @@ def _again(catalog: Catalog, tier: str, stream: str, month: str, every: Sequence
     except Exception:
         shelf.abandon()
         raise
+
+
+def roll_month(shelf: Shelf, catalog: Catalog, tier: str, stream: str, month: str, start: int, stop: int) -> None:
+    """The rollup of a month, from the events of [start, stop] in files."""
+    parts = [roll(table, tier) for table in _events(catalog, stream, start, stop)]
+    if parts:
+        table = joined(parts, tier)
+        mine = instants(table.column("start")).astype("datetime64[us]").astype("datetime64[M]") == np.datetime64(month)
+        if mine.any():
+            file_rollup(shelf, table.filter(pa.array(mine)), tier, stream)
 
 
 def _events(catalog: Catalog, stream: str, start: int, stop: int) -> Iterable[pa.Table]:

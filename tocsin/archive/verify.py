@@ -50,8 +50,9 @@ class Report:
 
 
 def verify(catalog: Catalog, say: Callable[[str, float], None] | None = None, *, note: bool = True) -> Report:
-    """Reads every byte. `note`: damaged files are marked, and those that turn out sound are read again from now on. Raises OSError, and Retriable while another
-    process changes files."""
+    """Reads every byte. `note`: damaged files are marked, and those that turn out sound are read again from now on. Raises OSError, DamagedStore where
+    the catalogue itself is, and Retriable while another process changes files."""
+    catalog.check()
     report = Report()
     with held(catalog.folder, "mend"):
         found = catalog.files()

@@ -5,6 +5,7 @@ TocsinError
   Retriable       try again, after `after` seconds if given
   Skippable       this one record is bad; go on with the rest
   Fatal           stop: going on would lose or falsify data
+    DamagedStore  a file of ours is not as it was written; all that does not need it goes on
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Skippable(TocsinError):
 
 class Fatal(TocsinError):
     pass
+
+
+class DamagedStore(Fatal):
+    """A file of ours is not as it was written: which one, what is wrong, what can be done."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -76,6 +76,10 @@ class Search:
     cursor: str | None = None
 
 
+#: Metres around a place; beyond it a map box says more.
+WITHIN_MOST: Final = 200_000.0
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """Everything within `within` metres of a place and `before` and `after` µs of a time, edges included; nearest first."""
