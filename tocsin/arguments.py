@@ -187,6 +187,13 @@ def backtest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warm-up", default=None, metavar="SPAN", help="take events in from so long before (default: as far as the rule looks)"
     )
+    parser.add_argument(
+        "--alerts",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="write every alert of the rule there, whole, a line each, as a node journals them",
+    )
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="data directory of the node (default CITY/var)")
     parser.add_argument(
         "--on", default="here", metavar="WHERE", help="here (the default), or spark: in parts, on one machine or many (docs/spark.md)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,3 +200,40 @@ def test_a_broken_exercise_stops_nothing_real(town: Town) -> None:
     assert (node.child("correlate"), node.child("ingest"), node.child("serve")) == before
     assert node.get("/api/v1/status")["running"] is None
     assert len(node.get("/api/v1/exercises")["runs"]) == 2
+
+
+def test_a_recorded_stretch_is_played_again_as_it_was_learnt(town: Town) -> None:
+    """Two sensors smelt smoke; the same minute is an exercise later, with its own alert, and everything real as it was."""
+    node, east = town.node, 150_000.0
+    sent = [reading("past-1", "p1", 300, east), reading("past-2", "p2", 310, east + 60)]
+    first = time.time()
+    assert node.post_until_taken(ndjson(sent[0])).status_code == 202
+    time.sleep(0.6)
+    assert node.post_until_taken(ndjson(sent[1])).status_code == 202
+    past = node.alert_near(east)
+    time.sleep(0.2)
+    span = f"{{from: {iso(first - 0.1)}, to: {iso(time.time())}, at: 1 s, feeds: [smoke]}}"
+    (town.city / "exercises" / "past.yaml").write_text(
+        f"exercise: past\ntitle: Once more\npurpose: what happened\nrecorded: [{span}]\nruns: 1 h\n"
+        f"expect: [{{rule: second-sensor, after: 1 s, within: 60 s, east: {east / 1000} km, radius: 1 km}}]\n"
+    )
+    total = node.get("/api/v1/status")["events"]["total"]
+    begun = httpx.post(f"{node.http}/api/v1/exercises/past/start", json={"by": "Ann"}, timeout=60)
+    assert begun.status_code == 201, begun.text
+    run = begun.json()["run"]
+    [again] = node.eventually("the alert", lambda: [one for one in alerts(node) if one["run"] == run])
+    old, new = (node.get(f"/api/v1/alerts/{one['id']}")["evidence"] for one in (past, again))
+    same = [[(one["source"], one["value"], one["lon"], one["lat"], one["gap_s"]) for one in some] for some in (old, new)]
+    assert same[0] == same[1] and len(same[0]) == 2, "the same readings, as far apart"
+    assert {(one["feed"], one["id"]) for one in new} == {("exercise.smoke", "rpast-1"), ("exercise.smoke", "rpast-2")}
+    assert min(one["event_time"] for one in new) > max(one["event_time"] for one in old)
+    assert [one["id"] for one in alerts(node) if one["run"] is None and one["lon"] == past["lon"]] == [past["id"]]
+    assert node.get("/api/v1/status")["events"]["total"] == total
+    httpx.post(f"{node.http}/api/v1/exercises/stop", json={"by": "Ann"}, timeout=60).raise_for_status()
+    node.eventually("the end", lambda: [one["state"] for one in alerts(node) if one["run"] == run] == ["resolved"])
+    score = node.get(f"/api/v1/exercises/runs/{run}/score")
+    assert ([row["verdict"] for row in score["detections"]], score["false"]) == (["detected"], [])
+
+
+def iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
-from archive_world import DAY, FEEDS, START, Book, Crash, batch, calm, crash_at, event, keeper, plain, rows
+from archive_world import DAY, FEEDS, START, Book, Crash, batch, calm, crash_at, event, keeper, plain, rows, spread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tocsin.archive import keeper as keeper_module
 from tocsin.archive.catalog import Catalog
 from tocsin.archive.compact import compact
+from tocsin.archive.holdings import Archive
 from tocsin.archive.importing import Importer
 from tocsin.archive.rows import journal_rows
 from tocsin.archive.sweep import parquet_files
 from tocsin.archive.verify import verify
+from tocsin.model.archive import Want
 from tocsin.model.ids import FIRST_IMPORTED
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
@@ -167,3 +170,16 @@ def test_every_acknowledged_row_is_there_once(plan, direct):
         calm()
         keeper_module.DIRECT_ROWS = usual
         shutil.rmtree(root)
+
+
+def test_the_archive_knows_the_journals_clock_also_when_nothing_is_heard(tmp_path):
+    kept = keeper(tmp_path / "archive")
+    with contextlib.closing(Archive(kept.folder)) as archive:
+        for entries, position, clock, heard in (
+            ([(1, batch(spread(3)))], 1, START, None),
+            ([], 7, START + 90 * DAY, START + 90 * DAY),
+            ([], 8, 0, START + 90 * DAY),
+        ):
+            kept.append(entries, position, clock)
+            with archive.look(Want()) as look:
+                assert look.heard == (max(row["ingest_time"] for row in spread(3)) if heard is None else heard)

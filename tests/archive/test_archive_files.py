@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archive_world import DAY, FEEDS, START, batch, event, keeper, plain, rows, spread
+from archive_world import DAY, FEEDS, SECOND, START, batch, event, keeper, plain, rows, spread
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +59,56 @@ def test_files_are_sorted_in_row_groups_that_other_readers_prune(tmp_path):
             assert all(meta.row_group(0).column(i).statistics is not None for i in range(meta.num_columns))
             assert meta.row_group(0).column(0).compression == "ZSTD"
             assert meta.row_group(0).column(0).has_offset_index
+
+
+def test_a_regular_day_is_written_in_the_encodings_that_were_measured_and_takes_few_bytes(tmp_path):
+    """Sixty sensors that say a whole number of tenths once in three minutes, as the benchmarks' feeds do."""
+    kept, rng = keeper(tmp_path / "archive"), np.random.default_rng(7)
+    places = [{"lon": round(-122.3 + n / 500, 5), "lat": round(47.6 + n % 7 / 100, 5)} for n in range(60)]
+    said = [(START + minute * 60 * SECOND + n * 1_000, n) for minute in range(0, 24 * 60, 3) for n in range(60)]
+    events = [
+        event(
+            number,
+            "air",
+            time,
+            id=f"s{n}/{time // SECOND}",
+            source=f"s{n}",
+            value=int(rng.integers(0, 500)) / 10,
+            unit="ug/m3",
+            **places[n],
+        )
+        for number, (time, n) in enumerate(said)
+    ]
+    kept.append([(1, batch(events))], 1)
+    kept.flush()
+    compact(kept.catalog, START + 300 * DAY)
+    files = [one.file for one in kept.catalog.files("gone IS NULL AND tier = 'month'")]
+    assert sum(file.rows for file in files) == len(events)
+    assert sum(file.size for file in files) < 8 * len(events)
+    for file in files:
+        meta = pq.read_metadata(file.path)
+        for number in range(meta.num_row_groups):
+            columns = [meta.row_group(number).column(place) for place in range(meta.num_columns)]
+            encodings = {column.path_in_schema: column.encodings for column in columns}
+            assert "DELTA_BINARY_PACKED" in encodings["event_time"] and "DELTA_BINARY_PACKED" in encodings["ingest_time"]
+            named = [one.name for one in STORED if pa.types.is_dictionary(one.type) or one.name in ("severity", "action", "id_form")]
+            assert all("RLE_DICTIONARY" in encodings[name] for name in named)
+
+
+def test_a_flipped_page_is_noticed_by_its_checksum(tmp_path):
+    """By a reader that knows nothing of our catalogue."""
+    kept, _ = filled(tmp_path / "archive")
+    kept.flush()
+    path = max(kept.catalog.files("tier = 'day' AND class = 'readings'"), key=lambda one: one.file.rows).file.path
+    meta = pq.read_metadata(path)
+    column = next(column for column in map(meta.row_group(0).column, range(meta.num_columns)) if column.path_in_schema == "value")
+    sound = pq.read_table(path, page_checksum_verification=True)
+    assert len(sound) == meta.num_rows
+    body = bytearray(path.read_bytes())
+    body[column.data_page_offset + column.total_compressed_size // 2] ^= 4
+    path.write_bytes(body)
+    with pytest.raises(OSError, match="CRC checksum"):
+        pq.read_table(path, page_checksum_verification=True)
 
 
 def test_month_files_belong_to_feeds(tmp_path):
@@ -117,7 +167,43 @@ WANTS = [
     Want(classes=("positions",)),
     Want(first=(1 << 20) + 100, last=(2 << 20) + 5),
     Want(start=START + 100 * DAY),
+    Want(box=Box(-122.4, 10, -122.2, 11)),
+    Want(box=Box(-100, 47.5, -99, 47.7)),
+    Want(box=Box(170, -80, -150, 80)),
+    Want(box=Box(-122.32, 47.55, -122.28, 47.62), kinds=("call", "asset.pos"), last=(2 << 20) + 5),
 ]
+
+
+def could_hold(path, want):
+    """By all rows of the file: whether its bounds meet the want, which is all that may be known of a file that is not open."""
+    held = plain(loaded(read(path)))
+
+    def meets(name, low, high):
+        values = [row[name] for row in held if row[name] is not None]
+        return bool(values) and (low is None or max(values) >= low) and (high is None or min(values) <= high)
+
+    def inside(box):
+        lon = meets("lon", box.west, box.east) if box.west <= box.east else meets("lon", box.west, None) or meets("lon", None, box.east)
+        return lon and meets("lat", box.south, box.north)
+
+    return (
+        meets("event_time", want.start, None if want.stop is None else want.stop - 1)
+        and meets("seq", want.first, want.last)
+        and (not want.feeds or any(row["feed"] in want.feeds for row in held))
+        and (not want.kinds or any(f"{row['kind']}.".startswith(tuple(f"{kind}." for kind in want.kinds)) for row in held))
+        and (not want.classes or set(want.classes) & set(path.parts))
+        and (want.box is None or inside(want.box))
+    )
+
+
+@pytest.mark.parametrize("want", WANTS, ids=str)
+def test_a_look_has_exactly_the_files_whose_bounds_meet_the_want(tmp_path, want):
+    kept, _ = filled(tmp_path / "archive")
+    kept.flush()
+    everything = [one.file for one in kept.catalog.files("gone IS NULL AND tier = 'day'")]
+    assert len(everything) > 6
+    with contextlib.closing(Archive(kept.folder)) as archive, archive.look(want) as look:
+        assert {file.path for file in look.files} == {file.path for file in everything if could_hold(file.path, want)}
 
 
 @pytest.mark.parametrize("want", WANTS, ids=str)
@@ -231,6 +317,29 @@ def test_compaction_does_not_spread_damage(tmp_path):
     damaged = [one.file.path for one in kept.catalog.files("gone IS NULL AND damaged IS NOT NULL")]
     assert damaged == [victim.path]
     assert len(rows(kept.folder)) == 1200 - victim.rows
+
+
+def test_long_work_says_how_far_it_is(tmp_path):
+    kept, _ = filled(tmp_path / "archive")
+    kept.flush()
+
+    def told(work):
+        said = []
+        work(lambda what, share: said.append((what, share)))
+        return [what for what, _ in said], [share for _, share in said]
+
+    files = [one.file for one in kept.catalog.files()]
+    names, shares = told(partial(verify, kept.catalog))
+    assert names == [str(file.path.relative_to(kept.folder)) for file in files]
+    total = sum(file.size for file in files)
+    assert shares == [sum(file.size for file in files[:count]) / total for count in range(len(files))]
+    names, shares = told(partial(compact, kept.catalog, START + 300 * DAY))
+    starts = [place for place, share in enumerate(shares) if share == 0]  # what is done shows what there is to do next: a plan begins at 0
+    assert starts[0] == 0 and all(names)
+    for start, end in pairwise([*starts, len(shares)]):
+        assert shares[start:end] == sorted(set(shares[start:end])) and shares[end - 1] < 1
+    assert max(shares) > 0
+    assert told(partial(compact, kept.catalog, START + 300 * DAY)) == ([], [])
 
 
 def test_what_the_catalogue_says_of_a_file_is_checked(tmp_path):

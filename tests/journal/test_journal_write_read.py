@@ -12,7 +12,7 @@ from tocsin.journal import EventWriter, Unsettled, connect, fetch, last_seq, rea
 from tocsin.journal.encode import decode, encode, entry_headers, merge, stamp
 from tocsin.journal.link import Link
 from tocsin.journal.nats_conf import subject_token
-from tocsin.journal.writer import Part, in_time
+from tocsin.journal.writer import OVERDUE, Part, in_time
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.event import INSTANT, KIND, event_schema
@@ -46,6 +46,19 @@ async def test_tick_moves_the_clock_and_carries_nothing(tmp_path):
         _, tick = await entries(journal)
         assert (tick.subject, tick.batch, tick.count) == ("tick", None, 0)
         assert tick.ingest > 0
+
+
+async def test_an_entry_is_not_dated_after_a_tick_that_is_still_to_come(tmp_path):
+    async with world(tmp_path) as (_, journal, writer):
+        due = writer.clock.now() - 1
+        writer.due = due
+        await writer.append("f", batch(1), 1)
+        await writer.tick(due, due + 3_600_000_000)
+        await writer.append("f", batch(1, start=5), 1)
+        writer.due = due - 2 * OVERDUE  # long overdue: nothing waits for it
+        await writer.append("f", batch(1, start=9), 1)
+        before, tick, after, last = await entries(journal)
+        assert (before.ingest, tick.ingest) == (due - 1, due) and due < after.ingest < last.ingest
 
 
 async def test_what_arrives_together_is_one_entry_and_everybody_gets_the_right_number(tmp_path):

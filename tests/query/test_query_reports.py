@@ -250,6 +250,22 @@ def test_coverage_counts_people_by_the_nearest_station():
         coverage(blocks, [], ("people", "stations"))
 
 
+def test_coverage_says_where_those_are_who_live_far():
+    near, far = [(-122.33, 47.6, 900.0)], [(-122.30, 47.66, 30.0), (-122.30, 47.6605, 10.0), (-122.1, 47.6, 60.0), (-122.2, 47.5, 0.0)]
+    found = coverage(near + far, [(-122.33, 47.6)], ("people", "stations"), lambda lon, lat: f"at {lon:.2f}")
+    rows = found.table.to_pylist()
+    assert [(row["gap_people"], row["gap_lon"], row["gap_lat"], row["gap_place"]) for row in rows] == [
+        (60.0, -122.1, 47.6, "at -122.10")
+    ] * 6
+    assert (
+        "60 at -122.10 (47.6000, -122.1000); 40 at -122.30 (47.6601, -122.3000)" in found.notes[0]
+        and "farther than 500 m" in found.notes[0]
+    )
+    whole = coverage(near, [(-122.33, 47.6)], ("people", "stations"))
+    assert {row["gap_people"] for row in whole.table.to_pylist()} == {None} == {row["gap_place"] for row in whole.table.to_pylist()}
+    assert len(whole.notes) == 1
+
+
 def test_false_alarms_by_source():
     def alert(source, status="raised", note=None):
         history = [] if note is None else [{"to": "resolved", "note": note}]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[1] / room) for room in ("correlate_run", "backtest", "query")]
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("archive", "correlate_run", "backtest", "query")]
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from tocsin.archive.holdings import Archive
 from tocsin.archive.mirror.mirrored import Place
 from tocsin.correlate.engine import Engine
 from tocsin.correlate.fingerprint import alerts_hash
+from tocsin.journal.codec import encode
 from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.alert import Alert
 from tocsin.model.archive import Holdings, Want
@@ -50,7 +51,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, checked. `near`: near misses that are listed, 0: they are not looked for."""
+    """What is asked, checked. `near`: near misses that are listed, 0: they are not looked for; `alerts`: the file that gets every alert whole."""
 
     rules: versions.Rules
     span: Span
@@ -60,6 +61,7 @@ class Question:
     matching: Matching = _MATCHING
     budget: Allowance | None = None
     near: int = 20
+    alerts: Path | None = None
 
 
 def question(arguments: argparse.Namespace) -> Question:
@@ -86,6 +88,7 @@ def question(arguments: argparse.Namespace) -> Question:
         Matching(_length(arguments.within, "--within"), _span(arguments.before, "--before"), _span(arguments.after, "--after")),
         _budget(arguments.budget, rules.rule),
         arguments.near,
+        arguments.alerts,
     )
 
 
@@ -107,6 +110,8 @@ def answer(
     if not asked.span.order:
         asked = replace(asked, span=replace(asked.span, order=order_of(holdings, plans[:1], asked.span.start, asked.span.stop)))
     found = run(Runner(rules.city, plans, asked.span, asked.incidents), holdings, told)
+    if asked.alerts is not None:
+        _write(asked.alerts, [alert for _, alert in _of(rules.rule, found.trials[0])])
     if not found.events:
         found.notes.append("nothing that the rule looks at is stored in this span")
     return _put_together(asked, found, now, [value for value, _ in tried], near)
@@ -177,6 +182,14 @@ def _near(asked: Question, own: Sequence[tuple[Heard, Alert]], near: Sequence[Lo
 def _of(rule: RulePlan, alerts: Sequence[tuple[Heard, Alert]]) -> list[tuple[Heard, Alert]]:
     """Alerts of one rule of a plan, in the order they became known."""
     return sorted((one for one in alerts if one[1].rule == rule.name), key=lambda one: (one[0].raised, one[1].id))
+
+
+def _write(path: Path, alerts: Sequence[Alert]) -> None:
+    """A line each, in the bytes that live journals. Raises Fatal."""
+    try:
+        path.write_bytes(b"".join(encode(alert) + b"\n" for alert in alerts))
+    except OSError as fault:
+        raise Fatal(f"--alerts {path}: {fault.strerror}") from None
 
 
 def _trial(alerts: Sequence[tuple[Heard, Alert]]) -> Trial:

@@ -38,7 +38,7 @@ from tocsin.model.plan import Plan
 from tocsin.model.predicate import covers
 from tocsin.spark.work import Work
 
-from .backtest_run import ALERTS_MAX, Heard, Pass, Runner, Span, bounds
+from .backtest_run import ALERTS_MAX, Heard, Pass, Runner, Span, told_to
 
 #: The pieces beside those of parts and trials: what is read, and the whole question in one task.
 LOOK: Final = "look"
@@ -111,7 +111,7 @@ def do(shared: Shared, task: Task) -> str:
 def put_look(work: Work, look: Look, regions: Regions, root: Path = _NO_ROOT) -> None:
     """Pins what is read, so that whoever goes on after a kill reads the same. `root`: left out of the paths."""
     files, damaged = ([asdict(one) | {"path": str(_below(one.path, root))} for one in some] for some in (look.files, look.damaged))
-    head = {"files": files, "damaged": damaged, "reaches": look.reaches, "cuts": regions.cuts}
+    head = {"files": files, "damaged": damaged, "reaches": look.reaches, "heard": look.heard, "cuts": regions.cuts}
     work.put(LOOK, {"look.json": json.dumps(head).encode(), "tail.arrow": as_bytes(look.tail)})
 
 
@@ -122,7 +122,7 @@ def look_of(work: Work, root: Path = _NO_ROOT) -> tuple[Look, Regions] | None:
         return None
     head = json.loads((folder / "look.json").read_bytes())
     files, damaged = ([_stored(row, root) for row in head[name]] for name in ("files", "damaged"))
-    return Look(files, read_table(folder / "tail.arrow"), head["reaches"], damaged), Regions(tuple(head["cuts"]))
+    return Look(files, read_table(folder / "tail.arrow"), head["reaches"], damaged, head["heard"]), Regions(tuple(head["cuts"]))
 
 
 def _stored(row: dict[str, Any], root: Path) -> StoredFile:
@@ -361,7 +361,7 @@ def _tell(shared: Shared, runner: Runner, look: Look, number: int, name: str) ->
     else:
         ended = min(span.stop, told.last)
         if run.clock:
-            run.move(max(ended, min(span.stop, bounds(look)[1])) - 1)
+            run.move(max(ended, min(span.stop, told_to(look, span))) - 1)
         run.finish()
     head = {
         "stopped": len(run.told) > ALERTS_MAX,

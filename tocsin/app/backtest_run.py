@@ -169,7 +169,7 @@ class Runner:
                 run.begin(self.first)
         self._feed(scan, runs, found, told)
         found.ended = min(span.stop, max((run.reached for run in runs), default=0)) if runs[0].course.events else 0
-        end = max(found.ended, min(span.stop, bounds(look)[1]))
+        end = max(found.ended, min(span.stop, told_to(look, span)))
         for run in runs:
             if run.clock:
                 run.move(end - 1)
@@ -314,6 +314,12 @@ def bounds(look: Look) -> tuple[int, int]:
         times = pc.min_max(look.tail.column("event_time").cast(pa.int64())).as_py()
         spans.append((times["min"], times["max"]))
     return min((first for first, _ in spans), default=0), max((last for _, last in spans), default=0)
+
+
+def told_to(look: Look, span: Span) -> int:
+    """How far the history is told, µs: when something was last heard, or, as it was learnt, the journal's clock when nothing was."""
+    newest = bounds(look)[1]
+    return newest if span.by_time else max(newest, look.heard)
 
 
 def _unlike(plan: Plan) -> Plan:

@@ -32,10 +32,11 @@ from tocsin.journal.exercises import CONTROL
 from tocsin.journal.inbox import inbox
 from tocsin.journal.link import Reply
 from tocsin.journal.reader import tail
-from tocsin.journal.writer import EventWriter
+from tocsin.journal.writer import OVERDUE, EventWriter
 from tocsin.kernel.clock import Clock, Monotone
 from tocsin.kernel.fault import Retriable, Skippable
 from tocsin.model.city import City
+from tocsin.model.time import SECOND
 
 from . import injecting
 from .follow import Follower
@@ -49,7 +50,7 @@ from .steps import step, steps
 log = logging.getLogger(__name__)
 
 REMEMBER_ENTRIES = 100_000  # journal entries read back at start, so that ids stay known over a restart
-TICK_SECONDS, EXERCISE_TICK_SECONDS = 1.0, 0.1
+EXERCISE_TICK_SECONDS = 0.1
 CLOCK_BEHIND = 1.0  # seconds; less is the ordinary work of a time service
 
 
@@ -100,9 +101,11 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
         async with asyncio.TaskGroup() as group:
             group.create_task(exercises.run(), name="exercises")
             group.create_task(http(webhook_app(desk), node.ingest_port), name="webhooks")
-            seconds = EXERCISE_TICK_SECONDS if node.exercise_speed else TICK_SECONDS
             group.create_task(
-                ticks(writer, seconds, lambda: turns.opening or (played_out(clock, end) and not exercises.running)), name="ticks"
+                (fast_ticks if node.exercise_speed else ticks)(
+                    writer, lambda: turns.opening or (played_out(clock, end) and not exercises.running)
+                ),
+                name="ticks",
             )
             group.create_task(report.run(), name="health")
             group.create_task(supervisor.run(stay=True), name="feeds")
@@ -123,17 +126,40 @@ def played_out(clock: Clock, end: int | None) -> bool:
     return end is not None and clock.now() >= end
 
 
-async def ticks(writer: EventWriter, seconds: float, still: Callable[[], bool]) -> None:
-    """The journal clock moves on when nothing is heard; a tick missed while the journal is away is simply late. There is none while
+async def ticks(writer: EventWriter, still: Callable[[], bool]) -> None:
+    """The journal clock moves on when nothing is heard: at every full second, also one that was held up, so that a back-test, which has no ticks, finds
+    deadlines pass at the same moments. What is missed while the journal is away is not made up for: nothing was known then. There is none while
     `still` says so: before recordings have said where time begins, and when they are over."""
+    due = _full_second(writer.clock.now())
     while True:
-        await asyncio.sleep(seconds)
+        while (left := due - writer.clock.now()) > 0:  # noqa: ASYNC110 - a clock is no event
+            await asyncio.sleep(min(1.0, max(0.002, left / SECOND)))
+        if still():
+            due, writer.due = _full_second(writer.clock.now()), None
+            continue
+        try:
+            await writer.tick(due, due + SECOND)
+        except Retriable as fault:
+            log.warning("tick: %s", fault)
+        due = due + SECOND if writer.clock.now() < due + OVERDUE else _full_second(writer.clock.now())
+        writer.due = due
+
+
+async def fast_ticks(writer: EventWriter, still: Callable[[], bool]) -> None:
+    """In an exercise, whose time runs faster."""
+    while True:
+        await asyncio.sleep(EXERCISE_TICK_SECONDS)
         if still():
             continue
         try:
             await writer.tick()
         except Retriable as fault:
             log.warning("tick: %s", fault)
+
+
+def _full_second(at: int) -> int:
+    """The first full second after `at`."""
+    return (at // SECOND + 1) * SECOND
 
 
 async def http(app: Any, port: int) -> None:

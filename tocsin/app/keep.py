@@ -154,7 +154,7 @@ async def fetch(journal: Journal, start: int, queue: asyncio.Queue[Entry | Damag
 
 async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | DamagedEntry], state: State) -> None:
     """Commits what comes, several entries together. What the disk does not take is tried again until it does."""
-    written = time.monotonic()
+    written, clock = time.monotonic(), 0
     while True:
         found = await gathered(queue)
         entries = [one for one in found if isinstance(one, Entry)]
@@ -167,9 +167,9 @@ async def take_in(node: NodeFile, keeper: Keeper, queue: asyncio.Queue[Entry | D
         if not entries:
             continue
         events = [(entry.seq, entry.batch) for entry in entries if entry.batch is not None]
-        last = entries[-1].seq
+        last, clock = entries[-1].seq, max(clock, *(entry.ingest for entry in entries))
         if events or time.monotonic() - written > QUIET_SECONDS:
-            state.rows += await patiently(state, partial(keeper.append, events, last)) or 0
+            state.rows += await patiently(state, partial(keeper.append, events, last, clock)) or 0
             state.doubles = keeper.doubles
             written = time.monotonic()
         state.position = last

@@ -136,7 +136,7 @@ def _maker(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple
     reports = Reports(
         lambda: city,
         questions,
-        lambda: load_layers(layer for layer in city.layers if layer.kind == "points"),
+        lambda: load_layers(layer for layer in city.layers if layer.kind == "points" or layer.places),
         lambda wanted: asyncio.run(_alerts(layout, wanted)),
         lambda: _now(city),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from tocsin.geo.layers import LoadedLayer
+from tocsin.geo.places import PlaceNames
 from tocsin.kernel.fault import nearest
 from tocsin.model.asking import Filter, Patience, Refused
 from tocsin.model.city import City
@@ -67,4 +68,4 @@ def coverage_of(layers: Mapping[str, LoadedLayer], people: str, stations: str) -
     if not any(one[2] for one in blocks):
         raise Refused(f"people: found no `population` above 0 in {people!r}; valid is a layer whose points say how many people live there")
     places = [(feature.shape.centroid.x, feature.shape.centroid.y) for feature in points[stations].named]
-    return coverage(blocks, places, (people, stations))
+    return coverage(blocks, places, (people, stations), PlaceNames(layers.values()).name)

@@ -215,6 +215,11 @@ def set_state(connection: sqlite3.Connection, name: str, value: int) -> None:
     connection.execute("INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
 
 
+def raise_state(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """The larger of what is there and `value`."""
+    connection.execute("INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)", (name, value))
+
+
 def next_number(connection: sqlite3.Connection, name: str, step: int = 1) -> int:
     """Counts up a number of table `state`; the new value."""
     row = connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()

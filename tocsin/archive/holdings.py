@@ -27,31 +27,31 @@ class Archive:
     @contextlib.contextmanager
     def look(self, want: Want) -> Iterator[Look]:
         """Events of the day and month tiers and the hot tail. Raises Fatal for an archive of a newer version."""
-        with self._moment(want, ("day", "month")) as (files, damaged, tail, reaches):
+        with self._moment(want, ("day", "month")) as (files, damaged, tail, reached):
             rows = encoded(wanted(hot.rows_of(tail), want)) if tail else ROW.empty_table()
-            yield Look([one.file for one in files], rows, reaches, [one.file for one in damaged])
+            yield Look([one.file for one in files], rows, _last_seq(reached), [one.file for one in damaged], reached.clock)
 
     @contextlib.contextmanager
     def rollup(self, want: Want, step: str) -> Iterator[Look]:
         """`step`: `hourly` or `daily`. Buckets are chosen by their start; a box chooses files, not rows."""
-        with self._moment(want, (step,)) as (files, damaged, tail, reaches):
+        with self._moment(want, (step,)) as (files, damaged, tail, reached):
             parts = [roll(one.table(), step) for one in tail]
             rows = wanted_rollups(joined(parts, step), want) if parts else ROLLUP.empty_table()
-            yield Look([one.file for one in files], rows, reaches, [one.file for one in damaged])
+            yield Look([one.file for one in files], rows, _last_seq(reached), [one.file for one in damaged], reached.clock)
 
     @contextlib.contextmanager
-    def _moment(self, want: Want, tiers: Iterable[str]) -> Iterator[tuple[list[Filed], list[Filed], list[hot.Batch], int]]:
+    def _moment(self, want: Want, tiers: Iterable[str]) -> Iterator[tuple[list[Filed], list[Filed], list[hot.Batch], hot.Reached]]:
         catalog = self._opened()
         if catalog is None:
-            yield [], [], [], 0
+            yield [], [], [], hot.Reached(-1)
             return
         with self._leases.take() as lease:
             with catalog.moment() as connection:
                 lease.at(catalog.get("generation"))
                 found = catalog.find(want, tiers)
                 tail = hot.batches(connection, want)
-                reaches = event_seq(catalog.get(hot.POSITION) + 1, 0) - 1
-            yield [one for one in found if not one.damaged], [one for one in found if one.damaged], tail, reaches
+                reached = hot.Reached(catalog.get(hot.POSITION), catalog.get(hot.HEARD))
+            yield [one for one in found if not one.damaged], [one for one in found if one.damaged], tail, reached
 
     def outline(self, file: StoredFile) -> bytes | None:
         """What its row groups hold, as bytes (`model/outline.py`); None where that is not known. While a look is open that has it."""
@@ -67,3 +67,8 @@ class Archive:
     def close(self) -> None:
         if self._catalog is not None:
             self._catalog.close()
+
+
+def _last_seq(reached: hot.Reached) -> int:
+    """The highest `seq` there can be up to it; 0 of no archive."""
+    return max(0, event_seq(reached.position + 1, 0) - 1)

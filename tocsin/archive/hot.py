@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,21 @@ from pyarrow import ipc
 
 from tocsin.model.archive import CLASSES, Want
 
-from .catalog import set_state
+from .catalog import raise_state, set_state
 from .damage import Connection, sealed, unsound, whole
 from .rows import PLAIN, instants
 
 FAN: Final = 16
 _OPTIONS: Final = ipc.IpcWriteOptions(compression="lz4")
 POSITION: Final = "position"  # in table `state`: the journal entry up to which everything is in the archive
+HEARD: Final = "heard"  # likewise: the journal clock at that entry, µs, which ticks move too
+
+
+class Reached(NamedTuple):
+    """How far the journal was read: the entry, and the largest clock of what was read since the one before, 0 for none."""
+
+    position: int
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +60,23 @@ def unpacked(body: bytes) -> pa.Table:
     return ipc.open_stream(pa.py_buffer(body)).read_all()
 
 
-def append(connection: Connection, table: pa.Table, classes: np.ndarray, position: int) -> None:
-    """Rows of schema PLAIN and the journal entry they reach to. Within a transaction of the caller."""
+def append(connection: Connection, table: pa.Table, classes: np.ndarray, until: Reached) -> None:
+    """Rows of schema PLAIN and what they reach to. Within a transaction of the caller."""
     for number, stream in enumerate(CLASSES):
         some = table.filter(pa.array(classes == number))
         if len(some):
             _insert(connection, stream, 0, some, time.time_ns() // 1000)
             _fold(connection, stream)
-    reached(connection, [table], position)
+    reached(connection, [table], until)
 
 
-def reached(connection: sqlite3.Connection, tables: Iterable[pa.Table], position: int) -> None:
+def reached(connection: sqlite3.Connection, tables: Iterable[pa.Table], until: Reached) -> None:
     """How far the archive is with these rows, which come after all others. Within a transaction of the caller."""
-    if latest := [int(instants(table.column("ingest_time")).max()) for table in tables if len(table)]:
+    latest = [int(instants(table.column("ingest_time")).max()) for table in tables if len(table)]
+    if latest:
         set_state(connection, "clock", max(latest))
-    set_state(connection, POSITION, position)
+    raise_state(connection, HEARD, max([until.clock, *latest]))
+    set_state(connection, POSITION, until.position)
 
 
 def _insert(connection: sqlite3.Connection, stream: str, level: int, table: pa.Table, born: int) -> None:

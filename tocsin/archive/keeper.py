@@ -63,8 +63,8 @@ class Keeper:
         """The journal entry up to which everything is in the archive."""
         return self.catalog.get(hot.POSITION)
 
-    def append(self, entries: Sequence[tuple[int, pa.RecordBatch]], position: int) -> int:
-        """Journal entries with events, in order, and the entry everything was read up to. What the archive has already is left out, by number, or
+    def append(self, entries: Sequence[tuple[int, pa.RecordBatch]], position: int, clock: int = 0) -> int:
+        """Journal entries with events, in order, and the entry everything was read up to; `clock`: the largest of all that was read, ticks too. What the archive has already is left out, by number, or
         because an import has brought it (`doubles` counts those). Durable when it returns the number of rows. Raises OSError, sqlite3.Error when the disk does not take it; then nothing has happened."""
         known = self.position
         table = journal_rows([(seq, batch) for seq, batch in entries if seq > known])
@@ -72,13 +72,13 @@ class Keeper:
             return 0
         room(self.folder)
         step("append.begin")
-        while (kept := self._take(table, position)) is None:
+        while (kept := self._take(table, hot.Reached(position, clock))) is None:
             pass  # an import ended while files were written
         step("append.done")
         self.doubles += len(table) - kept
         return kept
 
-    def _take(self, table: pa.Table, position: int) -> int | None:
+    def _take(self, table: pa.Table, until: hot.Reached) -> int | None:
         """Rows of PLAIN that no import has brought. Returns how many there were; None: it has not happened, and is to be tried again."""
         rest = table
         if len(table) >= DIRECT_ROWS:
@@ -86,13 +86,13 @@ class Keeper:
                 rest = self._new(connection, table)
         if len(rest) >= DIRECT_ROWS:
             try:
-                self._file(dict(streams_of(rest, row_classes(rest, self.classes))), position)
+                self._file(dict(streams_of(rest, row_classes(rest, self.classes))), until)
             except _ImportedMeanwhile:
                 return None
         else:
             with self.catalog.change() as connection:
                 rest = self._new(connection, rest)
-                hot.append(connection, rest, row_classes(rest, self.classes), position)
+                hot.append(connection, rest, row_classes(rest, self.classes), until)
                 step("append.written")
         return len(rest)
 
@@ -110,8 +110,8 @@ class Keeper:
         step("flush.done")
         return rows
 
-    def _file(self, fresh: Mapping[str, pa.Table], position: int | None) -> int:
-        """The hot tail, and rows of PLAIN that were never in it, into day files. `position`: what the fresh rows reach to. Returns the rows."""
+    def _file(self, fresh: Mapping[str, pa.Table], until: hot.Reached | None) -> int:
+        """The hot tail, and rows of PLAIN that were never in it, into day files. `until`: what the fresh rows reach to. Returns the rows."""
         found = hot.batches(self.catalog.connection)
         if not found and not fresh:
             return 0
@@ -131,8 +131,8 @@ class Keeper:
                         raise _ImportedMeanwhile
                     enter(connection, self.folder, files)
                     hot.drop(connection, found)
-                    if position is not None:
-                        hot.reached(connection, fresh.values(), position)
+                    if until is not None:
+                        hot.reached(connection, fresh.values(), until)
                     step("flush.entered")
             except Exception:
                 shelf.abandon()

@@ -21,6 +21,8 @@ from .nats_conf import subject_token
 from .streams import EVENTS
 
 HEADER_ROOM = 1024
+#: A tick that is later than this holds nothing up any more, µs.
+OVERDUE = 5_000_000
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class EventWriter:
     gathered: an entry at most every `max_wait` seconds, or as soon as `enough` rows are there, which are worth an fsync of their own;
     at most `max_rows` rows and `max_bytes` bytes.
     `patience`: seconds the journal may be away before callers get Unsettled (Retriable). `on_settled(feed, batch, first_seq)`: callers had
-    been told to try again, but their events are stored now.
+    been told to try again, but their events are stored now. `due`: the next tick, where it comes at a certain moment; None where it does not.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class EventWriter:
         self._lanes: dict[str, Lane] = {}
         self._doubts = Doubts(on_settled)
         self._closing = False
+        self.due: int | None = None
         journal.checks.append(self._doubts.settle)
 
     async def append(self, feed: str, batch: pa.RecordBatch, wall_ns: int) -> int:
@@ -128,10 +131,10 @@ class EventWriter:
         assert isinstance(first, int)
         return first
 
-    async def tick(self) -> int:
-        """Journals the clock. Returns the entry's stream sequence."""
-        now = self.clock.now()
-        headers = entry_headers(b"", now, 0, 0, secrets.token_hex(12))
+    async def tick(self, at: int | None = None, following: int | None = None) -> int:
+        """Journals the clock, or the moment `at` that it has reached; `following`: when the next one is due. Returns the entry's stream sequence."""
+        self.due = following
+        headers = entry_headers(b"", self.clock.now() if at is None else at, 0, 0, secrets.token_hex(12))
         ack = await self.journal.append("tick", b"", headers, self.patience)
         return ack.seq
 
@@ -253,9 +256,15 @@ class EventWriter:
                 return
         part.resolve(halves[0].done.result())
 
+    def _now(self) -> int:
+        """The time of an entry. Before the tick that is due and not on its way yet: so what deadlines are told at does not depend on which of the two
+        is sent first, and a history without ticks tells the same (`correlate/past/ticks.py`)."""
+        now = self.clock.now()
+        return now if self.due is None or not self.due <= now < self.due + OVERDUE else self.due - 1
+
     async def _store(self, feed: str, batch: pa.RecordBatch, wall: int) -> int:
         """One entry. Returns its stream sequence."""
-        ingest = self.clock.now()
+        ingest = self._now()
         stamped = stamp(batch, ingest)
         payload = encode(stamped)
         link = await self.journal.ready(self.patience)

@@ -112,12 +112,14 @@ class StoredFile:
 @dataclass(frozen=True, slots=True)
 class Look:
     """All that is stored of what is wanted at one moment: each row is in exactly one of `files` and `tail`. `tail`: rows of schema ROW that no file
-    has yet, already filtered. `reaches`: highest journal `seq` in the archive; later events are still on their way."""
+    has yet, already filtered. `reaches`: highest journal `seq` in the archive; later events are still on their way. `heard`: the journal clock there, µs, 0 where
+    nobody knows."""
 
     files: Sequence[StoredFile]
     tail: pa.Table
     reaches: int
     damaged: Sequence[StoredFile] = ()  # would have been looked at, but cannot be read: the answer is incomplete
+    heard: int = 0
 
     @property
     def rows(self) -> int:

@@ -19,7 +19,6 @@ from tocsin.archive.tombstones import PUBLIC_FILE
 from tocsin.kernel import durable
 from tocsin.kernel.fault import Fatal
 from tocsin.model.archive import Look, StoredFile, Want
-from tocsin.model.ids import event_seq
 from tocsin.model.mirror import Address
 from tocsin.model.time import to_iso
 
@@ -123,20 +122,20 @@ class Mirrored(Archive):
         return True
 
     @contextlib.contextmanager
-    def _moment(self, want: Want, tiers: Iterable[str]) -> Iterator[tuple[list[Filed], list[Filed], list[hot.Batch], int]]:
+    def _moment(self, want: Want, tiers: Iterable[str]) -> Iterator[tuple[list[Filed], list[Filed], list[hot.Batch], hot.Reached]]:
         tiers = tuple(tiers)
         for last in (False, False, True):
             with self.catalog.moment() as connection:
                 found = self.catalog.find(want, tiers)
                 tail = hot.batches(connection, want)
-                reaches = event_seq(self.catalog.get(hot.POSITION) + 1, 0) - 1
+                reached = hot.Reached(self.catalog.get(hot.POSITION), self.catalog.get(hot.HEARD))
             with self.cache.pinned([self._wanted(one.file) for one in found if not (one.damaged or want.figures)]) as wrong:
                 if wrong and not last and self._newer():
                     continue
                 for why in wrong.values():
                     log.error("%s; the answer is without it", why)
                 lost = [one for one in found if one.damaged or self._name(one.file) in wrong]
-                yield [one for one in found if one not in lost], lost, tail, reaches
+                yield [one for one in found if one not in lost], lost, tail, reached
                 return
 
     def _name(self, file: StoredFile) -> str:
@@ -156,4 +155,6 @@ def brought(place: Place, look: Look) -> Iterator[Look]:
     with cache.pinned([Wanted(name, one.size, one.sha256) for name, one in names.items()]) as wrong:
         if wrong:
             raise Fatal(f"{next(iter(wrong.values()))}; give the same command again, it begins anew with what the mirror holds now")
-        yield Look([replace(one, path=cache.files / name) for name, one in names.items()], look.tail, look.reaches, look.damaged)
+        yield Look(
+            [replace(one, path=cache.files / name) for name, one in names.items()], look.tail, look.reaches, look.damaged, look.heard
+        )

@@ -24,8 +24,8 @@ class Ticks(Protocol):
 
 
 class EverySecond:
-    """Where ticks were not kept: one at every full second, as ingest sends them. What an alert says does not depend on where between two
-    events a tick came, only when it became known, by less than a second."""
+    """Where ticks were not kept: one at every full second, as ingest sends them. A second that had none (the node was stopped, an older one ticked in
+    between) changes when an alert became known, and nothing else that it says."""
 
     def next(self, at: int) -> int:
         """The first full second at `at` or later."""
