@@ -1,4 +1,4 @@
-"""The whole life of a small archive, in a process that may end at any step: append, flush, import, join, let go."""
+"""The whole life of a small archive, in a process that may end at any step: append, flush, import, join, let go, make the catalogue again."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from tocsin.archive import catalog, disk
 from tocsin.archive import keeper as keeper_module
 from tocsin.archive.compact import compact
 from tocsin.archive.importing import Importer
+from tocsin.archive.keeper import Keeper
+from tocsin.archive.rebuild import rebuild
 from tocsin.archive.retention import Retention, declare
 from tocsin.archive.rows import journal_rows
 from tocsin.archive.steps import step
 from tocsin.archive.tombstones import Signer
+from tocsin.kernel.fault import DamagedStore
 
 ENTRIES = 3
 DIRECT = 1  # of the second entry: it goes into files at once, and takes along what is in the hot tail
@@ -46,8 +49,17 @@ class Acks:
         return self.path.read_text().split() if self.path.exists() else []
 
 
+def opened(folder: Path) -> Keeper:
+    """As whoever is told that the catalogue is gone does it: a rebuild that was cut off is made again."""
+    try:
+        return keeper(folder)
+    except DamagedStore:
+        rebuild(folder)
+        return keeper(folder)
+
+
 def live(folder: Path, acks: Acks, source: Path) -> None:
-    kept = keeper(folder)
+    kept = opened(folder)
     for number in range(kept.position + 1, ENTRIES + 1):
         keeper_module.DIRECT_ROWS = DIRECT if number == 2 else 10_000
         kept.append([entry(number)], number)
@@ -68,6 +80,7 @@ def live(folder: Path, acks: Acks, source: Path) -> None:
     Retention(kept.catalog, Signer(folder), START + 100 * DAY).run()
     acks.add("let-go")
     kept.close()
+    rebuild(folder)
 
 
 def run(folder: Path, acks: Path, source: Path, name: str | None, mount: Path | None, careless: bool) -> None:

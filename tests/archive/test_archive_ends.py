@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from archive_world import keeper, plain, rows
-from life import Acks, expected, mounted, run
+from life import Acks, expected, mounted, opened, run
 
 from tocsin.archive.sweep import parquet_files
 from tocsin.archive.verify import verify
@@ -39,7 +39,7 @@ def child(folder, acks, source, name=None, mount=None, careless=False):
 
 def judge(folder: Path, acks: Path) -> None:
     """What must be there is, once; what is there else may be; every file is sound and known."""
-    keeper(folder).close()  # starting sweeps up
+    opened(folder).close()  # starting sweeps up
     must, may = expected(Acks(acks))
     found = [row if row["seq"] > 0 else {**row, "seq": 0} for row in plain(rows(folder))]
     for row in must:
@@ -64,6 +64,7 @@ def test_every_step_is_known():
         "outline",
         "retention",
         "sweep",
+        "rebuild",
     }
 
 
@@ -80,7 +81,7 @@ def test_killed_at_every_step(tmp_path):
 
 
 #: Where a missing sync would show; all the others are cut at in the long tests.
-TELLING = ("append.done", "publish.renamed", "flush.entered", "import.done", "compact.entered", "retention.done")
+TELLING = ("append.done", "publish.renamed", "flush.entered", "import.done", "compact.entered", "retention.done", "rebuild.published")
 
 
 @pytest.mark.root

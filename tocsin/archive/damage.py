@@ -37,11 +37,11 @@ class Connection(sqlite3.Connection):
     def executemany(self, *words: Any) -> Any:
         return self.cursor().executemany(*words)
 
-    def fault(self, fault: sqlite3.DatabaseError) -> Exception:
-        """As it is to be raised."""
+    def damage_of(self, fault: sqlite3.DatabaseError) -> DamagedStore | None:
+        """What it says of the file; None: nothing."""
         code = getattr(fault, "sqlite_errorcode", 0) & 0xFF  # the rest says more of the same
         undecoded = isinstance(fault, sqlite3.OperationalError) and "decode to UTF-8" in str(fault)
-        return damaged(self.path, str(fault)) if code in _SAYS_SO or undecoded else fault
+        return damaged(self.path, str(fault)) if code in _SAYS_SO or undecoded else None
 
 
 class Cursor(sqlite3.Cursor):
@@ -51,31 +51,44 @@ class Cursor(sqlite3.Cursor):
         try:
             return super().execute(*words)
         except sqlite3.DatabaseError as fault:
-            raise self.connection.fault(fault) from fault
+            self._tell(fault)
+            raise
 
     def executemany(self, *words: Any) -> Any:
         try:
             return super().executemany(*words)
         except sqlite3.DatabaseError as fault:
-            raise self.connection.fault(fault) from fault
+            self._tell(fault)
+            raise
 
     def fetchone(self) -> Any:
         try:
             return super().fetchone()
         except sqlite3.DatabaseError as fault:
-            raise self.connection.fault(fault) from fault
+            self._tell(fault)
+            raise
 
     def fetchall(self) -> Any:
         try:
             return super().fetchall()
         except sqlite3.DatabaseError as fault:
-            raise self.connection.fault(fault) from fault
+            self._tell(fault)
+            raise
 
     def __next__(self) -> Any:
         try:
             return super().__next__()
         except sqlite3.DatabaseError as fault:
-            raise self.connection.fault(fault) from fault
+            self._tell(fault)
+            raise
+
+    def _tell(self, fault: sqlite3.DatabaseError) -> None:
+        """Raises DamagedStore where that is what the fault says. Nothing can be asked of this cursor any more: whoever keeps the exception keeps its frames, and
+        a statement in them would keep the file open after the connection is closed."""
+        found = self.connection.damage_of(fault)
+        self.close()
+        if found is not None:
+            raise found from fault
 
 
 def refuse_strays(path: Path, folder: Path) -> None:
