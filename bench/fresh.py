@@ -1,4 +1,4 @@
-"""A function in a fresh process, so that memory is its own; and files put out of the page cache, looked at whether they are."""
+"""A function in a fresh or a forked process, so that memory is its own; and files put out of the page cache, looked at whether they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,20 @@ def in_fresh(function: Callable[..., T], *arguments: Any) -> tuple[T, int]:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         result = pool.submit(function, *arguments).result()
         return result, pool.submit(peak_mb).result()
+
+
+def in_fork(what: str, function: Callable[..., None], *arguments: Any) -> Any:
+    """What `function(pipe, *arguments)` sends from a process that sees all that this one has; `what` it was that failed."""
+    here, there = Pipe()
+    process = get_context("fork").Process(target=function, args=(there, *arguments))
+    process.start()
+    there.close()
+    try:
+        result = here.recv()
+    except EOFError:
+        raise SystemExit(f"{what} failed; see the error above") from None
+    process.join()
+    return result
 
 
 def peak_mb() -> int:

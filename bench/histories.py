@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 from typing import Any
 
 from bench import history_jobs, jobs
+from bench.fresh import in_fork
 from bench.machine import cpu_seconds, machine
 from bench.own import Own
 from bench.report import table
@@ -44,15 +44,7 @@ def _measure(pipe: Any, job: str, stream: Stream, limit: float) -> None:
 
 def measure(job: str, stream: Stream, limit: float) -> dict[str, Any]:
     """One job in a forked process."""
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_measure, args=(there, job, stream, limit))
-    process.start()
-    there.close()
-    try:
-        row: dict[str, Any] = here.recv()
-    except EOFError:
-        raise SystemExit(f"{job} failed; see the error above") from None
-    process.join()
+    row: dict[str, Any] = in_fork(job, _measure, job, stream, limit)
     return row
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench import jobs
+from bench.fresh import in_fork
 from bench.machine import cpu_seconds, rss_mb
 from bench.stream import Stream
 
@@ -85,13 +85,5 @@ def _measure(pipe: Any, name: str, job: str, delay: int, stream: Stream, batch: 
 
 def measure(name: str, job: str, delay: int, stream: Stream, batch: int, limit: float = 1e9) -> tuple[dict[str, Any], np.ndarray]:
     """One engine on one job in a forked process: (row, sorted answers)."""
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_measure, args=(there, name, job, delay, stream, batch, limit))
-    process.start()
-    there.close()
-    try:
-        result: tuple[dict[str, Any], np.ndarray] = here.recv()
-    except EOFError:
-        raise SystemExit(f"{name} failed on {job}; see the error above") from None
-    process.join()
+    result: tuple[dict[str, Any], np.ndarray] = in_fork(f"{name} on {job}", _measure, name, job, delay, stream, batch, limit)
     return result

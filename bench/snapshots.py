@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench import jobs
+from bench.fresh import in_fork
 from bench.machine import machine, rss_mb
 from bench.own import Own
 from bench.report import table
@@ -93,15 +93,7 @@ def _measure(pipe: Any, rules: int, stream: Stream, times: int) -> None:
 
 def measure(rules: int, stream: Stream, times: int) -> dict[str, Any]:
     """In a process of its own, so that it has the memory of one engine."""
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_measure, args=(there, rules, stream, times))
-    process.start()
-    there.close()
-    try:
-        row: dict[str, Any] = here.recv()
-    except EOFError:
-        raise SystemExit(f"{rules} rules failed; see the error above") from None
-    process.join()
+    row: dict[str, Any] = in_fork(f"{rules} rules", _measure, rules, stream, times)
     return row
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,45 +46,29 @@ class Connection(sqlite3.Connection):
         return damaged(self.path, str(fault)) if code in _SAYS_SO or undecoded else None
 
 
+def _telling(method: Callable[..., Any]) -> Any:
+    """The same, but that what SQLite says of a damaged file is told."""
+
+    @functools.wraps(method)
+    def asked(cursor: Cursor, *words: Any) -> Any:
+        try:
+            return method(cursor, *words)
+        except sqlite3.DatabaseError as fault:
+            cursor.tell(fault)
+            raise
+
+    return asked
+
+
 class Cursor(sqlite3.Cursor):
     connection: Connection
+    execute = _telling(sqlite3.Cursor.execute)
+    executemany = _telling(sqlite3.Cursor.executemany)
+    fetchone = _telling(sqlite3.Cursor.fetchone)
+    fetchall = _telling(sqlite3.Cursor.fetchall)
+    __next__ = _telling(sqlite3.Cursor.__next__)
 
-    def execute(self, *words: Any) -> Any:
-        try:
-            return super().execute(*words)
-        except sqlite3.DatabaseError as fault:
-            self._tell(fault)
-            raise
-
-    def executemany(self, *words: Any) -> Any:
-        try:
-            return super().executemany(*words)
-        except sqlite3.DatabaseError as fault:
-            self._tell(fault)
-            raise
-
-    def fetchone(self) -> Any:
-        try:
-            return super().fetchone()
-        except sqlite3.DatabaseError as fault:
-            self._tell(fault)
-            raise
-
-    def fetchall(self) -> Any:
-        try:
-            return super().fetchall()
-        except sqlite3.DatabaseError as fault:
-            self._tell(fault)
-            raise
-
-    def __next__(self) -> Any:
-        try:
-            return super().__next__()
-        except sqlite3.DatabaseError as fault:
-            self._tell(fault)
-            raise
-
-    def _tell(self, fault: sqlite3.DatabaseError) -> None:
+    def tell(self, fault: sqlite3.DatabaseError) -> None:
         """Raises DamagedStore where that is what the fault says. Nothing can be asked of this cursor any more: whoever keeps the exception keeps its frames, and
         a statement in them would keep the file open after the connection is closed."""
         found = self.connection.damage_of(fault)

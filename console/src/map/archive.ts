@@ -8,7 +8,7 @@ import { status } from '../live/store';
 import { palette } from '../live/theme';
 import { circle, cityZoom } from '../model/geo';
 import { tileFiles } from './session';
-import { ground, type TileFile } from './style';
+import { FLAT, ground, type TileFile } from './style';
 
 const RESULTS = 'results';
 const CELLS = 'everything';
@@ -22,13 +22,7 @@ export async function openArchiveMap(box: HTMLElement): Promise<() => void> {
     style: { version: 8, sources: sources(tiles), layers: ground(tiles, palette.peek()) },
     center: near ? [near.lon, near.lat] : (city?.centre ?? [0, 0]),
     zoom: near ? 13.5 : city ? cityZoom(city.zoom, box.clientWidth, box.clientHeight) : 2,
-    minZoom: 1,
-    maxZoom: 18,
-    fadeDuration: 0,
-    attributionControl: false,
-    dragRotate: false,
-    pitchWithRotate: false,
-    touchPitch: false,
+    ...FLAT,
     locale: { 'Map.Title': t('inv.map') },
   });
   map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left');

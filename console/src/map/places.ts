@@ -7,7 +7,7 @@ import { count, t } from '../i18n';
 import { say } from '../live/actions';
 import { palette, reducedMotion } from '../live/theme';
 import { tileFiles } from './session';
-import { FONT, ground, type TileFile } from './style';
+import { FLAT, FONT, ground, type TileFile } from './style';
 
 const PLACES = 'places';
 const CLOSE = 13.5;
@@ -22,13 +22,7 @@ export async function openPlacesMap(box: HTMLElement, places: BacktestPlace[]): 
     style: { version: 8, sources: Object.fromEntries(tiles.map((file) => [file.name, { type: 'vector' as const, url: `pmtiles://${file.url}` }])), layers: ground(tiles, palette.peek()) },
     bounds,
     fitBoundsOptions: { padding: EDGE, maxZoom: CLOSE },
-    minZoom: 1,
-    maxZoom: 18,
-    fadeDuration: 0,
-    attributionControl: false,
-    dragRotate: false,
-    pitchWithRotate: false,
-    touchPitch: false,
+    ...FLAT,
     scrollZoom: false, // the page scrolls past it; it zooms by double click and by its keys
     dragPan: !matchMedia('(pointer: coarse)').matches, // one finger scrolls the page, two move the map
     locale: { 'Map.Title': t('bt.map') },

@@ -18,7 +18,7 @@ import type { MapLayer } from '../model/types';
 import { alertFeature, areaFeature, collection, eventDiff, focusFeatures } from './features';
 import { setImages } from './images';
 import { paced } from './pace';
-import { buildStyle, extraLayers, type LiveSource, type TileFile } from './style';
+import { FLAT, buildStyle, extraLayers, type LiveSource, type TileFile } from './style';
 
 setWorkerUrl(workerUrl);
 const protocol = new Protocol();
@@ -70,13 +70,7 @@ export async function openMap(box: HTMLElement): Promise<{ map: MapLibre; close:
     style: buildStyle(tiles, palette.peek()),
     center: from ? [from.centre.lon, from.centre.lat] : (city?.centre ?? [0, 0]),
     zoom: from?.zoom ?? (city ? cityZoom(city.zoom, box.clientWidth, box.clientHeight) : 2),
-    minZoom: 1,
-    maxZoom: 18,
-    fadeDuration: 0,
-    attributionControl: false,
-    dragRotate: false,
-    pitchWithRotate: false,
-    touchPitch: false,
+    ...FLAT,
     locale: { 'Map.Title': t('map.region') },
   });
   map.touchZoomRotate.disableRotation();

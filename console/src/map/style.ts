@@ -13,6 +13,17 @@ export interface TileFile {
 export const LIVE_SOURCES = ['areas', 'events', 'focus', 'alerts'] as const;
 export type LiveSource = (typeof LIVE_SOURCES)[number];
 
+/** What all maps have in common: north is up, and nothing fades. */
+export const FLAT = {
+  minZoom: 1,
+  maxZoom: 18,
+  fadeDuration: 0,
+  attributionControl: false,
+  dragRotate: false,
+  pitchWithRotate: false,
+  touchPitch: false,
+} as const;
+
 export const FONT = ['Inter Variable'];
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
