@@ -34,7 +34,7 @@ def keys(key: Key, fact: Fact) -> list[Own]:
     """None, one, or one for each zone the fact lies in."""
     if key.by == "source":
         feed, source = fact.source or ("", None)
-        return [Own(fact.code, f"{feed}/{source or ''}", "")]
+        return [Own((feed, source is not None, source or ""), f"{feed}/{source or ''}", "")]
     if key.by == "all":
         return [Own(0, "all", "")]
     if key.by == "zone":

@@ -204,6 +204,8 @@ class Engine:
         said = self._move(clock)
         enter_none(self._memory.m, clock)
         self._run()
+        if self._series:
+            self._series.forget(int(self._memory.meta[layout.CLOCK]))
         return self._firings(said)
 
     def next_move(self) -> int:

@@ -83,7 +83,10 @@ class Keyed:
 
     def _new(self, key: KeyValue) -> Track:
         machine = self._machine(self._keyer.text(key))
-        return Track(key, self._keyer.label(key), machine, machine.blank, machine.blank)
+        return Track(key, self._keyer.label(key), machine, machine.blank, machine.blank, rank=self._rank(key))
+
+    def _rank(self, key: KeyValue) -> Any:
+        return self._keyer.rank(key)
 
     def _refolded(self, key: KeyValue, track: Track, clock: int, cause: int) -> None:
         """The history has changed behind its end: matches at samples are compared now, those of deadlines when the clock moves on."""

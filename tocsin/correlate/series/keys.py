@@ -20,6 +20,12 @@ KeyValue = Any
 SourceName = Callable[[int], tuple[str, str | None]]
 
 
+def source_rank(name: tuple[str, str | None]) -> tuple[str, bool, str]:
+    """What orders sources (feed, source) in every process alike: their codes depend on what a process has heard, and in which order."""
+    feed, source = name
+    return feed, source is not None, source or ""
+
+
 class Keyer:
     """Keys of one rule. `names`: code of a source -> (feed, source)."""
 
@@ -50,6 +56,12 @@ class Keyer:
             return (cell(sample.lon, sample.lat, self._key.size),)
         assert self._zones is not None
         return tuple(self._zones.covering(sample.lon, sample.lat))
+
+    def rank(self, key: KeyValue) -> Any:
+        """What orders the keys of one rule: all are numbers, texts or tuples of one shape."""
+        if self._key.by == "source":
+            return source_rank(self._names(key) if key >= 0 else ("", None))
+        return key if isinstance(key, int) else str(key)
 
     def text(self, key: KeyValue) -> str:
         """A key as people and baselines write it."""

@@ -79,10 +79,7 @@ class Series:
 
     def push(self, columns: Columns, clock: int) -> None:
         """Events of one journal entry, after the clock has moved to its ingest time."""
-        if clock // PRUNE_EVERY != self._pruned:
-            self._pruned = clock // PRUNE_EVERY
-            for member in self._order:
-                member.prune(clock)
+        self.forget(clock)
         picked, late = self._picker.pick(columns, clock - self._lateness)
         self.too_late += late
         for number, rows, flags in picked:
@@ -90,6 +87,13 @@ class Series:
             samples = samples_of(columns, rows, flags, member.fields)
             self._samples += len(samples)
             member.take(samples, clock)
+
+    def forget(self, clock: int) -> None:
+        """After the clock has moved, also where no event came with it: engines that look at different events forget at the same entries."""
+        if clock // PRUNE_EVERY != self._pruned:
+            self._pruned = clock // PRUNE_EVERY
+            for member in self._order:
+                member.prune(clock)
 
     def withdraw(self, seqs: Iterable[int], clock: int, at: int) -> None:
         """Events are taken back by a correction of event time `at`, at which areas they made end."""

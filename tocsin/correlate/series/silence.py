@@ -10,7 +10,7 @@ from tocsin.model.links import BY_SOURCE
 from tocsin.model.plan import Plan, Silence
 
 from .keyed import Keyed
-from .keys import Keyer, SourceName
+from .keys import Keyer, KeyValue, SourceName
 from .sample import NEVER, Found, Sample, at_deadline
 from .track import Outlet, Steady
 
@@ -92,6 +92,10 @@ class SilenceRule(Keyed):
 
     def withdraw(self, _seqs: frozenset[int], _clock: int, _at: int) -> None:
         """What was heard stays heard."""
+
+    def _rank(self, key: KeyValue) -> Any:
+        """A source known beforehand has no feed until it is heard."""
+        return key
 
     def save(self) -> dict[str, Any]:
         """Plain values and arrays."""

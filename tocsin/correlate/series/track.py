@@ -120,11 +120,7 @@ class Track:
     wake: int = NEVER
     floor: int = LONG_AGO
     off: int = -1  # when the condition stopped holding, as it was last said (`holding.py`)
-
-    @property
-    def rank(self) -> Any:
-        """Keys of one rule are all numbers, or none is."""
-        return self.key if isinstance(self.key, int) else str(self.key)
+    rank: Any = 0
 
     def add(self, sample: Sample) -> list[Found] | None:
         """Puts a sample where it belongs. Returns what it found when it is the newest, None when the history was folded again."""

@@ -26,7 +26,7 @@ class BorderMachine(Plain):
         """A position."""
         sample = samples[i]
         before = samples[i - 1] if i else None
-        stale = before is not None and 0 < self._when.max_gap < sample.time - before.time
+        stale = self._when.max_gap > 0 and (before is None or sample.time - before.time > self._when.max_gap)
         was = () if stale else state
         now = tuple(self._zones.covering(sample.lon, sample.lat))
         entering = self._when.what == "enters"
