@@ -118,8 +118,8 @@ def test_every_place_has_one_owner_and_no_place_the_first() -> None:
 
 def test_how_rules_are_shared_out_follows_from_the_plan() -> None:
     own = {rule.name: share for rule, share in zip(wide_rules().rules, shares(wide_rules()), strict=True)}
-    assert {name for name, share in own.items() if share.way == Way.SOURCE} == {"steady", "steady-own"}
-    assert {name for name, share in own.items() if share.way == Way.WHOLE} == {"steady-permitted", "silence"}
+    assert {name for name, share in own.items() if share.way == Way.SOURCE} == {"steady", "steady-own", "silence"}
+    assert {name for name, share in own.items() if share.way == Way.WHOLE} == {"steady-permitted"}
     assert (own["chain"].reach, own["near"].reach, halo(wide_rules())) == (700.0, 200.0, 700.0)
     looked_at = rule("both", Alerts(("near", "crowd"), "all", 500.0, 10 * MINUTE))
     excused = replace(rule("quiet", Match(Selector("call"))), unless=(AlertsNear(("own",), "any", 5 * MINUTE),))
@@ -127,7 +127,7 @@ def test_how_rules_are_shared_out_follows_from_the_plan() -> None:
     joined = rule("joined", Match(Selector("call")), per=Per(MINUTE, 100.0, same=("text",)))
     more = plan(*wide_rules().rules, looked_at, excused, far, joined)
     ways = {rule.name: share.way for rule, share in zip(more.rules, shares(more), strict=True)}
-    whole = {"steady-permitted", "silence", "near", "crowd", "own", "both", "quiet", "far", "joined"}
+    whole = {"steady-permitted", "near", "crowd", "own", "both", "quiet", "far", "joined"}
     assert {name for name in ways if ways[name] == Way.WHOLE} == whole
 
 

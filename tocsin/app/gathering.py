@@ -43,7 +43,7 @@ class Gathering:
                 for part in parts:
                     self.meeting.found(shard, decode(part), seq)
             except Skippable as fault:
-                raise Fatal(f"message {seq} of stream MATCHES cannot be used: {fault}") from None
+                raise Fatal(f"message {seq} of stream MATCHES cannot be used: {fault}. {stream.AGAIN}") from None
             self._heard = seq
             if self._passed:
                 self._settle()

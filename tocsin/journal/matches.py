@@ -19,6 +19,10 @@ from .reader import newest_message
 
 #: Journal entry that a message reaches to.
 REACHES: Final = "T-Entry"
+#: What to do when it cannot be used.
+AGAIN: Final = (
+    "It can be made again from the journal: stop the node, delete that stream and the folder 'snapshot' of the data directory, and start it"
+)
 _LENGTH: Final = struct.Struct("<I")
 _MOST: Final = 512 << 10  # bytes of a message
 
@@ -68,10 +72,7 @@ async def follow(journal: Journal, start: int) -> AsyncIterator[tuple[int, int, 
     missing: alerts would be missing, too."""
     async for found in pull(journal, streams.MATCHES, start):
         if isinstance(found, Gap):
-            raise Fatal(
-                f"messages {found.first} to {found.last} of stream {streams.MATCHES} are gone. It can be made again from the journal: "
-                f"stop the node, delete that stream and the folder 'snapshot' of the data directory, and start it"
-            )
+            raise Fatal(f"messages {found.first} to {found.last} of stream {streams.MATCHES} are gone. {AGAIN}")
         if not found.subject.startswith("match."):
             yield found.seq, -1, []
             continue

@@ -10,8 +10,26 @@ from typing import Final
 from tocsin.correlate.parts.needs import apart
 from tocsin.correlate.series.which import outside
 from tocsin.model.guards import AlertsNear
-from tocsin.model.plan import Absence, Alerts, Cluster, Match, Operator, Plan, RulePlan, Sequence, Silence, operator_name
+from tocsin.model.plan import (
+    Absence,
+    Accumulate,
+    Alerts,
+    Change,
+    Cluster,
+    Match,
+    Operator,
+    Per,
+    Plan,
+    Rate,
+    RulePlan,
+    Sequence,
+    Silence,
+    Timer,
+    ZoneEvent,
+    operator_name,
+)
 from tocsin.model.predicate import Selector
+from tocsin.model.reading import alerts_read
 
 #: Rules that reach farther than this, in metres, are not cut into regions: nearly every event would be everybody's.
 HALO_MAX: Final = 100_000.0
@@ -76,12 +94,11 @@ def _watched(rule: RulePlan) -> list[str]:
 
 
 def _share(rule: RulePlan, watched: bool) -> Share:
-    kept = _kept_whole(rule, watched)
+    by_source = _by_source(rule.when)
+    kept = _kept_whole(rule, watched) or (_not_by_source(rule) if by_source else _not_by_place(rule))
     if kept:
         return Share(Way.WHOLE, kept)
-    if isinstance(rule.when, Match) and not _plain(rule.when):
-        if rule.unless:
-            return Share(Way.WHOLE, "it counts samples of a source, and what excuses it may come from any source")
+    if by_source:
         return Share(Way.SOURCE, "it looks at each source alone")
     reach = max([_reach(rule.when), *(getattr(guard, "within", math.inf) for guard in rule.unless)])
     if not reach <= HALO_MAX:
@@ -90,16 +107,12 @@ def _share(rule: RulePlan, watched: bool) -> Share:
 
 
 def _kept_whole(rule: RulePlan, watched: bool) -> str:
-    """Why a rule cannot be shared out; empty when it can."""
-    when, per = rule.when, rule.alert.per
+    """Why a rule of any operator cannot be shared out; empty when it can."""
+    per = rule.alert.per
     if watched:
         return "other rules look at its alerts"
-    if outside(rule) or isinstance(when, Silence):
-        return f"'{operator_name(when)}' keeps a history that is not cut yet"
-    if not isinstance(when, Match | Cluster | Sequence | Absence):
-        return f"'{operator_name(when)}' is not cut"
-    if getattr(when, "same", ()) or getattr(when, "distinct", "source") != "source":
-        return "its events are linked by fields"
+    if alerts_read(rule):
+        return "it looks at alerts of other rules"
     if (per is not None and per.same) or rule.alert.dedup is not None:
         return "its alerts are joined by fields"
     if rule.alert.resolve is not None and rule.alert.resolve.below_for >= 0:
@@ -109,8 +122,61 @@ def _kept_whole(rule: RulePlan, watched: bool) -> str:
     return ""
 
 
+def _by_source(when: Operator) -> bool:
+    """Operators that look at each source alone, or can be told to."""
+    return isinstance(when, Silence | Change | Rate | Accumulate | Timer | ZoneEvent) or (isinstance(when, Match) and not _plain(when))
+
+
+def _not_by_source(rule: RulePlan) -> str:
+    """Why matches do not follow from the events of one source, or may rest on events so old that only the process which tells the alerts knows
+    that they were corrected."""
+    when = rule.when
+    if rule.unless or rule.only:
+        return "what excuses it, or must be the case besides, may come from any source"
+    if isinstance(when, Change | Rate | Accumulate | Timer) and when.key.by != "source":
+        return "its histories are of several sources together"
+    if isinstance(when, Silence):
+        return _heard_together(when, rule.alert.per)
+    if isinstance(when, ZoneEvent) and when.what in ("leaves", "stays") and not when.max_gap:
+        return "it may rest on a position of any age; name a max_gap"
+    if isinstance(when, Rate) and _holds_when_empty(when):
+        return "it may hold while nothing is heard, and then rests on events of any age"
+    if isinstance(when, Accumulate) and when.integral is not None and (when.of.at_least is None or when.of.at_least < 0):
+        return "values below zero may complete it when they leave its window, and then it rests on older events; ask for value >= 0"
+    return ""
+
+
+def _heard_together(when: Silence, per: Per | None) -> str:
+    if when.area is not None or when.by != "source":
+        return "it listens to several sources together"
+    if when.declared:
+        return "to which feed a source known beforehand belongs shows only when it is heard"
+    if per is not None and not per.by_source:
+        return "sources that fall silent at one instant join its alerts in the order in which they were first heard"
+    return ""
+
+
+def _holds_when_empty(when: Rate) -> bool:
+    """Whether an empty window may be above the threshold."""
+    if when.least > 0 or when.measure == "mean":
+        return False
+    return when.above < 0 or (when.measure == "sum" and when.baseline is not None)
+
+
+def _not_by_place(rule: RulePlan) -> str:
+    """Why matches do not follow from what lies near."""
+    when = rule.when
+    if outside(rule):
+        return f"'{operator_name(when)}' keeps a history that is not cut"
+    if not isinstance(when, Match | Cluster | Sequence | Absence):
+        return f"'{operator_name(when)}' is not cut"
+    if getattr(when, "same", ()) or getattr(when, "distinct", "source") != "source":
+        return "its events are linked by fields"
+    return ""
+
+
 def _plain(when: Match) -> bool:
-    return when.samples <= 1 and when.until is None
+    return when.samples <= 1 and when.until is None and not when.lasting
 
 
 def _reach(when: Operator) -> float:

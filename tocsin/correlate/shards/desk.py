@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from tocsin.correlate.firing import What
 from tocsin.correlate.kernels import layout
 from tocsin.correlate.kernels.layout import GATHERED
+from tocsin.correlate.series.keys import source_rank
+from tocsin.correlate.series.sample import Found, Sample
 from tocsin.kernel.fault import Fatal
 
 from .matches import ARRIVED, DEADLINE, WITHDRAWN, Matches
@@ -24,7 +27,8 @@ class Desk:
     """`bring` an entry's matches before the engine takes the entry in; the engine takes them phase by phase.
 
     Deadlines come in the order of (deadline, anchor), as the kernels' heap gives them; what a withdrawal brings back likewise; the rest
-    in the order of the events that completed it."""
+    in the order of the events that brought it about. Histories: those whose deadlines are equal, and those that a withdrawal touches, in the order
+    of their sources (`series/keys.py`); what one of them says, in its own order."""
 
     def __init__(self) -> None:
         self.entry = 0
@@ -33,6 +37,7 @@ class Desk:
         self._found: dict[int, NDArray[np.void]] = {}
         self._told = np.empty(0, layout.TOLD)
         self._names: list[tuple[str, str | None]] = []
+        self._labels: list[str] = []
         self.behind = np.empty(0, np.int64)  # samples that came out of order, and that shards left aside
 
     def start(self, shards: int) -> int:
@@ -52,7 +57,7 @@ class Desk:
             self._merge(found)
 
     def _merge(self, found: Sequence[tuple[int, Matches]]) -> None:
-        told, parts, self._names, evidence = 0, [], [], []
+        told, parts, self._names, self._labels, evidence = 0, [], [], [], []
         for shard, matches in found:
             rows = np.zeros(len(matches.rows), [*matches.rows.dtype.descr, (_SHARD, "<i4")])
             for name in matches.rows.dtype.names or ():
@@ -60,10 +65,12 @@ class Desk:
             rows["first"] += told
             rows["last"] += told
             rows["source"] += len(self._names)
+            rows["label"][rows["label"] >= 0] += len(self._labels)
             rows[_SHARD] = shard
             told += len(matches.told)
             evidence.append(matches.told)
             self._names += matches.names
+            self._labels += matches.labels
             parts.append(rows)
         rows = np.concatenate(parts)
         self.taken += len(rows)
@@ -71,9 +78,22 @@ class Desk:
         late = rows["phase"] != ARRIVED
         for phase in (DEADLINE, WITHDRAWN, ARRIVED):
             these = rows[rows["phase"] == phase]
-            keys = (these["anchor"],) if phase == ARRIVED else (these["anchor"], these["time"])
             if len(these):
-                self._found[phase] = these[np.lexsort(keys)] if late.any() or len(parts) > 1 else these
+                self._found[phase] = these[self._order(these, phase)] if late.any() or len(parts) > 1 else these
+
+    def _order(self, rows: NDArray[np.void], phase: int) -> NDArray[np.intp]:
+        first, second = (rows["cause"] if phase == ARRIVED else rows["time"]).copy(), rows["anchor"].copy()
+        own = rows["history"] != 0
+        if own.any():
+            first[own] = rows["cause"][own]
+            second[own] = self._ranks()[rows["source"][own]]
+        return np.lexsort((second, first))
+
+    def _ranks(self) -> NDArray[np.int64]:
+        """Where each name comes among all."""
+        names = [source_rank(name) for name in self._names]
+        place = {name: at for at, name in enumerate(sorted(set(names)))}
+        return np.array([place[name] for name in names], np.int64)
 
     def deadlines(self) -> NDArray[np.void] | None:
         """What the clock brought about, once."""
@@ -87,7 +107,7 @@ class Desk:
     def arrived(self, last: int) -> NDArray[np.void] | None:
         """What events up to a seq completed, once."""
         rows = self._found.get(ARRIVED)
-        return None if rows is None else self._take(ARRIVED, rows["anchor"] <= last)
+        return None if rows is None else self._take(ARRIVED, rows["cause"] <= last)
 
     def _take(self, phase: int, chosen: NDArray[np.bool_]) -> NDArray[np.void] | None:
         rows = self._found.pop(phase)
@@ -95,6 +115,14 @@ class Desk:
             self._found[phase] = rows[~chosen]
             rows = rows[chosen]
         return rows if len(rows) else None
+
+    def said(self, row: np.void, source: SourceCode) -> tuple[Found, str]:
+        """What a history found, and its label."""
+        evidence = tuple((int(one["seq"]), int(one["role"])) for one in self._told[row["first"] : row["last"]])
+        code = source(*self._names[row["source"]])
+        anchor = Sample(int(row["time"]), int(row["anchor"]), code, math.nan, float(row["lon"]), float(row["lat"]), 0)
+        label = self._labels[row["label"]] if row["label"] >= 0 else ""
+        return Found(anchor, anchor.time, False, evidence, (anchor.time, anchor.seq)), label
 
     def prepared(self, rows: NDArray[np.void], source: SourceCode, falls: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
         """The kernel's form of some matches, and all evidence. `falls`: a source whose events may be taken back."""

@@ -13,15 +13,18 @@ from tocsin.correlate.engine import Engine, Sizes
 from tocsin.correlate.firing import Firings, What, joined
 from tocsin.correlate.kernels import layout
 from tocsin.correlate.kernels.doors import gather
+from tocsin.correlate.series.runner import PRUNE_EVERY
+from tocsin.correlate.series.track import Ticket
 from tocsin.correlate.state import Memory
 from tocsin.kernel.fault import Fatal
-from tocsin.model.plan import Absence, Plan
+from tocsin.model.plan import Absence, Plan, Silence
 from tocsin.model.predicate import covers
 from tocsin.model.reading import selectors
 from tocsin.model.time import MINUTE
 
 from .assign import rest
 from .desk import Desk
+from .matches import ARRIVED, FORMAT
 from .regions import Regions
 
 #: Matches that may still be taken back are looked through for those that cannot any more whenever so many have come.
@@ -40,7 +43,7 @@ class GatheredEngine(Engine):
         self.desk = desk
         self._whole = plan
         self._regions = regions
-        self._standing: dict[tuple[int, int], tuple[int, int, int]] = {}  # (shard, its number) -> number, slot, until
+        self._standing: dict[tuple[int, int], tuple[int, int, int]] = {}  # (shard, its number) -> number, slot, time
         self._swept = 0
         self._aside, self._noted = 0, 0  # samples that shards left aside, up to this entry
         self._prefixes = frozenset(selector.kind for rule in self.plan.rules for selector in selectors(rule))
@@ -79,13 +82,14 @@ class GatheredEngine(Engine):
         return {
             **super().snapshot(),
             "shards": list(self._regions.cuts),
+            "matches": FORMAT,
             "heard": list(self.desk.heard),
             "standing": np.array(standing, np.int64).reshape(-1, 5),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if list(state.get("shards", ())) != list(self._regions.cuts) or "standing" not in state:
-            raise Fatal("the snapshot was taken with other shards; replay the journal instead of restoring it")
+        if list(state.get("shards", ())) != list(self._regions.cuts) or state.get("matches") != FORMAT:
+            raise Fatal("the snapshot was taken with other shards, or those of another version; replay the journal instead of restoring it")
         super().restore(state)
         self.desk.heard = list(state["heard"])
         self._standing = {(row[0], row[1]): (row[2], row[3], row[4]) for row in np.asarray(state["standing"]).tolist()}
@@ -100,21 +104,46 @@ class GatheredEngine(Engine):
         """What becomes of some matches."""
         if rows is None:
             return None
-        rows = self._known(rows)
         memory, meta = self._memory, self._memory.meta
+        meta[layout.PUSH] += 1
+        meta[layout.ROWS] = meta[layout.SAID] = 0
+        histories = rows["history"] != 0
+        self._join(self._known(rows[~histories]))
+        for row in rows[histories]:
+            self._retell(row)
+        self._sweep()
+        said, labels = memory.said(), dict(self._said.labels)
+        self._said.clear()
+        meta[layout.ROWS] = meta[layout.SAID] = 0
+        return Firings(*said, labels)
+
+    def _join(self, rows: Rows) -> None:
+        """What the shards' kernels found goes through the kernels that thin and join."""
+        memory = self._memory
         made, told = self.desk.prepared(rows, self.source_code, self._falling())
         self._place(rows, made)
         _make_room(memory, int((made["last"] - made["first"]).max(initial=0)))
-        meta[layout.PUSH] += 1
-        meta[layout.ROWS] = meta[layout.SAID] = 0
         at, full = gather(memory.m, made, told, 0)
         while full != layout.DONE:
             memory.grow(full)
             at, full = gather(memory.m, made, told, at)
         self._note(rows, made)
-        said = memory.said()
-        meta[layout.ROWS] = meta[layout.SAID] = 0
-        return Firings(*said)
+
+    def _retell(self, row: np.void) -> None:
+        """What a history of a shard said goes the way of what histories here say."""
+        found, label = self.desk.said(row, self.source_code)
+        key, outlet = (int(row["shard"]), int(row["number"])), self._outlet(int(row["rule"]))
+        cause = int(row["cause"]) if row["phase"] == ARRIVED else int(layout.NEVER)
+        if row["what"] == What.RAISE:
+            self._standing[key] = (*outlet.fire(found, label, cause), found.time)
+            return
+        number, slot, time = self._standing.pop(key)
+        ticket = Ticket(number, slot, found)
+        if row["what"] == What.JOIN:
+            self._standing[key] = number, slot, time
+            outlet.amend(ticket, found, cause)
+        else:
+            outlet.take_back(ticket, cause)
 
     def _known(self, rows: Rows) -> Rows:
         """Without what takes back a match that was not told: it was another shard's to tell, or something suppressed it."""
@@ -140,16 +169,19 @@ class GatheredEngine(Engine):
         return int(found[0]) if len(found) else slot
 
     def _note(self, rows: Rows, made: Rows) -> None:
-        """Remembers what may still be taken back: only an absence can be, for as long as what was missing may still come."""
+        """Remembers what may still be taken back: only what was missing can come."""
         rules = self._whole.rules
-        absent = np.array([isinstance(rule.when, Absence) for rule in rules], np.bool_)
-        keep = self.plan.lateness + self.plan.delay + MINUTE
+        absent = np.array([isinstance(rule.when, Absence | Silence) for rule in rules], np.bool_)
         for at in np.flatnonzero((rows["what"] == What.RAISE) & absent[rows["rule"]]).tolist():
             one, key = made[at], (int(rows["shard"][at]), int(rows["number"][at]))
-            self._standing[key] = (int(one["number"]), int(one["slot"]), int(one["time"]) + keep)
+            self._standing[key] = (int(one["number"]), int(one["slot"]), int(one["time"]))
+
+    def _sweep(self) -> None:
+        """Forgets what nobody can speak of any more: what was missing is too late, histories have forgotten what they gave."""
         if len(self._standing) - self._swept > _SWEEP:
-            clock = int(self._memory.meta[layout.CLOCK])
-            self._standing = {key: value for key, value in self._standing.items() if value[2] > clock}
+            keep = self.plan.lateness + self.plan.delay + PRUNE_EVERY + MINUTE
+            oldest = int(self._memory.meta[layout.CLOCK]) - keep
+            self._standing = {key: value for key, value in self._standing.items() if value[2] >= oldest}
             self._swept = len(self._standing)
 
     def _falling(self) -> int:

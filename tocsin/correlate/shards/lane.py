@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tocsin.correlate.codebook import CodeBook
 from tocsin.correlate.columns import Columns
-from tocsin.correlate.engine import Engine, Sizes
+from tocsin.correlate.engine import Sizes
 from tocsin.correlate.firing import Firings
+from tocsin.correlate.series.which import outside
 from tocsin.correlate.units_columns import coordinates
 from tocsin.model.ids import event_seq
 from tocsin.model.plan import Plan
@@ -21,13 +22,15 @@ from tocsin.model.predicate import covers
 from tocsin.model.reading import selectors
 
 from .assign import Way, halo, part
+from .origins import OriginEngine
 from .regions import Regions
 
 Mask = NDArray[np.bool_]
 
 
 class Lane:
-    """`part` of a plan for one shard. `rules`: index in the lane -> index in the plan. `corrects`, `skews`: as for `Engine` and `CodeBook`."""
+    """`part` of a plan for one shard. `rules`: index in the lane -> index in the plan; `histories`: index in the lane -> whether a
+    history finds its matches. `corrects`, `skews`: as for `Engine` and `CodeBook`."""
 
     def __init__(
         self,
@@ -38,12 +41,13 @@ class Lane:
         corrects: frozenset[str] | None,
         skews: Mapping[str, int],
         sizes: Sizes,
-        before: Engine | None = None,
+        before: OriginEngine | None = None,
     ) -> None:
         self.way, self.shard, self.regions = way, shard, regions
         own, self.rules = part(plan, way)
         self.halo = halo(plan)
-        self.engine = Engine(own, sizes, corrects) if before is None else before.successor(own, corrects)
+        self.engine = OriginEngine(own, sizes, corrects) if before is None else before.heir(own, corrects)
+        self.histories = np.array([outside(rule) for rule in own.rules], np.bool_)
         self.codebook = CodeBook(self.engine, own, skews)
         self._owners: dict[str, dict[str | None, int]] = {}
         self._kinds: dict[str | None, bool] = {}

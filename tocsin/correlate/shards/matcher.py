@@ -36,6 +36,7 @@ from .assign import Way
 from .falls import Falls
 from .lane import Lane
 from .matches import ARRIVED, DEADLINE, MATCH, WITHDRAWN, Matches
+from .origins import placed
 from .regions import Regions
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,12 @@ PRUNE_EVERY: Final = 10 * MINUTE
 
 @dataclass(slots=True)
 class Piece:
-    """Matches of one call of one engine: columns of MATCH, evidence, names."""
+    """Matches of one call of one engine: columns of MATCH, evidence, names, labels."""
 
     rows: NDArray[np.void]
     told: NDArray[np.void]
     names: list[tuple[str, str | None]]
+    labels: list[str]
 
 
 class Matcher:
@@ -72,6 +74,7 @@ class Matcher:
         self._horizon = Horizon(setting.plan, setting.lateness)
         self._corrections = Corrections(self._plan(), setting.corrects, lateness=self._horizon.of)
         self._lanes = [self._lane(way) for way in (Way.SOURCE, Way.PLACE)]
+        self._watermark = 0  # before the entry in hand
         self._pieces: list[Piece] = []
         self._behind: list[NDArray[np.int64]] = []  # samples of the entry in hand that came out of order
 
@@ -86,6 +89,7 @@ class Matcher:
         if entry.seq <= self.seq:
             return None
         before, self.clock = self.clock, max(self.clock, entry.ingest)
+        self._watermark = before - self.setting.plan.delay
         self._pieces, self._behind = [], []
         if entry.batch is not None:
             self._recent.add(entry)
@@ -209,22 +213,30 @@ class Matcher:
 
     async def _keep(self, lane: Lane, firings: Firings, entry: int, phase: int, columns: Columns | None = None, cause: int = -1) -> None:
         """Takes what an engine reported, if it is this shard's to tell. `columns`: what was pushed."""
+        origins = lane.engine.origins()
         if not len(firings):
             return
-        anchors, backs = firings.anchor, firings.what == What.RETRACT
-        lon, lat = await self._places(anchors, columns)
+        anchors, backs, histories = firings.anchor, firings.what == What.RETRACT, lane.histories[firings.rule]
+        lon, lat = await self._places(np.where(histories, -1, anchors), columns)
         mine = lane.owned(firings, lon) | backs  # who told a match is known where all are told
         if not mine.any():
             return
         rows = np.zeros(len(firings), MATCH)
-        rows["number"], rows["anchor"], rows["time"], rows["what"] = firings.group, anchors, firings.time, firings.what
+        rows["number"] = 2 * firings.group + (lane.way == Way.SOURCE)  # each engine counts for itself
+        rows["anchor"], rows["time"], rows["what"] = anchors, firings.time, firings.what
         rows["rule"] = np.array(lane.rules, np.int32)[firings.rule]
         rows["lon"], rows["lat"], rows["falls"] = lon, lat, self._falling(firings)
         base = event_seq(entry, 0)
         rows["phase"] = np.where(anchors >= base, ARRIVED, DEADLINE) if phase == ARRIVED else phase
         rows["cause"] = cause if phase == WITHDRAWN else anchors
         rows["source"], names = _named(firings.source, lane)
-        self._pieces.append(_chosen(rows, firings, names, np.flatnonzero(mine)))
+        rows["label"], rows["history"] = -1, histories
+        labels = _labelled(rows, firings)
+        if len(origins):
+            own = rows[histories]
+            placed(own, origins, phase, self._watermark)
+            rows[histories] = own
+        self._pieces.append(_chosen(rows, firings, names, labels, np.flatnonzero(mine)))
 
     def _falling(self, firings: Firings) -> NDArray[np.bool_]:
         """Whether an event of each match may be taken back."""
@@ -253,21 +265,24 @@ class Matcher:
             return Matches(entry, behind=behind)
         told, parts = 0, []
         names: list[tuple[str, str | None]] = []
+        labels: list[str] = []
         for piece in self._pieces:
             rows = piece.rows
             rows["first"] += told
             rows["last"] += told
             rows["source"] += len(names)
+            rows["label"][rows["label"] >= 0] += len(labels)
             told += len(piece.told)
             names += piece.names
+            labels += piece.labels
             parts.append(rows)
         every = np.concatenate(parts)
         self.found += len(every)
-        return Matches(entry, every, np.concatenate([piece.told for piece in self._pieces]), tuple(names), behind)
+        return Matches(entry, every, np.concatenate([piece.told for piece in self._pieces]), tuple(names), behind, tuple(labels))
 
 
 def _degrees(fact: Evidence | None) -> tuple[float, float]:
-    if fact is None or fact.lon is None or fact.lat is None:
+    if fact is None or fact.lon is None or fact.lat is None or abs(fact.lon) > 180.0 or abs(fact.lat) > 90.0:
         return np.nan, np.nan
     return fact.lon, fact.lat
 
@@ -278,11 +293,24 @@ def _named(sources: NDArray[np.int32], lane: Lane) -> tuple[NDArray[np.intp], li
     return where, [lane.engine.source_name(code) if code >= 0 else ("", None) for code in present.tolist()]
 
 
-def _chosen(rows: NDArray[np.void], firings: Firings, names: list[tuple[str, str | None]], at: NDArray[np.intp]) -> Piece:
+def _labelled(rows: NDArray[np.void], firings: Firings) -> list[str]:
+    """Labels, to which those rows point that raise an alert with one."""
+    labels: list[str] = []
+    for at in np.flatnonzero(rows["what"] == What.RAISE).tolist() if firings.labels else []:
+        label = firings.labels.get(int(firings.group[at]))
+        if label is not None:
+            rows["label"][at] = len(labels)
+            labels.append(label)
+    return labels
+
+
+def _chosen(
+    rows: NDArray[np.void], firings: Firings, names: list[tuple[str, str | None]], labels: list[str], at: NDArray[np.intp]
+) -> Piece:
     """Some rows with their evidence."""
     first, last = firings.rows["first"][at], firings.rows["last"][at]
     ends = np.cumsum(last - first)
     told = np.concatenate([firings.told[one:two] for one, two in zip(first.tolist(), last.tolist(), strict=True)])
     some = rows[at]
     some["first"], some["last"] = ends - (last - first), ends
-    return Piece(some, told, names)
+    return Piece(some, told, names, labels)

@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tocsin.correlate.past.sieve import Sieve
+from tocsin.correlate.series.which import outside
 from tocsin.correlate.shards.assign import Share, Way, halo, shares
 from tocsin.correlate.shards.assign import part as part_of
 from tocsin.correlate.shards.regions import Regions
 from tocsin.correlate.sphere import RADIUS
 from tocsin.correlate.units_columns import coordinates
 from tocsin.model.alerting import AlertSpec
-from tocsin.model.plan import Absence, Plan
+from tocsin.model.plan import Absence, Plan, Silence, operator_name
 
 Mask = NDArray[np.bool_]
 #: Beyond this latitude a strip is no interval of longitudes any more.
@@ -44,6 +45,9 @@ class Cut:
 
 def way_of(plan: Plan) -> Share:
     """How a plan is cut: as all of its rules are, or not at all."""
+    history = next((rule for rule in plan.rules if outside(rule) or isinstance(rule.when, Silence)), None)
+    if history is not None:
+        return Share(Way.WHOLE, f"'{operator_name(history.when)}' keeps a history that is not cut yet")
     found = shares(plan)
     whole = next((share for share in found if share.way == Way.WHOLE), None)
     if whole is not None:
