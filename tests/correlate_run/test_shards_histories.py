@@ -155,7 +155,7 @@ async def test_shards_tell_what_one_process_tells(corrects: frozenset[str] | Non
 async def test_shards_that_start_again_say_the_same(seed: int) -> None:
     journal, rules = history_storm(seed), history_rules()
     alone = words(await told(rules, journal, corrects=None))
-    assert words(await told_by(FOUR, rules, journal, crash=0.3, corrects=None)) == alone
+    assert words(await told_by(FOUR, rules, journal, crash=0.15, corrects=None)) == alone
 
 
 @pytest.mark.parametrize("seed", range(3))
