@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -75,7 +74,6 @@ class Party:
     async def _start_again(self, shard: int) -> None:
         """As after a kill: the newest snapshot, then the journal, and everything found is said again."""
         reached, saved = self.shards[shard].seq, self.saved[shard]
-        gc.collect()  # a process that is killed gives back its address space
         self.shards[shard] = self._made(shard, self.setting if saved is None else saved[2])
         if saved is not None:
             self.shards[shard].restore(open_snapshot(saved[0], saved[1]))
