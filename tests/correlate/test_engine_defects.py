@@ -207,3 +207,17 @@ def test_a_span_of_which_every_sample_was_cancelled_too_late_tells_nothing() -> 
         if gone:
             engine.withdraw((0,), T0 + 60 * SECOND)
         assert raised(engine.tick(T0 + 200 * SECOND)) == ([] if gone else [(0, 120)])
+
+
+def test_deadlines_take_no_more_room_after_every_restart() -> None:
+    """Their table grew whenever that of the absences had to, and a snapshot keeps all of it: each restart began with a larger one."""
+    rules = plan(*(rule(Absence(A, B, 500.0 + i, HOUR)) for i in range(20)))
+    engine, sizes = Engine(rules, TINY), []
+    for turn in range(6):
+        push(engine, 7200 * turn, fact(turn, 7200 * turn))
+        engine.tick(T0 + 2 * (turn + 1) * HOUR)
+        state = engine.snapshot()
+        sizes.append(len(state["heap"]))
+        engine = Engine(rules, TINY)
+        engine.restore(state)
+    assert len(set(sizes[1:])) == 1

@@ -228,7 +228,8 @@ class Memory:
     def _grow_pending(self) -> None:
         if self._tight(layout.PENDING_LIVE, "pending"):
             self._lengthen(("pending", "pending_bits"), 2 * len(self._arrays["pending"]))
-        self._lengthen(("heap",), 2 * len(self._arrays["heap"]))
+        if self._tight(layout.TIMERS, "heap", 8):  # a snapshot keeps all of it, so it must not grow along with others
+            self._lengthen(("heap",), 2 * len(self._arrays["heap"]))
 
     def _grow_tracks(self) -> None:
         if self._tight(layout.TRACKED, "track_states", 4):
