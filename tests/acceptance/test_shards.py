@@ -25,6 +25,17 @@ pytestmark = pytest.mark.crash
 
 #: Between the 15th and the 16th of the sites, which lie 2 km apart along the parallel of 50 degrees.
 CUT = 10.0 + 14.5 * 2_000 / 71_474
+#: A history of each source, which shards keep.
+NEXT_WORD = """---
+rule: no-next-word
+title: Heavy smoke, and no next reading
+why: The sensor may have burnt.
+when:
+  timer: {since: "fire.smoke where value >= 400 ug/m3", during: 3 s, each: source}
+alert:
+  severity: moderate
+  headline: "No next reading after heavy smoke"
+"""
 #: (share of the batches sent, what happens, to whom).
 EVENTS = (
     (0.15, signal.SIGKILL, "shard-0"),
@@ -98,13 +109,13 @@ def strike(node: Node, receiver: Receiver, sender: Sender) -> list[tuple[str, fl
 
 def told(node: Node) -> dict[tuple[str, int], int]:
     """Every revision of every alert, once."""
-    found = [alert for rule in ("second-sensor", "smoke-then-call", "no-all-clear") for alert in alerts(node, rule)]
+    found = [alert for rule in ("second-sensor", "smoke-then-call", "no-all-clear", "no-next-word") for alert in alerts(node, rule)]
     return {(alert["id"], number): 1 for alert in found for number in range(1, alert["revision"] + 1)}
 
 
 def test_killed_frozen_and_thawed_every_alert_is_told_once(tmp_path: Path) -> None:
     feeds = {"smoke": smoke_feed(), "calls": smoke_feed("calls").replace("fire.smoke", "call.fire")}
-    city = write_city(tmp_path / "city", RULES.replace("  per: {place: 300 m, hold: 30 min}\n", "") + CONFIRMED, feeds)
+    city = write_city(tmp_path / "city", RULES.replace("  per: {place: 300 m, hold: 30 min}\n", "") + CONFIRMED + NEXT_WORD, feeds)
     with running(city, tmp_path / "data", "--json", "--shards", "2", "--cuts", str(CUT), "--standbys", "1") as node:
         receiver, sender = Receiver(node), Sender(node, history(time.time() - 60), 5)
         receiver.start()
@@ -113,7 +124,8 @@ def test_killed_frozen_and_thawed_every_alert_is_told_once(tmp_path: Path) -> No
         took = strike(node, receiver, sender)
         sender.join()
         assert not sender.failed
-        wanted = all_told(node)
+        wanted = all_told(node) + SITES
+        node.eventually("every history has told", lambda: len(alerts(node, "no-next-word")) >= SITES)
         node.eventually("the receiver has everything, each once", lambda: receiver.revisions == told(node))
         receiver.stop()
     assert wanted == len({name for name, _ in receiver.revisions}) >= 2 * SITES
