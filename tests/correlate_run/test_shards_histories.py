@@ -193,6 +193,31 @@ async def test_other_rules_come_into_force(seed: int) -> None:
     assert words(await told_by(FOUR, plans["A"], journal, crash=0.1, corrects=None, configure=configure)) == alone
 
 
+@pytest.mark.parametrize("corrects", CORRECTING, ids=["all", "some", "none"])
+async def test_alerts_of_more_evidence_than_they_keep(corrects: frozenset[str] | None) -> None:
+    rules = plan(
+        rule("often", Rate(CALL, 20 * MINUTE, above=30, key=BY_SOURCE), per=Per(HOUR, 300.0)),
+        rule("each", Rate(CALL, 20 * MINUTE, above=70, key=BY_SOURCE)),
+    )
+    journal, number = Journal(), 0
+    for minute in range(30):
+        rows = []
+        for _ in range(24):
+            number += 1
+            row = smoke(f"S-{number % 4}", 60.0 * minute - (400 if number % 11 == 0 else 0), number % 7 * 20.0) | {
+                "kind": "call",
+                "id": f"e{number}",
+            }
+            row |= {"feed": ("sensors", "calls")[number % 5 == 0], "value": None, "unit": None}
+            rows.append(row | ({"action": int(Action.CANCEL), "refers_to": f"e{number - 45}"} if number % 45 == 0 else {}))
+        journal.add(60.0 * minute, rows)
+    journal.tick(4000)
+    alone = words(await told(rules, journal, corrects=corrects))
+    assert {one.rule for one in alone} == {"often", "each"}
+    assert max(len(one.evidence) for one in alone) == 64
+    assert words(await told_by(FOUR, rules, journal, corrects=corrects)) == alone
+
+
 async def test_histories_are_forgotten_at_the_same_entries() -> None:
     """A shard that hears nothing of a source for long forgets its old positions when everybody does: what is cancelled then leaves the same behind."""
     rules = plan(rule("leaves", ZoneEvent(SMOKE, "leaves", yards(), 0, 30 * MINUTE)))
