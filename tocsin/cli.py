@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -229,15 +230,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, function = COMMANDS[given.command].run.split(":")
     try:
         code: int = getattr(import_module(f"tocsin.app.{module}"), function)(given)
+        sys.stdout.flush()
     except Misconfigured as fault:
         print(fault, file=sys.stderr)
         return PROBLEMS
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CANNOT_RUN
     except (TocsinError, OSError) as fault:
-        print(f"tocsin {given.command}: {fault}", file=sys.stderr)
+        print(f"tocsin {given.command}: {_said(fault)}", file=sys.stderr)
         return CANNOT_RUN
     except KeyboardInterrupt:
-        return OK
+        print(f"tocsin {given.command}: interrupted", file=sys.stderr)
+        return CANNOT_RUN
     return code
+
+
+def _said(fault: Exception) -> str:
+    """`some.csv: No such file or directory`, without the number that the system gives it."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
+    return str(fault)
 
 
 if __name__ == "__main__":

@@ -69,3 +69,15 @@ def test_first_load_failure_offers_another_try(browser: Any, node: Any) -> None:
     page.get_by_role("button", name="Try again").click()
     page.get_by_test_id("clock").wait_for()
     page.context.close()
+
+
+def test_a_node_of_which_a_part_is_down_does_not_look_live(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    expect(page.get_by_test_id("mode")).to_have_text("Live")
+    node.troubles = ["new alerts do not ring: correlate, which finds them, does not answer"]
+    banner = page.get_by_test_id("troubles")
+    expect(banner).to_contain_text("New alerts do not ring: correlate, which finds them, does not answer.")
+    expect(page.get_by_test_id("mode")).to_have_text("Live in part")
+    node.troubles = []
+    expect(banner).to_have_count(0)
+    expect(page.get_by_test_id("mode")).to_have_text("Live")

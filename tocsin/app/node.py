@@ -347,9 +347,11 @@ def welcome(node: Running) -> str:
     lines = [
         f"Tocsin is ready after {node.ready_seconds:.1f} s: {node.address}",
         "  read and write for everyone on this machine, for nobody else (sign-in is not built yet)",
-        f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME   MQTT 127.0.0.1:{node.node.mqtt_port}",
         f"  data      {node.node.data}",
+        f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME (tokens: tokens/ of the data)",
     ]
+    if node.node.mqtt_port:
+        lines.append(f"  MQTT      127.0.0.1:{node.node.mqtt_port} (passwords: nats.creds.json of the data)")
     if node.node.state:
         lines.append(f"  state     {node.node.state}")
         if trouble := node.health.get("serve", {}).get("state"):

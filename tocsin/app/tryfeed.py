@@ -17,7 +17,12 @@ from tocsin.model.feed import FeedSpec
 def find_feed(feed: str, city: Path | None) -> FeedSpec:
     """By name with --city, or by the path of its file in a city directory. Raises Misconfigured."""
     path = Path(feed)
-    root = city or path.parent.parent
+    if city is None and not path.is_file():
+        words = (
+            "there is no such file; FEED is a feed file of a city directory, as in CITY/feeds/NAME.yaml, or a feed's name with --city CITY"
+        )
+        raise Misconfigured([Problem(feed, 0, words)])
+    root = city or (path if len(path.parts) > 1 else path.resolve()).parent.parent
     specs = load_city(root).feeds
     if city is None:
         here = [spec for spec in specs if (root / spec.file).resolve() == path.resolve() or Path(spec.file).name == path.name]
