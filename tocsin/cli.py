@@ -215,6 +215,14 @@ def _joined(argv: Sequence[str]) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("tocsin: interrupted", file=sys.stderr)
+        return CANNOT_RUN
+
+
+def _run(words: Sequence[str]) -> int:
     if unknown := _unknown(words):
         print(unknown, file=sys.stderr)
         return CANNOT_RUN
@@ -239,9 +247,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return CANNOT_RUN
     except (TocsinError, OSError) as fault:
         print(f"tocsin {given.command}: {_said(fault)}", file=sys.stderr)
-        return CANNOT_RUN
-    except KeyboardInterrupt:
-        print(f"tocsin {given.command}: interrupted", file=sys.stderr)
         return CANNOT_RUN
     return code
 

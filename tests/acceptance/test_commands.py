@@ -6,6 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import pytest
 
 from tocsin.cli import CANNOT_RUN, COMMANDS, OK, PROBLEMS, main
 
-from .node_world import ROOT, last_json, ndjson, reading, tocsin, write_city
+from .node_world import PATIENCE, ROOT, last_json, ndjson, reading, tocsin, write_city
 
 SEATTLE = ROOT / "examples" / "seattle"
 Said = tuple[int, str, str]
@@ -234,3 +238,25 @@ def test_run_ends_by_itself_and_prints_what_it_came_to(city: Path) -> None:
     told = last_json(done)
     assert (told["events"], told["alerts"], told["correlated_to_the_end"]) == (0, 0, True)
     assert set(told["feeds"]) == {"smoke"}
+
+
+@pytest.mark.parametrize("made", ["lock", "nats.conf", "node.json"])
+def test_ctrl_c_at_any_moment_of_a_start_ends_in_words(city: Path, made: str) -> None:
+    """Begun as far as this file, or a little farther."""
+    data = city / "var"
+    words = ("run", city, "--data", data, "--port", "0", "--ingest-port", "0", "--mqtt-port", "0")
+    with subprocess.Popen([sys.executable, "-m", "tocsin.cli", *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=ROOT) as node:
+        while not (data / made).exists() and node.poll() is None:
+            time.sleep(0.01)
+        node.send_signal(signal.SIGINT)
+        _, said = node.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    assert (node.returncode, said.splitlines()[-1]) in [(CANNOT_RUN, "tocsin: interrupted"), (OK, "stopping ...")]
+
+
+def test_ctrl_c_is_not_taken_for_a_sound_city(monkeypatch: pytest.MonkeyPatch, say: Say, city: Path) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tocsin.app.checks.main", interrupted)
+    assert say("check", city) == (CANNOT_RUN, "", "tocsin: interrupted\n")

@@ -290,3 +290,18 @@ def test_a_text_that_is_no_utf_8_is_told_with_its_line_wherever_it_is_read(city:
     (city / "notes.yaml").write_bytes(b"Stra\xdfe\n")
     (city / "baselines/calls.csv").unlink()
     assert "notes.yaml" not in texts_of(city)
+
+
+def test_files_of_which_nothing_comes(city: Path) -> None:
+    write(city, "rules/b.yaml", "")
+    assert warnings(city) == ["rules/b.yaml: is empty"]
+    shutil.rmtree(city / "rules")
+    (city / "rules").symlink_to("elsewhere")
+    assert problems(city) == ["rules: cannot be read: No such file or directory; a directory of *.yaml files is expected here"]
+
+
+def test_times_that_would_all_be_refused(city: Path) -> None:
+    write(city, "feeds/a.yaml", bad_feeds.BASE.replace("formats: [epoch_ms]", "formats: ['%d.%m.%Y %H:%M']"))
+    (told,) = problems(city)
+    assert told.endswith("says no offset from UTC, and every time would be refused; write zone, as in zone: America/Los_Angeles")
+    assert told.startswith("feeds/a.yaml:15: mapping.event_time: %d.%m.%Y %H:%M says")

@@ -180,3 +180,22 @@ def test_a_slow_answer_is_said_and_holds_up_no_other_alert(console: Callable[...
     held[0].continue_()
     choose(page, "Automatic alarm")
     expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged")
+
+
+def test_on_a_phone_an_alert_that_is_touched_comes_into_sight(console: Callable[..., Page]) -> None:
+    page = console(size=(390, 844))
+    rows(page).filter(has_text="Automatic alarm").first.click()
+    expect(page.locator("#detail h3")).to_be_in_viewport()
+    expect(page.get_by_role("group", name="Actions")).to_be_in_viewport()
+
+
+def test_an_undo_that_is_offered_works_on_every_screen(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    choose(page, "Automatic alarm")
+    page.keyboard.press("a")
+    expect(page.get_by_test_id("notice")).to_contain_text("Acknowledged")
+    page.keyboard.press("2")
+    expect(page.get_by_role("heading", name="Feeds", exact=True)).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_test_id("notice")).to_contain_text("New")
+    assert [body["to"] for body in node.posted] == ["acknowledged", "open"]

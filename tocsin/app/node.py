@@ -156,7 +156,7 @@ async def running(options: Options, nest: Nest | None = None) -> AsyncIterator[R
     began = time.monotonic()
     layout = Layout(options.data.resolve())
     async with Births(options.say, nest) as births, contextlib.aclosing(Family(layout, births, options.say)) as children:
-        with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
+        with contextlib.ExitStack() as closing:
             again = layout.node_file.exists()
             if again:
                 closing.enter_context(_begun(layout, children))

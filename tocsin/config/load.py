@@ -143,9 +143,9 @@ def _files(root: Path, folder: str, report: Report) -> list[tuple[Path, str]]:
     """The folder's YAML files in order; anything that looks like one and is not read is a warning."""
     try:
         entries = sorted((root / folder).iterdir())
-    except FileNotFoundError:
-        return []
     except OSError as fault:
+        if not (root / folder).is_symlink() and not (root / folder).exists():
+            return []
         report.problems.append(Problem(folder, 0, f"cannot be read: {fault.strerror}; a directory of *.yaml files is expected here"))
         return []
     report.warnings += [Problem(f"{folder}/{path.name}", 0, words) for path in entries if (words := _overlooked(path, folder))]
@@ -153,9 +153,11 @@ def _files(root: Path, folder: str, report: Report) -> list[tuple[Path, str]]:
 
 
 def _overlooked(path: Path, folder: str) -> str:
-    """Why a file is not read that its writer may believe to be in force."""
-    if path.name.startswith(".") or path.suffix == ".yaml":
+    """Why nothing comes of a file that its writer may believe to be in force."""
+    if path.name.startswith("."):
         return ""
+    if path.suffix == ".yaml":
+        return "is empty" if path.is_file() and not path.stat().st_size else ""
     if path.is_dir():
         return f"is a directory, and what is in it is not read; put its files into {folder}/" if yaml_files(path) else ""
     return "is not read; name it .yaml" if _LIKE_YAML.search(path.name) else ""

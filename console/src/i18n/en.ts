@@ -314,6 +314,7 @@ export const en = {
   'act.conflict': 'Not changed: this alert was changed by somebody else meanwhile. It is now: {state}{owner}. {detail}',
   'act.conflictOwner': ' ({owner})',
   'act.failed': 'Not changed: {reason}',
+  'act.unsure': 'Not kept, as far as is known: {reason}. Look at the alert before you repeat the step.',
   'act.grown': 'Not changed: facts came while you decided. Look again and repeat the step: {headline}',
   'act.waiting': 'Not kept yet, the node has not answered: {state} – {headline}',
   'act.noUndo': 'There is no step to take back. An alert that was resolved can be reopened.',

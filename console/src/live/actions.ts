@@ -106,7 +106,8 @@ async function posted(alert: Alert, body: Omit<Transition, 'revision'>): Promise
 }
 
 async function refused(alert: Alert, error: unknown): Promise<void> {
-  if (!(error instanceof Problem) || error.status !== 409) return refuse(t('act.failed', { reason: reasonOf(error) }));
+  if (!(error instanceof Problem) || error.status >= 500) return refuse(t('act.unsure', { reason: reasonOf(error) }));
+  if (error.status !== 409) return refuse(t('act.failed', { reason: reasonOf(error) }));
   const current = await getAlert(alert.id).catch(() => null);
   if (current) store.takeAlertNow(current);
   if (current?.state === alert.state && current.revision !== alert.revision) return refuse(t('act.grown', { headline: current.headline }));
