@@ -110,7 +110,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "search": Command(
         "Search the archive: words, place, time, kind, feed, source; newest first.",
-        "tocsin search examples/seattle --text 'pike \"car fire\"' --from '2017-07-04 20:00'\n"
+        "tocsin search examples/seattle --text 'pike \"aid response\"' --from '2017-07-04 20:00'\n"
         "tocsin search examples/seattle --near -122.33,47.61 --radius '1 km' --kind call.fire --out fires.gpkg",
         arguments.search,
         "query:search",

@@ -199,3 +199,14 @@ def test_an_undo_that_is_offered_works_on_every_screen(console: Callable[..., Pa
     page.keyboard.press("u")
     expect(page.get_by_test_id("notice")).to_contain_text("New")
     assert [body["to"] for body in node.posted] == ["acknowledged", "open"]
+
+
+def test_who_comes_second_is_told_who_was_first(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    choose(page, "Automatic alarm")
+    alert = node.alert(WORST)
+    alert["state"], alert["owner"] = "acknowledged", "Battalion 4"  # behind the console's back
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_test_id("notice")).to_contain_text("Somebody else was first. It is now: Acknowledged (Battalion 4).")
+    expect(page.get_by_test_id("standing")).to_contain_text("Acknowledged · Battalion 4")
+    page.complaints.clear()  # type: ignore[attr-defined]  # the browser itself reports the 409

@@ -84,6 +84,7 @@ def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:
         return 1
     if body is not None and arguments.out is not None:
         arguments.out.write_bytes(body)
+        print(f"{arguments.out}: {len(answer.table)} row{'s' * (len(answer.table) != 1)}", file=sys.stderr)
     elif body is not None:
         sys.stdout.buffer.write(body)
     elif not arguments.json:
@@ -116,7 +117,7 @@ def as_text(answer: Answer) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    text = "" if value is None else value if isinstance(value, str) else f"{value:.10g}" if isinstance(value, float) else json.dumps(value)
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 

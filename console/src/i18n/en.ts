@@ -311,6 +311,7 @@ export const en = {
   'act.notePlaceholder': 'Added to the next step',
   'act.done': '{state}: {headline}',
   'act.undo': 'Undo',
+  'act.already': 'Somebody else was first. It is now: {state} ({owner}).',
   'act.conflict': 'Not changed: this alert was changed by somebody else meanwhile. It is now: {state}{owner}. {detail}',
   'act.conflictOwner': ' ({owner})',
   'act.failed': 'Not changed: {reason}',

@@ -14,7 +14,8 @@ interface Back {
 }
 
 export interface Notice {
-  kind: 'done' | 'waiting' | 'refused';
+  /** A hint goes by itself, as what was done; a refusal stays until it is read. */
+  kind: 'done' | 'hint' | 'waiting' | 'refused';
   text: string;
   undo: Back | null;
 }
@@ -48,17 +49,18 @@ let last: { back: Back; from: AlertState; at: number } | null = null;
 export const stateName = (state: string): string => word('state', state);
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const refuse = (text: string): void => say({ kind: 'refused', text, undo: null });
+const hint = (text: string): void => say({ kind: 'hint', text, undo: null });
 
 export function say(next: Notice | null): void {
   clearTimeout(clearing);
   notice.value = next;
-  if (next?.kind === 'done') clearing = setTimeout(() => (notice.value = null), DONE_SHOWN_MS);
+  if (next?.kind === 'done' || next?.kind === 'hint') clearing = setTimeout(() => (notice.value = null), DONE_SHOWN_MS);
 }
 
 /** Moves `alert` to `to`. Asks for the duty name first when there is none. */
 export async function step(alert: Alert, to: AlertState): Promise<void> {
-  if (!isLive.value) return refuse(t(conductor.value.mode === 'replay' ? 'replay.noSteps' : 'detail.past'));
-  if (!allowed(alert.state, to)) return refuse(t('act.notAllowed', { state: stateName(alert.state), to: stateName(to) }));
+  if (!isLive.value) return hint(t(conductor.value.mode === 'replay' ? 'replay.noSteps' : 'detail.past'));
+  if (!allowed(alert.state, to)) return hint(t('act.notAllowed', { state: stateName(alert.state), to: stateName(to) }));
   if (duty.value.trim() === '') {
     waiting.value = { alert, to };
     return;
@@ -89,7 +91,7 @@ async function send(alert: Alert, to: AlertState): Promise<void> {
     last = back && { back, from: to, at: performance.now() };
     say({ kind: 'done', text: t('act.done', { state: stateName(to), headline: alert.headline }), undo: back });
   } catch (error) {
-    await refused(alert, error);
+    await refused(alert, to, error);
   }
 }
 
@@ -105,12 +107,13 @@ async function posted(alert: Alert, body: Omit<Transition, 'revision'>): Promise
   }
 }
 
-async function refused(alert: Alert, error: unknown): Promise<void> {
+async function refused(alert: Alert, to: AlertState, error: unknown): Promise<void> {
   if (!(error instanceof Problem) || error.status >= 500) return refuse(t('act.unsure', { reason: reasonOf(error) }));
   if (error.status !== 409) return refuse(t('act.failed', { reason: reasonOf(error) }));
   const current = await getAlert(alert.id).catch(() => null);
   if (current) store.takeAlertNow(current);
   if (current?.state === alert.state && current.revision !== alert.revision) return refuse(t('act.grown', { headline: current.headline }));
+  if (current?.state === to && current.state !== alert.state) return refuse(t('act.already', { state: stateName(to), owner: current.owner ?? t('detail.nobody') }));
   const held = current?.owner ? t('act.conflictOwner', { owner: current.owner }) : '';
   refuse(t('act.conflict', { state: stateName(current?.state ?? alert.state), owner: held, detail: error.detail }));
 }
@@ -119,7 +122,7 @@ async function refused(alert: Alert, error: unknown): Promise<void> {
 export async function undo(): Promise<void> {
   const done = last && performance.now() - last.at < UNDO_MS ? last : null;
   const alert = done && store.alerts.get(done.back.id);
-  if (!done || alert?.state !== done.from) return refuse(t('act.noUndo'));
+  if (!done || alert?.state !== done.from) return hint(t('act.noUndo'));
   last = null;
   say(null);
   await step(alert, done.back.to);
