@@ -260,3 +260,16 @@ def test_ctrl_c_is_not_taken_for_a_sound_city(monkeypatch: pytest.MonkeyPatch, s
 
     monkeypatch.setattr("tocsin.app.checks.main", interrupted)
     assert say("check", city) == (CANNOT_RUN, "", "tocsin: interrupted\n")
+
+
+def test_a_command_for_a_running_node_says_that_it_has_ended(city: Path) -> None:
+    data = city / "var"
+    ports = ("--port", "0", "--ingest-port", "0", "--mqtt-port", "0")
+    assert tocsin("run", city, "--data", data, "--for", "1 s", *ports).returncode == OK
+    done = tocsin("exercise", "start", city, "drill", "--data", data)
+    assert (done.returncode, done.stderr) == (CANNOT_RUN, "tocsin exercise: ingest does not answer: it is not running\n")
+    done = tocsin("search", city, "--feed", "smok", "--data", data)
+    assert (done.returncode, done.stderr) == (OK, "there is no feed 'smok' in the city now; did you mean 'smoke'? known: smoke\n")
+    done = tocsin("search", city, "--from", "yesterday", "--data", data)
+    assert done.returncode == PROBLEMS
+    assert done.stderr.startswith("--from: found 'yesterday'; valid is a time")
