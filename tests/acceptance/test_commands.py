@@ -273,3 +273,12 @@ def test_a_command_for_a_running_node_says_that_it_has_ended(city: Path) -> None
     done = tocsin("search", city, "--from", "yesterday", "--data", data)
     assert done.returncode == PROBLEMS
     assert done.stderr.startswith("--from: found 'yesterday'; valid is a time")
+
+
+def test_a_node_file_of_another_version_is_told(say: Say, city: Path) -> None:
+    (city / "var").mkdir()
+    for content in ("", "[]", '{"later": 1}'):
+        (city / "var" / "node.json").write_text(content)
+        code, _, err = say("reload", city)
+        assert code == CANNOT_RUN
+        assert "node.json: is no node file of this version" in err

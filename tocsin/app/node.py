@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import pickle
@@ -40,6 +41,7 @@ HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
 FASTEST = 100_000  # times real time: a second of the wall is more than a day, and nothing can be seen any more
 MOST_SHARDS, MOST_STANDBYS = 64, 3
+SLOW_SECONDS = 8.0  # a start that takes longer compiles, mostly
 GIVE_UP = 3  # a process that ends so often before it was ready is broken
 
 
@@ -365,7 +367,9 @@ def welcome(node: Running) -> str:
 async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest) -> int:
     from .summary import summary
 
+    patience = asyncio.get_running_loop().call_later(SLOW_SECONDS, options.say, "starting; compiling the kernels, once, takes a minute ...")
     async with running(options, nest) as node:
+        patience.cancel()
         shorten()
         stop = stop_signal()  # before anybody is told that it is ready
         options.say(welcome(node))
@@ -381,4 +385,10 @@ def main(arguments: argparse.Namespace, nest: Nest) -> int:
     city: Path = arguments.city
     data = arguments.data or city / "var"
     os.umask(0o077)
-    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json, nest))
+    options, seconds = options_of(arguments, city, data), wall_seconds(arguments.duration)
+    try:
+        return asyncio.run(run(options, seconds, arguments.json, nest))
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT) or fault.filename:
+            raise
+        raise Fatal(f"{data}: {fault.strerror}") from None
