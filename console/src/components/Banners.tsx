@@ -53,8 +53,12 @@ function Lost() {
     return failure.value === null ? null : <div class="banner lost" role="alert">{t('app.failed')} {failure.value}</div>;
   }
   return (
-    <div class="banner lost" role="alert" data-testid="lost">
-      {t('banner.lost', { age: span(silence.value), time: clock(known.now) })}
+    <div class="banner lost" data-testid="lost">
+      <span aria-hidden="true">{t('banner.lost', { age: span(silence.value), time: clock(known.now) })}</span>
+      {/* said once: an age that is read out every second drowns everything else */}
+      <span class="sr" role="alert">
+        {t('banner.lostSaid', { time: clock(known.now) })}
+      </span>
     </div>
   );
 }

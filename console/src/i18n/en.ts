@@ -158,6 +158,7 @@ export const en = {
   'banner.exerciseOver': '{title} · recorded time at {speed}× · the recording ended {end}: what is silent now is over, not broken. Start the exercise again to see it once more.',
   'banner.exerciseText': '{title} · recorded time at {speed}× · until {end}',
   'banner.lost': 'Connection lost {age} ago. You see what was known at {time}. Trying again.',
+  'banner.lostSaid': 'Not connected. You see what was known at {time}.',
   'banner.trouble': 'Not everything works:',
   'banner.connecting': 'Connecting to the node …',
   'banner.fixed': 'Fixed at {time}: this is what was known then, {age} ago.',
