@@ -46,7 +46,8 @@ def as_text(tried: Description, limit: int) -> str:
     if len(tried.rows) > limit:
         blocks.append(f"... and {len(tried.rows) - limit} more (--limit)")
     for one in tried.refused:
-        place = " ".join(part for part in ("the message" if one.index is None else f"record {one.index + 1}", one.where) if part)
+        what = "the message" if one.index is None else f"record {one.index + 1}"
+        place = one.where if one.where.startswith(what) else f"{what} {one.where}".rstrip()
         blocks.append(f"REFUSED {place}: {one.reason}" + (f"\n  {one.raw}" if one.raw else ""))
     blocks += [f"note: {note}" for note in tried.notes]
     blocks.append(f"{len(tried.rows)} events, {len(tried.refused)} refused")

@@ -232,6 +232,8 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     report.problems += problems
     areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
     findings = check_rules(rules, makers, areas)
+    if feeds and not rules and not report.problems:
+        report.warnings.append(Problem("rules", 0, "no rules: nothing will ring; write one to rules/NAME.yaml"))
     report.problems += findings.problems
     report.warnings += findings.warnings
     return rules, shapes
