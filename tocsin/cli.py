@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "search": Command(
         "Search the archive: words, place, time, kind, feed, source; newest first.",
-        "tocsin search examples/seattle --text 'pike \"car fire\"' --from '2017-07-04 20:00'\n"
+        "tocsin search examples/seattle --text 'pike \"aid response\"' --from '2017-07-04 20:00'\n"
         "tocsin search examples/seattle --near -122.33,47.61 --radius '1 km' --kind call.fire --out fires.gpkg",
         arguments.search,
         "query:search",
@@ -214,6 +215,14 @@ def _joined(argv: Sequence[str]) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 (ok), 1 (found problems) or 2 (could not run)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("tocsin: interrupted", file=sys.stderr)
+        return CANNOT_RUN
+
+
+def _run(words: Sequence[str]) -> int:
     if unknown := _unknown(words):
         print(unknown, file=sys.stderr)
         return CANNOT_RUN
@@ -229,15 +238,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, function = COMMANDS[given.command].run.split(":")
     try:
         code: int = getattr(import_module(f"tocsin.app.{module}"), function)(given)
+        sys.stdout.flush()
     except Misconfigured as fault:
         print(fault, file=sys.stderr)
         return PROBLEMS
-    except (TocsinError, OSError) as fault:
-        print(f"tocsin {given.command}: {fault}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CANNOT_RUN
-    except KeyboardInterrupt:
-        return OK
+    except (TocsinError, OSError) as fault:
+        print(f"tocsin {given.command}: {_said(fault)}", file=sys.stderr)
+        return CANNOT_RUN
     return code
+
+
+def _said(fault: Exception) -> str:
+    """`some.csv: No such file or directory`, without the number that the system gives it."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"{fault.filename}: {fault.strerror}" if fault.filename else fault.strerror
+    return str(fault)
 
 
 if __name__ == "__main__":

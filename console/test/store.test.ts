@@ -51,4 +51,12 @@ describe('map features', () => {
     expect(faded.add.map((feature) => feature.properties?.key)).toEqual(['1']);
     expect(faded.remove).toEqual(['2']);
   });
+  it('speaks of trouble when two words in a row do, and of its end at once', () => {
+    const frame = (troubles: string[]) => ({ now: 1, speed: 1, perMin: 0, total: 0, config: 1, running: null, troubles });
+    const said = (troubles: string[]): string[] => {
+      store.takeClock(frame(troubles), 0);
+      return store.troubles.value;
+    };
+    expect([said(['away']), said([]), said(['away']), said(['away']), said(['other']), said([])]).toEqual([[], [], [], ['away'], ['other'], []]);
+  });
 });

@@ -6,6 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +17,7 @@ import pytest
 
 from tocsin.cli import CANNOT_RUN, COMMANDS, OK, PROBLEMS, main
 
-from .node_world import ROOT, last_json, ndjson, reading, tocsin, write_city
+from .node_world import PATIENCE, ROOT, last_json, ndjson, reading, tocsin, write_city
 
 SEATTLE = ROOT / "examples" / "seattle"
 Said = tuple[int, str, str]
@@ -234,3 +238,47 @@ def test_run_ends_by_itself_and_prints_what_it_came_to(city: Path) -> None:
     told = last_json(done)
     assert (told["events"], told["alerts"], told["correlated_to_the_end"]) == (0, 0, True)
     assert set(told["feeds"]) == {"smoke"}
+
+
+@pytest.mark.parametrize("made", ["lock", "nats.conf", "node.json"])
+def test_ctrl_c_at_any_moment_of_a_start_ends_in_words(city: Path, made: str) -> None:
+    """Begun as far as this file, or a little farther."""
+    data = city / "var"
+    words = ("run", city, "--data", data, "--port", "0", "--ingest-port", "0", "--mqtt-port", "0")
+    with subprocess.Popen([sys.executable, "-m", "tocsin.cli", *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=ROOT) as node:
+        while not (data / made).exists() and node.poll() is None:
+            time.sleep(0.01)
+        node.send_signal(signal.SIGINT)
+        _, said = node.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    assert (node.returncode, said.splitlines()[-1]) in [(CANNOT_RUN, "tocsin: interrupted"), (OK, "stopping ...")]
+
+
+def test_ctrl_c_is_not_taken_for_a_sound_city(monkeypatch: pytest.MonkeyPatch, say: Say, city: Path) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tocsin.app.checks.main", interrupted)
+    assert say("check", city) == (CANNOT_RUN, "", "tocsin: interrupted\n")
+
+
+def test_a_command_for_a_running_node_says_that_it_has_ended(city: Path) -> None:
+    data = city / "var"
+    ports = ("--port", "0", "--ingest-port", "0", "--mqtt-port", "0")
+    assert tocsin("run", city, "--data", data, "--for", "1 s", *ports).returncode == OK
+    done = tocsin("exercise", "start", city, "drill", "--data", data)
+    assert (done.returncode, done.stderr) == (CANNOT_RUN, "tocsin exercise: ingest does not answer: it is not running\n")
+    done = tocsin("search", city, "--feed", "smok", "--data", data)
+    assert (done.returncode, done.stderr) == (OK, "there is no feed 'smok' in the city now; did you mean 'smoke'? known: smoke\n")
+    done = tocsin("search", city, "--from", "yesterday", "--data", data)
+    assert done.returncode == PROBLEMS
+    assert done.stderr.startswith("--from: found 'yesterday'; valid is a time")
+
+
+def test_a_node_file_of_another_version_is_told(say: Say, city: Path) -> None:
+    (city / "var").mkdir()
+    for content in ("", "[]", '{"later": 1}'):
+        (city / "var" / "node.json").write_text(content)
+        code, _, err = say("reload", city)
+        assert code == CANNOT_RUN
+        assert "node.json: is no node file of this version" in err

@@ -10,6 +10,7 @@ from api_world import NOON, SECOND, World, alert
 from pydantic import TypeAdapter
 
 from tocsin.api import models
+from tocsin.api.status import clock_json
 from tocsin.geo.layers import load_layers
 from tocsin.model.alert import TRANSITIONS
 from tocsin.model.city import Exercise, Layer
@@ -373,3 +374,33 @@ def test_health(tmp_path):
         now[0] += 2
         late = client.get("/readyz")
         assert (late.status_code, late.json()["waiting_for"]) == (503, ["correlate was last heard 6 s ago"])
+
+
+def test_what_keeps_the_picture_from_being_whole_is_said_in_status_and_stream(tmp_path):
+    waits = []
+    with World(tmp_path, not_ready=lambda: waits).serving() as world, httpx.Client(base_url=world.base, timeout=60) as client:
+
+        def told():
+            found = holds(models.StatusOut, client.get("/api/v1/status"))["troubles"]
+            assert clock_json(world.services)["troubles"] == found
+            return found
+
+        now = [0.0]
+        world.board.now, world.board.began = lambda: now[0], 0.0
+        assert told() == []  # a node that has just begun is not in trouble
+        now[0] = 6.0
+        assert [words.partition(",")[0] for words in told()] == ["nothing new comes in: ingest", "new alerts do not ring: correlate"]
+        world.report("ingest")
+        world.report("correlate")
+        assert told() == []
+        waits.append("the journal is away")
+        assert told() == ["the journal is away"]
+        waits.clear()
+        world.report("correlate", behind=5_000)
+        world.report("keep", archive={"delayed": "the disk is full"})
+        assert told() == [
+            "new alerts ring late: correlate, which finds them, has not kept up with what comes in",
+            "history is delayed: the disk is full; alerts go on",
+        ]
+        now[0] = 12.0
+        assert [words.partition(":")[0] for words in told()] == ["nothing new comes in", "new alerts do not ring"]

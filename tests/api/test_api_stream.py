@@ -106,7 +106,7 @@ def test_everything_that_happens_arrives(quick):
         assert (position[1], [event["id"] for event in data["items"]], data["skipped"]) == (quick.recent.last_seq, ["a", "b"], 0)
         assert data["items"] == httpx.get(quick.base + "/api/v1/events", timeout=60).json()["items"][1::-1]
         assert reader.of("feeds")[-1][1] == {"items": [{"name": "calls", "state": "ok"}]}
-        assert set(reader.of("clock")[-1][1]) == {"now", "speed", "per_min", "total", "config", "running"}
+        assert set(reader.of("clock")[-1][1]) == {"now", "speed", "per_min", "total", "config", "running", "troubles"}
         reader.wait(lambda: "here" in reader.comments, "a heartbeat")
         positions = [position for position, _, _ in reader.frames]
         assert positions == sorted(positions)

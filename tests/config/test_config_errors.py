@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import bad_cities
@@ -11,6 +12,7 @@ import pytest
 
 from tocsin.app.backtest_run import setting_of
 from tocsin.app.inforce import InForce, setting
+from tocsin.config.bundle import texts_of
 from tocsin.config.feeds import parse_feeds
 from tocsin.config.load import load_city, read_city
 from tocsin.config.ruletests import load_tests, parse_tests
@@ -239,3 +241,67 @@ def test_rule_tests_of_a_city(city: Path) -> None:
     assert test.runs == 480_000_000 + 86_400_000_000
     with pytest.raises(Misconfigured, match="there is no rule 'high'; did you mean 'hihg'"):
         load_tests(city, ["hihg"])
+
+
+def test_what_is_written_and_not_read_is_pointed_out(city: Path) -> None:
+    """By an editor for another system, into a folder of another name, one folder too deep, beside the folders."""
+    for name in ("feeds/b.yaml.txt", "rules/B.YAML", "rules/old/c.yaml", "Rules/d.yaml", "test/e.yaml", "rules.yaml"):
+        write(city, name, "rule: x\n")
+    assert warnings(city) == [
+        "Rules: is not read; did you mean rules/?",
+        "feeds/b.yaml.txt: is not read; name it .yaml",
+        "rules.yaml: is not read; feeds are in feeds/, rules in rules/, tests in tests/, layers in layers.yaml",
+        "rules/B.YAML: is not read; name it .yaml",
+        "rules/old: is a directory, and what is in it is not read; put its files into rules/",
+        "test: is not read; did you mean tests/?",
+    ]
+
+
+def test_leavings_of_editors_and_file_managers_are_left_alone(city: Path) -> None:
+    (city / "feeds/._a.yaml").write_bytes(b"\x00\x05\x16\x07")
+    (city / "rules/.#a.yaml").symlink_to("somebody@somewhere")
+    assert warnings(city) == []
+    assert texts_of(city).keys() == {"city.yaml", "feeds/a.yaml", "rules/a.yaml"}
+
+
+def test_a_file_where_a_folder_should_be_and_the_other_way_round(city: Path) -> None:
+    shutil.rmtree(city / "rules")
+    write(city, "rules", RULE)
+    (city / "layers.yaml").mkdir()
+    assert problems(city) == [
+        "layers.yaml: cannot be read: Is a directory",
+        "rules: cannot be read: Not a directory; a directory of *.yaml files is expected here",
+    ]
+
+
+def test_layers_that_lie_elsewhere_are_no_part_of_the_city(city: Path) -> None:
+    write(city.parent, "shared.yaml", "[]")
+    write(city, "city.yaml", bad_cities.BASE + "layers: ../shared.yaml\n")
+    assert problems(city) == ["city.yaml:6: layers: '../shared.yaml' lies outside the city directory; name a file in it, as in layers.yaml"]
+    assert "city.yaml" in texts_of(city)
+
+
+def test_a_text_that_is_no_utf_8_is_told_with_its_line_wherever_it_is_read(city: Path) -> None:
+    write(city, "baselines/calls.csv", "key\n")
+    (city / "baselines/calls.csv").write_bytes(b"key\nStra\xdfe\n")
+    with pytest.raises(Misconfigured) as caught:
+        texts_of(city)
+    assert str(caught.value) == "baselines/calls.csv:2: byte 0xdf is not UTF-8; save the file as UTF-8"
+    (city / "notes.yaml").write_bytes(b"Stra\xdfe\n")
+    (city / "baselines/calls.csv").unlink()
+    assert "notes.yaml" not in texts_of(city)
+
+
+def test_files_of_which_nothing_comes(city: Path) -> None:
+    write(city, "rules/b.yaml", "")
+    assert warnings(city) == ["rules/b.yaml: is empty"]
+    shutil.rmtree(city / "rules")
+    (city / "rules").symlink_to("elsewhere")
+    assert problems(city) == ["rules: cannot be read: No such file or directory; a directory of *.yaml files is expected here"]
+
+
+def test_times_that_would_all_be_refused(city: Path) -> None:
+    write(city, "feeds/a.yaml", bad_feeds.BASE.replace("formats: [epoch_ms]", "formats: ['%d.%m.%Y %H:%M']"))
+    (told,) = problems(city)
+    assert told.endswith("says no offset from UTC, and every time would be refused; write zone, as in zone: America/Los_Angeles")
+    assert told.startswith("feeds/a.yaml:15: mapping.event_time: %d.%m.%Y %H:%M says")

@@ -65,6 +65,7 @@ class FakeNode:
         self.asked: list[Json] = []  # questions why something rang or not
         self.unexplained = False
         self.running: Json | None = None  # an exercise beside real life
+        self.troubles: list[str] = []
         self.config, self.rules, self.layers = 1, list(RULES.values()), list(LAYER_LIST)
 
     # -- what tests do to it
@@ -98,7 +99,8 @@ class FakeNode:
 
     def move(self, alert: Json, to: str, by: str, owner: str | None = None, note: str = "") -> Json:
         step = {"at": iso(self.now()), "from": alert["state"], "to": to, "by": by, "note": note}
-        return self.change(alert, state=to, owner=owner or alert["owner"], history=[*alert["history"], step])
+        held = owner or (None if to == "open" else alert["owner"] or by)
+        return self.change(alert, state=to, owner=held, history=[*alert["history"], step])
 
     # -- what it answers
 
@@ -125,12 +127,21 @@ class FakeNode:
             "events": {"total": len(self.known()), "per_min": 41.0, "last_seq": self.known()[-1]["seq"]},
             "alerts": {"open": states.count("open"), "unacknowledged": states.count("open"), "last_seq": self.alert_seq},
             "feeds": {"total": 6, "stale": 2},
+            "troubles": self.troubles,
             "version": "0.1.0",
             "config": self.config,
         }
 
     def clock(self) -> Json:
-        return {"now": iso(self.now()), "speed": self.speed, "per_min": 41.0, "total": len(self.known()), "config": self.config, "running": self.running and self.running["run"]}
+        return {
+            "now": iso(self.now()),
+            "speed": self.speed,
+            "per_min": 41.0,
+            "total": len(self.known()),
+            "config": self.config,
+            "running": self.running and self.running["run"],
+            "troubles": self.troubles,
+        }
 
     def alerts_at(self, moment: str | None) -> list[Json]:
         """List view; with `moment` as they were known then."""
@@ -190,6 +201,8 @@ def build(node: FakeNode) -> Starlette:
         body = await request.json()
         node.posted.append(body)
         found = node.alert(request.path_params["id"])
+        if body.get("revision") not in (None, found["revision"]):
+            return problem(409, "Conflict", f"You saw revision {body['revision']}, it is at revision {found['revision']} now.")
         if body["to"] not in TRANSITIONS[found["state"]]:
             return problem(409, "Conflict", f"An alert that is {found['state']} cannot become {body['to']}.")
         return JSONResponse(node.move(found, body["to"], body["by"], body.get("owner"), body.get("note", "")), 201)

@@ -51,8 +51,10 @@ def test_silence_is_said_within_seconds_and_taken_back(console: Callable[..., Pa
     expect(banner).to_contain_text("Connection lost")
     stopped = page.get_by_test_id("clock").inner_text()
     expect(banner).to_contain_text(re.compile(r"You see what was known at 21:4\d"))  # 21:40, and later on a slow machine
+    said = banner.get_by_role("alert").inner_text()
     page.wait_for_timeout(1200)
     assert page.get_by_test_id("clock").inner_text() == stopped  # the clock does not pretend
+    assert banner.get_by_role("alert").inner_text() == said  # read out once, not every second
     node.mute = False
     expect(banner).to_have_count(0)
 
@@ -69,3 +71,15 @@ def test_first_load_failure_offers_another_try(browser: Any, node: Any) -> None:
     page.get_by_role("button", name="Try again").click()
     page.get_by_test_id("clock").wait_for()
     page.context.close()
+
+
+def test_a_node_of_which_a_part_is_down_does_not_look_live(console: Callable[..., Page], node: Any) -> None:
+    page = console()
+    expect(page.get_by_test_id("mode")).to_have_text("Live")
+    node.troubles = ["new alerts do not ring: correlate, which finds them, does not answer"]
+    banner = page.get_by_test_id("troubles")
+    expect(banner).to_contain_text("New alerts do not ring: correlate, which finds them, does not answer.")
+    expect(page.get_by_test_id("mode")).to_have_text("Live in part")
+    node.troubles = []
+    expect(banner).to_have_count(0)
+    expect(page.get_by_test_id("mode")).to_have_text("Live")

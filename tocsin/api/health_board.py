@@ -47,6 +47,10 @@ class HealthBoard:
 
     now: Callable[[], float] = time.monotonic
     heard: dict[str, Heard] = field(default_factory=dict)
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.now()
 
     def put(self, body: bytes) -> None:
         """A message of `health.*`. Raises `Skippable` when it is not a report."""
@@ -64,6 +68,16 @@ class HealthBoard:
     def fresh(self, process: str) -> bool:
         age = self.age(process)
         return age is not None and age <= FRESH
+
+    def missing(self, process: str) -> bool:
+        """It should have reported by now, and has not."""
+        age = self.age(process)
+        return (self.now() - self.began if age is None else age) > FRESH
+
+    def behind(self, process: str) -> int:
+        """Entries of the journal it has still to read; 0 where it does not say."""
+        heard = self.heard.get(process)
+        return 0 if heard is None else heard.report.behind or 0
 
     def feeds(self) -> list[Json]:
         """The feeds as ingest last described them; empty before its first report."""

@@ -106,6 +106,7 @@ class StatusOut(Shape):
     alerts: AlertTotals
     feeds: FeedTotals
     archive: ArchiveOut
+    troubles: Annotated[list[str], Field(description="what keeps the live picture from being whole, one sentence each")]
     version: str
     config: Annotated[int, Field(description="journal entry that put rules, feeds and layers in force")]
 

@@ -13,6 +13,7 @@ from .doors import Doors, reply
 from .eventjson import Json
 from .models import StatusOut
 from .services import Services
+from .troubles import troubles
 
 #: States in which an alert is done with.
 CLOSED = ("resolved", "retracted")
@@ -52,6 +53,7 @@ def status_json(services: Services) -> Json:
         "alerts": {"open": open_alerts(counts), "unacknowledged": counts.get("open", 0), "last_seq": services.alerts.last_seq},
         "feeds": {"total": len(feeds) or len(city.feeds), "stale": sum(feed.get("state") in ("stale", "failing") for feed in feeds)},
         "archive": archive_json(services),
+        "troubles": troubles(services),
         "version": services.version,
         "config": services.config,
     }
@@ -90,6 +92,7 @@ def clock_json(services: Services) -> Json:
         "total": recent.total,
         "config": services.config,
         "running": services.running and services.running["run"],
+        "troubles": troubles(services),
     } | ({} if services.replay is None else {"replay": services.replay()})
 
 

@@ -16,13 +16,13 @@ from tocsin.alerts.view import AlertsView
 from tocsin.journal.alerts import read_alerts
 from tocsin.journal.connection import Journal
 from tocsin.journal.exercises import CONTROL, all_runs, newest_run
-from tocsin.journal.link import Lost
-from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Retriable, nearest
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem, nearest
 from tocsin.model.city import City
 from tocsin.model.exercise import Run, Scenario, run_of
 from tocsin.model.time import format_span, to_iso
 
 from . import inforce
+from .health import ask_ingest
 from .layout import Layout
 
 Json = dict[str, Any]
@@ -69,13 +69,7 @@ def scenarios(root: Path) -> dict[str, Scenario]:
 
 async def control(journal: Journal, do: str, name: str, by: str) -> Json:
     """Raises Retriable when ingest does not answer."""
-    try:
-        link = await journal.ready()
-        reply = await link.request(CONTROL, json.dumps({"do": do, "name": name, "by": by}).encode(), within=15.0)
-    except Lost as fault:
-        raise Retriable(f"ingest does not answer: {fault}", after=2.0) from None
-    answer: Json = json.loads(reply.data)
-    return answer
+    return await ask_ingest(journal, CONTROL, {"do": do, "name": name, "by": by})
 
 
 def scored(run: Run, view: AlertsView, city: City) -> Json:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.journal.connection import Journal
 from tocsin.journal.endpoint import Endpoint
+from tocsin.journal.link import Lost
+from tocsin.kernel.fault import Retriable
 
 from .layout import NodeFile
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 HEALTH_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 15.0
 
 
 def endpoint_of(node: NodeFile) -> Endpoint:
@@ -42,6 +47,19 @@ def journal_metrics(journal: Journal, process: str) -> str:
         full = f"tocsin_{process}_journal_{name}_total"
         lines += [f"# HELP {full} {words}", f"# TYPE {full} counter", f"{full} {value}"]
     return "\n".join(lines) + "\n"
+
+
+async def ask_ingest(journal: Journal, subject: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Its answer. Raises Retriable when it gives none."""
+    try:
+        link = await journal.ready()
+        reply = await link.request(subject, json.dumps(asked).encode(), within=_ANSWER_SECONDS)
+    except Lost as fault:
+        raise Retriable(f"ingest does not answer: {fault}", after=2.0) from None
+    if reply.headers.get("Status") == "503":  # the server knows of nobody who listens
+        raise Retriable("ingest does not answer: it is not running", after=2.0)
+    answer: dict[str, Any] = json.loads(reply.data)
+    return answer
 
 
 async def serving(server: uvicorn.Server, **how: Any) -> None:

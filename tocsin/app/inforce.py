@@ -16,7 +16,7 @@ from tocsin.config.bundle import Bundle, decode, pinned, texts_of
 from tocsin.journal.changes import append_change, first_change, newest_change
 from tocsin.journal.connection import Journal
 from tocsin.journal.reader import fetch
-from tocsin.kernel.fault import Fatal, Problem
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem
 from tocsin.model.city import City, Layer
 
 from .layout import Layout
@@ -45,7 +45,7 @@ def gather(root: Path) -> tuple[Bundle, Report]:
 
     try:
         bundle = Bundle(texts_of(root))
-    except (OSError, UnicodeDecodeError):
+    except (OSError, Misconfigured):
         load_city(root)  # says what is wrong and where
         raise
     return bundle, bundle.read(root)
@@ -68,7 +68,7 @@ def load(root: Path) -> tuple[City, Bundle, bool]:
     began = time.time()
     try:
         before = texts_of(root)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, Misconfigured):
         load_city(root)  # says what is wrong and where
         raise
     city = load_city(root)

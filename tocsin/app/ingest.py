@@ -73,7 +73,7 @@ async def _serve(node: NodeFile, clock: Clock, journal: Journal, known: list[Ent
     quarantine = Quarantine(data / "quarantine.db", Seal.from_file(data / "quarantine.key"))
     shared = Shared(writer, quarantine, clock)
     end = city.exercise.end if city.exercise else None
-    context = Context(clock, data, city.root, hub, lambda feed: inbox(journal, feed), turns=turns, until=end)
+    context = Context(clock, data, city.root, hub, lambda feed, opened: inbox(journal, feed, opened), turns=turns, until=end)
     supervisor = Supervisor(city.feeds, shared, context, formats.make_format)
     for entry in known:
         if entry.batch is not None:

@@ -98,8 +98,13 @@ class NodeFile:
 
     @staticmethod
     def read(layout: Layout) -> NodeFile:
-        found = json.loads(layout.node_file.read_text())
-        return NodeFile(**found | {"cuts": tuple(found.get("cuts", ()))})
+        """Raises Fatal for one that another version has written, or that is none."""
+        try:
+            found = json.loads(layout.node_file.read_text())
+            return NodeFile(**found | {"cuts": tuple(found.get("cuts", ()))})
+        except (ValueError, TypeError, AttributeError) as fault:
+            words = f"{layout.node_file}: is no node file of this version ({fault}); with the node stopped, remove it and start again"
+            raise Fatal(words) from None
 
     def of(self, process: str) -> NodeFile:
         """As one of its processes reads it."""

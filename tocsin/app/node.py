@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import pickle
@@ -40,6 +41,7 @@ HTTP_PORT, INGEST_PORT, MQTT_PORT = 8700, 8701, 8702
 READY_SECONDS = 300.0  # a cold kernel cache compiles first
 FASTEST = 100_000  # times real time: a second of the wall is more than a day, and nothing can be seen any more
 MOST_SHARDS, MOST_STANDBYS = 64, 3
+SLOW_SECONDS = 8.0  # a start that takes longer compiles, mostly
 GIVE_UP = 3  # a process that ends so often before it was ready is broken
 
 
@@ -156,7 +158,7 @@ async def running(options: Options, nest: Nest | None = None) -> AsyncIterator[R
     began = time.monotonic()
     layout = Layout(options.data.resolve())
     async with Births(options.say, nest) as births, contextlib.aclosing(Family(layout, births, options.say)) as children:
-        with contextlib.ExitStack() as closing, contextlib.suppress(asyncio.CancelledError):
+        with contextlib.ExitStack() as closing:
             again = layout.node_file.exists()
             if again:
                 closing.enter_context(_begun(layout, children))
@@ -347,9 +349,11 @@ def welcome(node: Running) -> str:
     lines = [
         f"Tocsin is ready after {node.ready_seconds:.1f} s: {node.address}",
         "  read and write for everyone on this machine, for nobody else (sign-in is not built yet)",
-        f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME   MQTT 127.0.0.1:{node.node.mqtt_port}",
         f"  data      {node.node.data}",
+        f"  webhooks  http://127.0.0.1:{node.node.ingest_port}/feeds/NAME (tokens: tokens/ of the data)",
     ]
+    if node.node.mqtt_port:
+        lines.append(f"  MQTT      127.0.0.1:{node.node.mqtt_port} (passwords: nats.creds.json of the data)")
     if node.node.state:
         lines.append(f"  state     {node.node.state}")
         if trouble := node.health.get("serve", {}).get("state"):
@@ -363,7 +367,9 @@ def welcome(node: Running) -> str:
 async def run(options: Options, seconds: float | None, as_json: bool, nest: Nest) -> int:
     from .summary import summary
 
+    patience = asyncio.get_running_loop().call_later(SLOW_SECONDS, options.say, "starting; compiling the kernels, once, takes a minute ...")
     async with running(options, nest) as node:
+        patience.cancel()
         shorten()
         stop = stop_signal()  # before anybody is told that it is ready
         options.say(welcome(node))
@@ -379,4 +385,10 @@ def main(arguments: argparse.Namespace, nest: Nest) -> int:
     city: Path = arguments.city
     data = arguments.data or city / "var"
     os.umask(0o077)
-    return asyncio.run(run(options_of(arguments, city, data), wall_seconds(arguments.duration), arguments.json, nest))
+    options, seconds = options_of(arguments, city, data), wall_seconds(arguments.duration)
+    try:
+        return asyncio.run(run(options, seconds, arguments.json, nest))
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT) or fault.filename:
+            raise
+        raise Fatal(f"{data}: {fault.strerror}") from None

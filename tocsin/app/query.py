@@ -24,7 +24,7 @@ from tocsin.query.export.objects import objects
 from .layout import Layout
 from .library import Library
 from .mirroring import mirrored, place_of
-from .then import instant
+from .then import instant, point_out_unknown
 
 WIDTH = 40
 
@@ -41,7 +41,10 @@ def query(arguments: argparse.Namespace) -> int:
 def search(arguments: argparse.Namespace) -> int:
     """One page of a search; round a place, everything within the distance."""
     city, library = opened(arguments)
-    start, end = (None if text is None else instant(text, city) for text in (arguments.start, arguments.end))
+    point_out_unknown(arguments.feed, [feed.name for feed in city.feeds], "feed")
+    start, end = (
+        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
+    )
     wanted = Filter(
         start, end, None, tuple(arguments.kind), tuple(arguments.feed), tuple(arguments.source), arguments.severity, arguments.text
     )
@@ -84,6 +87,7 @@ def _told(arguments: argparse.Namespace, ask: Callable[[], Answer]) -> int:
         return 1
     if body is not None and arguments.out is not None:
         arguments.out.write_bytes(body)
+        print(f"{arguments.out}: {len(answer.table)} row{'s' * (len(answer.table) != 1)}", file=sys.stderr)
     elif body is not None:
         sys.stdout.buffer.write(body)
     elif not arguments.json:
@@ -116,7 +120,7 @@ def as_text(answer: Answer) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    text = "" if value is None else value if isinstance(value, str) else f"{value:.10g}" if isinstance(value, float) else json.dumps(value)
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 

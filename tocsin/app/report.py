@@ -168,7 +168,9 @@ def _text(found: Report) -> str:
 
 
 def _filter(arguments: argparse.Namespace, city: City) -> Filter:
-    start, end = (None if text is None else instant(text, city) for text in (arguments.start, arguments.end))
+    start, end = (
+        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
+    )
     return Filter(start, end, kinds=tuple(arguments.kind), feeds=tuple(arguments.feed))
 
 

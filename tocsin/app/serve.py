@@ -32,10 +32,10 @@ from tocsin.journal.connection import Journal, connect
 from tocsin.journal.encode import Entry
 from tocsin.journal.epoch import HighWater
 from tocsin.journal.exercises import BEGIN, END
-from tocsin.journal.link import Lost, Reply
+from tocsin.journal.link import Reply
 from tocsin.journal.reader import last_seq, read
 from tocsin.kernel.clock import Clock
-from tocsin.kernel.fault import Retriable, Skippable, TocsinError
+from tocsin.kernel.fault import Skippable, TocsinError
 from tocsin.model.alert import Transition
 from tocsin.model.asking import Filter, Patience
 from tocsin.model.city import City
@@ -47,7 +47,7 @@ from . import inforce
 from .alertsview import follow_alerts, opened, state_metrics, state_troubles
 from .backtest_jobs import Jobs
 from .exercise import ExerciseDesk
-from .health import HEALTH_SECONDS, endpoint_of, journal_metrics, serving
+from .health import HEALTH_SECONDS, ask_ingest, endpoint_of, journal_metrics, serving
 from .layout import NodeFile
 from .past import JournalPast
 from .pauses import shorten
@@ -229,13 +229,7 @@ def retrying(journal: Journal) -> Callable[[str], Awaitable[dict[str, Any]]]:
     """Asks ingest to try a quarantined record again."""
 
     async def retry(record: str) -> dict[str, Any]:
-        try:
-            link = await journal.ready()
-            reply = await link.request("ctl.quarantine.retry", json.dumps({"id": record}).encode(), within=15.0)
-        except Lost as fault:
-            raise Retriable(f"ingest does not answer: {fault}", after=2.0) from None
-        answer: dict[str, Any] = json.loads(reply.data)
-        return answer
+        return await ask_ingest(journal, "ctl.quarantine.retry", {"id": record})
 
     return retry
 

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import json
 import re
+import sys
 import tempfile
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,8 +34,8 @@ _PAGE: Final = 1000
 _INSTANT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
-def instant(text: str, city: City) -> int:
-    """An instant as people write it: ISO 8601; without an offset it is the city's own time. Raises Misconfigured."""
+def instant(text: str, city: City, option: str = "--at") -> int:
+    """An instant as people write it: ISO 8601; without an offset it is the city's own time. Raises Misconfigured, naming the option."""
     try:
         moment = datetime.fromisoformat(text.strip())
         local = from_datetime(moment.replace(tzinfo=ZoneInfo(city.timezone))) if moment.tzinfo is None else from_iso(text)
@@ -41,8 +43,16 @@ def instant(text: str, city: City) -> int:
         local = LATEST
     if not EARLIEST <= local < LATEST:
         valid = f"a time like 2017-07-04T21:05:00Z, or '2017-07-04 21:05' in the time of {city.timezone}"
-        raise Misconfigured([Problem("--at", 0, f"found {text!r}; valid is {valid}")])
+        raise Misconfigured([Problem(option, 0, f"found {text!r}; valid is {valid}")])
     return local
+
+
+def point_out_unknown(asked: Iterable[str], known: Iterable[str], noun: str) -> None:
+    """Names that are not the city's now: history may have them, and mostly they are misspelt."""
+    names = list(known)
+    for name in asked:
+        if name not in names:
+            print(f"there is no {noun} {name!r} in the city now; {nearest(name, names)}", file=sys.stderr)
 
 
 def in_city_time(words: str, zone: ZoneInfo, day: str) -> str:
@@ -111,6 +121,7 @@ def as_text(city: City, at: int | None, items: list[Json]) -> str:
 
 def main(arguments: argparse.Namespace) -> int:
     city, at, items = asyncio.run(listed(arguments))
+    point_out_unknown(arguments.rule, [rule.name for rule in city.plan.rules], "rule")
     if arguments.json:
         print(json.dumps({"at": None if at is None else to_iso(at), "items": items}))
     else:

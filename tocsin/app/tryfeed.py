@@ -17,7 +17,12 @@ from tocsin.model.feed import FeedSpec
 def find_feed(feed: str, city: Path | None) -> FeedSpec:
     """By name with --city, or by the path of its file in a city directory. Raises Misconfigured."""
     path = Path(feed)
-    root = city or path.parent.parent
+    if city is None and not path.is_file():
+        words = (
+            "there is no such file; FEED is a feed file of a city directory, as in CITY/feeds/NAME.yaml, or a feed's name with --city CITY"
+        )
+        raise Misconfigured([Problem(feed, 0, words)])
+    root = city or (path if len(path.parts) > 1 else path.resolve()).parent.parent
     specs = load_city(root).feeds
     if city is None:
         here = [spec for spec in specs if (root / spec.file).resolve() == path.resolve() or Path(spec.file).name == path.name]
@@ -41,7 +46,8 @@ def as_text(tried: Description, limit: int) -> str:
     if len(tried.rows) > limit:
         blocks.append(f"... and {len(tried.rows) - limit} more (--limit)")
     for one in tried.refused:
-        place = " ".join(part for part in ("the message" if one.index is None else f"record {one.index + 1}", one.where) if part)
+        what = "the message" if one.index is None else f"record {one.index + 1}"
+        place = one.where if one.where.startswith(what) else f"{what} {one.where}".rstrip()
         blocks.append(f"REFUSED {place}: {one.reason}" + (f"\n  {one.raw}" if one.raw else ""))
     blocks += [f"note: {note}" for note in tried.notes]
     blocks.append(f"{len(tried.rows)} events, {len(tried.refused)} refused")

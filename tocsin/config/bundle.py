@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tocsin.kernel import durable
-from tocsin.kernel.fault import Fatal
+from tocsin.kernel.fault import Fatal, Misconfigured
 from tocsin.model.city import City
 
 if TYPE_CHECKING:
     from .load import Report
 
-_FOLDERS: Final = ("feeds", "rules", "layers")
+_FOLDERS: Final = ("feeds", "rules")
 _LARGEST: Final = 256 << 20  # bytes of texts that are unpacked at most
 
 
@@ -58,7 +58,7 @@ class Bundle:
         with tempfile.TemporaryDirectory(prefix="tocsin-config-") as folder:
             for name, text in self.texts.items():
                 path = Path(folder, name)
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(text.encode())
             report = read_city(Path(folder), home=Home(root, pinned))
         report.root = root
@@ -75,12 +75,44 @@ def decode(content: bytes) -> Bundle:
         raise Fatal(f"a configuration that was put into the journal cannot be read: {type(fault).__name__}: {fault}") from None
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """Those of a folder that are read, in order. Hidden ones are leavings of editors and file managers."""
+    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+
+
 def texts_of(root: Path) -> dict[str, str]:
-    """Every YAML file that says what a node does, and what was learnt for its rules. Raises OSError, UnicodeDecodeError."""
-    files = [root / "city.yaml", *(path for folder in _FOLDERS for path in sorted((root / folder).glob("*.yaml")))]
-    files += sorted(path for path in root.glob("*.yaml") if path.name != "city.yaml")
+    """Every YAML file that says what a node does, and what was learnt for its rules. Raises OSError, Misconfigured for one that is no UTF-8."""
+    files = [root / "city.yaml", *(path for folder in _FOLDERS for path in yaml_files(root / folder))]
+    layers = _layers_file(root)
+    if inside(layers) and (root / layers).is_file():
+        files.append(root / layers)
     files += sorted((root / "baselines").glob("*.csv"))
-    return {path.relative_to(root).as_posix(): path.read_bytes().decode() for path in files}
+    return {path.relative_to(root).as_posix(): _text(path, path.relative_to(root).as_posix()) for path in files}
+
+
+def inside(name: str) -> bool:
+    """Whether a file that city.yaml names lies in the city directory, so that it can be part of the bundle."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _text(path: Path, name: str) -> str:
+    from tocsin.kernel.document import not_utf8  # as below
+
+    body = path.read_bytes()
+    try:
+        return body.decode()
+    except UnicodeDecodeError as fault:
+        raise Misconfigured([not_utf8(name, body, fault)]) from None
+
+
+def _layers_file(root: Path) -> str:
+    """What city.yaml calls it; the usual name where it does not say, or cannot be read, which others tell."""
+    from tocsin.kernel.document import read_file  # a process that was handed its city reads no YAML
+
+    documents, _ = read_file(root / "city.yaml", "city.yaml")
+    table = documents[0].root.value if documents else None
+    named = table.get("layers") if isinstance(table, Mapping) else None
+    return named.value if named is not None and isinstance(named.value, str) and not named.empty else "layers.yaml"
 
 
 def pinned(bundle: Bundle, city: City, contents: Path) -> Bundle:

@@ -163,6 +163,9 @@ class _Checker:
         is_time = name in TIMES or (not name and one.as_type == "time")
         if not is_time and (one.formats or one.zone):
             self.bad(path, "formats and zone are for times" + ("" if name else "; write as: time"))
+        elif one.zone is None and one.formats and all("%" in form and "%z" not in form for form in one.formats):
+            known = ", ".join(one.formats)
+            self.bad(path, f"{known} says no offset from UTC, and every time would be refused; write zone, as in zone: America/Los_Angeles")
 
     def number(self, path: str, name: str, one: FieldMap) -> None:
         if name and name not in TIMES and one.as_type not in ("string", "number"):

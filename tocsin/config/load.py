@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tocsin.kernel.document import Document, read_file
 from tocsin.kernel.fault import Misconfigured, Problem, nearest
@@ -23,11 +24,15 @@ from tocsin.rules.parse import read_rules
 from tocsin.rules.produced import produced
 from tocsin.rules.zones import Shapes
 
+from .bundle import inside, yaml_files
 from .city_keys import CITY, LAYERS
 from .exercises import FOLDER, read_exercises
 from .feeds import read_feeds
 from .ruletests import read_tests
 from .zones import read_zones
+
+_FOLDERS: Final = ("feeds", "rules", "layers", "tests", "exercises", "baselines")
+_LIKE_YAML: Final = re.compile(r"\.ya?ml(\.txt)?$", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -87,6 +92,7 @@ def read_city(path: Path, home: Home | None = None) -> Report:
     rules, shapes = _rules(path, feeds, layers, report)
     _tests(path, rules, report)
     _exercises(path, rules, report)
+    report.warnings += _strays(path, values["layers"] if values else "layers.yaml")
     report.feeds, report.rules = len(feeds), len(rules)
     baselines = _baselines(path, rules, report)
     if values:
@@ -135,9 +141,38 @@ def _one(root: Path, name: str, report: Report) -> tuple[dict[str, Any] | None, 
 
 def _files(root: Path, folder: str, report: Report) -> list[tuple[Path, str]]:
     """The folder's YAML files in order; anything that looks like one and is not read is a warning."""
-    for path in sorted((root / folder).glob("*.yml")):
-        report.warnings.append(Problem(f"{folder}/{path.name}", 0, "is not read; name it .yaml"))
-    return [(path, f"{folder}/{path.name}") for path in sorted((root / folder).glob("*.yaml"))]
+    try:
+        entries = sorted((root / folder).iterdir())
+    except OSError as fault:
+        if not (root / folder).is_symlink() and not (root / folder).exists():
+            return []
+        report.problems.append(Problem(folder, 0, f"cannot be read: {fault.strerror}; a directory of *.yaml files is expected here"))
+        return []
+    report.warnings += [Problem(f"{folder}/{path.name}", 0, words) for path in entries if (words := _overlooked(path, folder))]
+    return [(path, f"{folder}/{path.name}") for path in yaml_files(root / folder)]
+
+
+def _overlooked(path: Path, folder: str) -> str:
+    """Why nothing comes of a file that its writer may believe to be in force."""
+    if path.name.startswith("."):
+        return ""
+    if path.suffix == ".yaml":
+        return "is empty" if path.is_file() and not path.stat().st_size else ""
+    if path.is_dir():
+        return f"is a directory, and what is in it is not read; put its files into {folder}/" if yaml_files(path) else ""
+    return "is not read; name it .yaml" if _LIKE_YAML.search(path.name) else ""
+
+
+def _strays(root: Path, layers: str) -> list[Problem]:
+    """What lies beside the folders that are read and may be meant for one of them."""
+    found = []
+    for path in sorted(root.iterdir()):
+        folder = f"{path.name.lower().rstrip('s')}s"
+        if path.is_dir() and folder in _FOLDERS and path.name != folder:
+            found.append(Problem(path.name, 0, f"is not read; did you mean {folder}/?"))
+        elif path.is_file() and path.suffix == ".yaml" and path.name not in ("city.yaml", layers) and not path.name.startswith("."):
+            found.append(Problem(path.name, 0, f"is not read; feeds are in feeds/, rules in rules/, tests in tests/, layers in {layers}"))
+    return found
 
 
 def _feeds(root: Path, home: Home, report: Report) -> list[FeedSpec]:
@@ -149,6 +184,9 @@ def _feeds(root: Path, home: Home, report: Report) -> list[FeedSpec]:
     report.problems += _same_name(feeds, "feed")
     for spec in feeds:
         report.problems += _missing_files(home.root, spec)
+        if spec.transport.name == "file_tail" and not (home.root / (name := spec.transport.options["path"])).exists():
+            words = f"transport.file_tail.path: there is no file {name!r} yet, from the city directory; it is read as soon as it is there"
+            report.warnings.append(Problem(spec.file, spec.line, words))
     if not feeds and not report.problems:
         report.warnings.append(Problem("feeds", 0, "no feeds: write one to feeds/NAME.yaml"))
     return feeds
@@ -194,6 +232,8 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     report.problems += problems
     areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
     findings = check_rules(rules, makers, areas)
+    if feeds and not rules and not report.problems:
+        report.warnings.append(Problem("rules", 0, "no rules: nothing will ring; write one to rules/NAME.yaml"))
     report.problems += findings.problems
     report.warnings += findings.warnings
     return rules, shapes
@@ -218,7 +258,10 @@ def _baselines(root: Path, rules: list[Rule], report: Report) -> dict[str, Basel
 
 
 def _layers(root: Path, home: Home, name: str, place: Place, report: Report) -> list[Layer]:
-    if not (root / name).is_file():
+    if not inside(name):
+        place.add(place.lines["layers"], f"layers: {name!r} lies outside the city directory; name a file in it, as in layers.yaml")
+        return []
+    if not (root / name).exists():
         if name != "layers.yaml":
             place.add(place.lines["layers"], f"layers: there is no file {name!r} in the city directory")
         return []

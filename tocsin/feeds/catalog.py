@@ -30,8 +30,8 @@ TRANSPORTS: Final[Mapping[str, str]] = {
 #: These write a message down as it came before it is decoded, so a feed with personal fields must not use them.
 STORES_RAW: Final = frozenset({"mqtt"})
 
-#: Raw messages published for one feed to the embedded server, each with what confirms it.
-Inbox = Callable[[str], AsyncIterator[tuple[bytes, Callable[[], Awaitable[None]]]]]
+#: (feed, opened) -> raw messages published for it to the embedded server, each with what confirms it; calls `opened` when it listens.
+Inbox = Callable[[str, Callable[[], None]], AsyncIterator[tuple[bytes, Callable[[], Awaitable[None]]]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,15 @@ SETTLING = timedelta(seconds=5)
 Delivery = tuple[bytes, Callable[[], Awaitable[None]]]
 
 
-async def inbox(journal: Journal, feed: str) -> AsyncIterator[Delivery]:
-    """(body, confirm) for every message on `in/<feed>/...`, until cancelled. Raises Retriable when the journal goes away."""
+async def inbox(journal: Journal, feed: str, opened: Callable[[], None] = lambda: None) -> AsyncIterator[Delivery]:
+    """(body, confirm) for every message on `in/<feed>/...`, until cancelled. `opened` is called when it listens. Raises Retriable when
+    the journal goes away."""
     link = await journal.ready()
     news = asyncio.Event()
     consumers: list[Consumer] = []
     try:
         kept_since = await _open(link, feed, news, consumers)
+        opened()
         while True:
             news.clear()
             messages = [(consumer, message) for consumer in consumers if (message := consumer.pop()) is not None]

@@ -83,9 +83,13 @@ def read_file(path: Path, name: str) -> tuple[list[Document], list[Problem]]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
-        line = body.count(b"\n", 0, fault.start) + 1
-        return [], [Problem(name, line, f"byte 0x{body[fault.start]:02x} is not UTF-8; save the file as UTF-8")]
+        return [], [not_utf8(name, body, fault)]
     return read_text(text, name)
+
+
+def not_utf8(name: str, body: bytes, fault: UnicodeDecodeError) -> Problem:
+    line = body.count(b"\n", 0, fault.start) + 1
+    return Problem(name, line, f"byte 0x{body[fault.start]:02x} is not UTF-8; save the file as UTF-8")
 
 
 def read_text(text: str, name: str) -> tuple[list[Document], list[Problem]]:

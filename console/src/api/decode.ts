@@ -30,6 +30,7 @@ const textOrNull = (value: unknown): string | null => (value == null || value ==
 const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 const numberOrNull = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
 const list = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
+const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(text) : []);
 const object = (value: unknown): Json => (value && typeof value === 'object' ? (value as Json) : {});
 
 /** ISO 8601 (or null) -> milliseconds. */
@@ -224,6 +225,7 @@ export function decodeClock(item: Json): ClockFrame {
     total: number(item.total),
     config: number(item.config),
     running: textOrNull(item.running),
+    troubles: texts(item.troubles),
   };
 }
 
@@ -319,6 +321,7 @@ export function decodeStatus(item: Json): Status {
     events: { total: number(object(item.events).total), perMin: number(object(item.events).per_min) },
     alerts: { open: number(object(item.alerts).open), unacknowledged: number(object(item.alerts).unacknowledged) },
     feeds: { total: number(object(item.feeds).total), stale: number(object(item.feeds).stale) },
+    troubles: texts(item.troubles),
     version: text(item.version),
     config: number(item.config),
   };

@@ -1,5 +1,5 @@
 // The buttons of an alert. Only steps that its state allows are there.
-import { busy, note, owner, step } from '../live/actions';
+import { busy, draft, draftOf, step } from '../live/actions';
 import { conductor, isLive } from '../live/view';
 import { t } from '../i18n';
 import { allowed } from '../model/queue';
@@ -16,12 +16,13 @@ const STEPS: readonly [Step, string][] = [
 
 export function Actions({ alert }: { alert: Alert }) {
   if (!isLive.value) return <p class="flag">{t(conductor.value.mode === 'replay' ? 'replay.noSteps' : 'detail.past')}</p>;
+  const typed = draftOf(alert.id);
   const steps = STEPS.filter(([to]) => allowed(alert.state, to));
   return (
     <div class="actions" role="group" aria-label={t('act.actions')}>
       <div class="buttons">
         {steps.map(([to, key], i) => (
-          <button key={to} type="button" class={i === 0 && alert.state !== 'resolved' ? 'primary' : ''} aria-disabled={busy.value} onClick={() => void step(alert, to)}>
+          <button key={to} type="button" class={i === 0 && alert.state !== 'resolved' ? 'primary' : ''} aria-disabled={busy.value.has(alert.id)} onClick={() => void step(alert, to)}>
             {t(`act.${to}`)}
             {key && <kbd>{key}</kbd>}
           </button>
@@ -30,11 +31,11 @@ export function Actions({ alert }: { alert: Alert }) {
       <div class="fields">
         <label>
           {t('act.owner')}
-          <input type="text" maxLength={80} value={owner.value ?? alert.owner ?? ''} onInput={(event) => (owner.value = event.currentTarget.value)} />
+          <input type="text" maxLength={80} value={typed.owner ?? alert.owner ?? ''} onInput={(event) => draft(alert.id, { owner: event.currentTarget.value })} />
         </label>
         <label>
           {t('act.note')}
-          <input type="text" maxLength={500} placeholder={t('act.notePlaceholder')} value={note.value} onInput={(event) => (note.value = event.currentTarget.value)} />
+          <input type="text" maxLength={500} placeholder={t('act.notePlaceholder')} value={typed.note} onInput={(event) => draft(alert.id, { note: event.currentTarget.value })} />
         </label>
       </div>
     </div>

@@ -2,10 +2,10 @@
 import { failure, link, silence } from '../live/link';
 import { moment } from '../live/picture';
 import { keptFrom, pastFailure, pastWhole } from '../live/replay';
-import { now, reading, status } from '../live/store';
+import { now, reading, status, troubles } from '../live/store';
 import { liveWaiting, replay, returnToLive } from '../live/playback';
 import { isFixed, timeWindow } from '../live/view';
-import { clock, count, dateTime, moment as atMoment, span, t } from '../i18n';
+import { clock, count, dateTime, moment as atMoment, sentence, span, t } from '../i18n';
 
 export function Banners() {
   return (
@@ -13,6 +13,7 @@ export function Banners() {
       <Exercise />
       <Running />
       <Lost />
+      <Troubles />
       <Past />
       <Replayed />
     </>
@@ -52,8 +53,25 @@ function Lost() {
     return failure.value === null ? null : <div class="banner lost" role="alert">{t('app.failed')} {failure.value}</div>;
   }
   return (
-    <div class="banner lost" role="alert" data-testid="lost">
-      {t('banner.lost', { age: span(silence.value), time: clock(known.now) })}
+    <div class="banner lost" data-testid="lost">
+      <span aria-hidden="true">{t('banner.lost', { age: span(silence.value), time: clock(known.now) })}</span>
+      {/* said once: an age that is read out every second drowns everything else */}
+      <span class="sr" role="alert">
+        {t('banner.lostSaid', { time: clock(known.now) })}
+      </span>
+    </div>
+  );
+}
+
+/** The node answers, and not all of it works. */
+function Troubles() {
+  if (link.value !== 'up' || troubles.value.length === 0) return null;
+  return (
+    <div class="banner lost" role="alert" data-testid="troubles">
+      <b>{t('banner.trouble')}</b>
+      {troubles.value.map((words) => (
+        <span key={words}>{sentence(words)}</span>
+      ))}
     </div>
   );
 }

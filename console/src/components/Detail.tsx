@@ -13,10 +13,8 @@ import { Answer } from './Clauses';
 import { ContextTable, EvidenceTable } from './EvidenceTable';
 import { Children, Closed, closingReason, DETAIL_SCROLL_ID, Parent } from './Family';
 import { SeverityMark } from './marks';
-import { QUEUE_ID } from './Queue';
+import { DETAIL_ID, QUEUE_ID } from './Queue';
 import { WhyNot } from './WhyNot';
-
-export const DETAIL_ID = 'detail';
 
 export function Detail() {
   const alert = detail.value;

@@ -12,6 +12,8 @@ import { overBudget } from './Family';
 import { SeverityMark } from './marks';
 
 export const QUEUE_ID = 'queue';
+/** Where the chosen alert is shown. */
+export const DETAIL_ID = 'detail';
 const optionId = (key: string): string => `alert-${key}`;
 
 export function Queue() {
@@ -89,6 +91,12 @@ function QueueGroup({ group }: { group: Group }) {
   );
 }
 
+/** On a phone the alert stands below the queue, out of sight: who touches a row wants to read it. */
+function choose(id: string): void {
+  selected.value = id;
+  if (matchMedia('(width < 760px)').matches) document.getElementById(DETAIL_ID)?.scrollIntoView();
+}
+
 /** A row that came out of an opened fold is set in under it. */
 function isFolded(rows: Row[], at: number): boolean {
   const row = rows[at];
@@ -107,7 +115,7 @@ function AlertLine({ row, folded }: { row: AlertRow; folded: boolean }) {
       aria-selected={selected.value === alert.id}
       aria-expanded={children.length > 0 ? row.open : undefined}
       aria-level={row.under === null ? 1 : 2}
-      onClick={() => (selected.value = alert.id)}
+      onClick={() => choose(alert.id)}
       onDblClick={() => goTo(alert)}
     >
       <SeverityMark rank={alert.rank} state={alert.state} />

@@ -2,7 +2,7 @@
 import { waiting } from '../live/actions';
 import { link } from '../live/link';
 import { moment } from '../live/picture';
-import { counters, feeds, now, status } from '../live/store';
+import { counters, feeds, now, status, troubles } from '../live/store';
 import { replaying, returnToLive } from '../live/playback';
 import { soundBlocked, soundOn, toggleSound } from '../live/sound';
 import { conductor, dtgOn, duty, helpOpen, isLive, screen, SCREENS, theme, THEMES } from '../live/view';
@@ -81,6 +81,13 @@ function Mode() {
     return (
       <span class="pill warn" role="status" data-testid="mode">
         {t('strip.notLive')}
+      </span>
+    );
+  }
+  if (isLive.value && troubles.value.length > 0) {
+    return (
+      <span class="pill warn" role="status" data-testid="mode">
+        {t('strip.liveInPart')}
       </span>
     );
   }

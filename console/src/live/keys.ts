@@ -1,7 +1,7 @@
 // Single-key shortcuts (WCAG 2.1.4: they can be switched off). They never act while someone types, and never with a modifier.
 import { SEARCH_ID } from '../components/FilterBar';
 import { nextTheme } from '../components/StatusStrip';
-import { step, undo, waiting } from './actions';
+import { notice, step, undo, waiting } from './actions';
 import { goBack, goTo } from './camera';
 import { selectedAlert } from './picture';
 import { move } from './queue';
@@ -49,7 +49,8 @@ export function onKey(event: KeyboardEvent): void {
 
 function handled(key: string, repeated: boolean): boolean {
   const tab = SCREENS[Number(key) - 1];
-  const act = KEYS[key] ?? (screen.value === 'live' ? LIVE_KEYS[key] : undefined);
+  const offered = key === 'u' && notice.value?.undo != null; // on every screen that shows it
+  const act = KEYS[key] ?? (screen.value === 'live' || offered ? LIVE_KEYS[key] : undefined);
   const to = screen.value === 'live' ? STEPS[key] : undefined;
   if (tab) location.hash = `#${tab}`;
   else if (act) act();

@@ -106,7 +106,7 @@ export function startSound(): () => void {
       look();
     }),
     effect(() => {
-      const now = link.value === 'lost';
+      const now = link.value === 'lost' || store.troubles.value.length > 0;
       if (now && !lost && soundOn.peek()) play(2); // a screen that hears nothing must not be taken for a quiet night
       lost = now;
     }),

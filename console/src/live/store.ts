@@ -17,6 +17,8 @@ export const layers = signal<MapLayer[] | null>(null);
 export const counters = signal({ perMin: 0, total: 0 });
 /** The node's configuration: another number means other rules, feeds or layers. */
 export const config = signal(0);
+/** What keeps the live picture from being whole. */
+export const troubles = signal<string[]>([]);
 export const reading = signal<ClockReading | null>(null);
 
 export const alerts = new Map<string, Alert>();
@@ -36,6 +38,7 @@ export const now = signal(0);
 let waitingEvents: Event[] = [];
 let waitingAlerts: Alert[] = [];
 let applying: ReturnType<typeof setTimeout> | undefined;
+let troubledBefore = false;
 
 export function tick(wall: number): void {
   now.value = nodeTime(reading.value, wall);
@@ -46,14 +49,22 @@ export function takeClock(frame: ClockFrame, wall: number): void {
     reading.value = { now: frame.now, speed: frame.speed, seenAt: wall };
     counters.value = { perMin: frame.perMin, total: frame.total };
     config.value = frame.config;
+    takeTroubles(frame.troubles);
   });
+}
+
+/** Said when two words in a row, a second apart, speak of trouble: a server that is started again is back before. */
+function takeTroubles(told: string[]): void {
+  const first = !troubledBefore && told.length > 0;
+  troubledBefore = told.length > 0;
+  if (!first && String(told) !== String(troubles.value)) troubles.value = told;
 }
 
 export function takeStatus(found: Status, wall: number): void {
   batch(() => {
     status.value = found;
     const { clock, events: counts } = found;
-    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config, running: found.running?.run ?? null }, wall);
+    takeClock({ now: clock.now, speed: clock.speed, perMin: counts.perMin, total: counts.total, config: found.config, running: found.running?.run ?? null, troubles: found.troubles }, wall);
     tick(wall);
   });
 }

@@ -186,6 +186,8 @@ export interface ClockFrame {
   config: number;
   /** The exercise run that goes on; another value: ask for the status again. */
   running: string | null;
+  /** What keeps the live picture from being whole, one sentence each. */
+  troubles: string[];
 }
 
 export type ReplayOrder = 'known' | 'event';
@@ -266,6 +268,7 @@ export interface Status {
   events: { total: number; perMin: number };
   alerts: { open: number; unacknowledged: number };
   feeds: { total: number; stale: number };
+  troubles: string[];
   version: string;
   config: number;
 }

@@ -77,7 +77,7 @@ def test_a_bad_feature_costs_itself_only_and_can_be_retried() -> None:
     reasons = [f"{one.where}: {one.reason}" for one in decoded.rejects]
     for reason, word in zip(reasons, ("swapped", "closed", "position fix", "Feature", "Feature", "event_time is required"), strict=True):
         assert word in reason
-    assert decoded.rejects[0].where == "feature 1, geometry"
+    assert decoded.rejects[0].where == "feature 2, geometry"
     again = geojson.decode(decoded.rejects[1].raw, feed("geojson", FIRES))
     assert again.rejects[0].reason == decoded.rejects[1].reason
 

@@ -248,7 +248,7 @@ def test_json_a_bad_record_costs_itself_only(path: str | None) -> None:
     message = {"data": [0, 0, {"items": found}]} if path else found
     decoded = json_records.decode(json.dumps(message).encode(), spec)
     assert tuple(decoded.index) == (0, 4)
-    assert [where.partition(":")[0] for _, where in faults(decoded)] == ["record 1, lon, lat", "record 2", "record 3, event_time (time)"]
+    assert [where.partition(":")[0] for _, where in faults(decoded)] == ["record 2, lon, lat", "record 3", "record 4, event_time (time)"]
     again(decoded, spec)
 
 

@@ -20,8 +20,9 @@ class Inbox:
         self.confirmed: list[bytes] = []
         self.given = 0
 
-    async def __call__(self, feed: str):
+    async def __call__(self, feed: str, opened=lambda: None):
         assert feed == "levels"
+        opened()
         for body in self.bodies:
             self.given += 1
             yield body, self.confirming(body)
@@ -115,3 +116,10 @@ async def test_confirmations_keep_their_order_when_deliveries_do_not():
 
     await deliver_in_order(source(), deliver, confirm, 8)
     assert confirmed == list(range(20))
+
+
+async def test_a_journal_that_is_back_is_no_fault_of_a_feed_that_has_nothing_to_say(house):
+    sink, running = run(house, Inbox())
+    sink.health.failed("the journal is not reachable")
+    await until(lambda: sink.health.error is None)
+    running.cancel()

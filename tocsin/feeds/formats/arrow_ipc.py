@@ -106,7 +106,7 @@ class Rows:
         return 0  # a row is always kept whole
 
     def where(self, number: int) -> str:
-        return f"row {number}"
+        return f"row {number + 1}"
 
 
 def _read(body: bytes) -> pa.Table:

@@ -108,7 +108,7 @@ class Features:
         return 0  # a feature is always kept whole
 
     def where(self, number: int) -> str:
-        return f"feature {number}"
+        return f"feature {number + 1}"
 
     def load(self, number: int) -> Any:
         feature = load(self._cut[number])

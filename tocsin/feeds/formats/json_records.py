@@ -83,7 +83,7 @@ class Elements:
         return 0  # an element is always kept whole
 
     def where(self, number: int) -> str:
-        return f"{self._word} {number}"
+        return f"{self._word} {number + 1}"
 
     def load(self, number: int) -> Any:
         record = load(self.cut[number])

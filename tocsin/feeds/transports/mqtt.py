@@ -36,4 +36,4 @@ class Mqtt:
         async def confirm(published: Published) -> None:
             await published[1]()
 
-        await deliver_in_order(self._context.inbox(self._spec.name), deliver, confirm, self._in_flight)
+        await deliver_in_order(self._context.inbox(self._spec.name, sink.heard), deliver, confirm, self._in_flight)
