@@ -24,7 +24,7 @@ from tocsin.query.export.objects import objects
 from .layout import Layout
 from .library import Library
 from .mirroring import mirrored, place_of
-from .then import instant
+from .then import stretch
 
 WIDTH = 40
 
@@ -41,7 +41,7 @@ def query(arguments: argparse.Namespace) -> int:
 def search(arguments: argparse.Namespace) -> int:
     """One page of a search; round a place, everything within the distance."""
     city, library = opened(arguments)
-    start, end = (None if text is None else instant(text, city) for text in (arguments.start, arguments.end))
+    start, end = stretch(arguments, city)
     wanted = Filter(
         start, end, None, tuple(arguments.kind), tuple(arguments.feed), tuple(arguments.source), arguments.severity, arguments.text
     )

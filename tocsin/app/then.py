@@ -32,8 +32,8 @@ _PAGE: Final = 1000
 _INSTANT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
-def instant(text: str, city: City) -> int:
-    """An instant as people write it: ISO 8601; without an offset it is the city's own time. Raises Misconfigured."""
+def instant(text: str, city: City, option: str = "--at") -> int:
+    """An instant as people write it: ISO 8601; without an offset it is the city's own time. `option`: what it was given as. Raises Misconfigured."""
     try:
         moment = datetime.fromisoformat(text.strip())
         local = from_datetime(moment.replace(tzinfo=ZoneInfo(city.timezone))) if moment.tzinfo is None else from_iso(text)
@@ -41,8 +41,18 @@ def instant(text: str, city: City) -> int:
         local = LATEST
     if not EARLIEST <= local < LATEST:
         valid = f"a time like 2017-07-04T21:05:00Z, or '2017-07-04 21:05' in the time of {city.timezone}"
-        raise Misconfigured([Problem("--at", 0, f"found {text!r}; valid is {valid}")])
+        raise Misconfigured([Problem(option, 0, f"found {text!r}; valid is {valid}")])
     return local
+
+
+def stretch(arguments: argparse.Namespace, city: City) -> tuple[int | None, int | None]:
+    """`--from` and `--to`, each None when not given. Raises Misconfigured."""
+    start, stop = (
+        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
+    )
+    if start is not None and stop is not None and stop <= start:
+        raise Misconfigured([Problem("--to", 0, f"found {arguments.end!r}; valid is a time after --from {arguments.start!r}")])
+    return start, stop
 
 
 def in_city_time(words: str, zone: ZoneInfo, day: str) -> str:

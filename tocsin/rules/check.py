@@ -11,6 +11,7 @@ from tocsin.model.plan import Fold
 from .check_alert import check_alert
 from .check_conditions import check_condition
 from .check_guards import check_guards
+from .check_links import check_links
 from .check_operators import check_operator
 from .findings import Findings, Looked
 from .nodes import Rule, alerts_read
@@ -40,6 +41,7 @@ def check_rules(
         check_operator(one)
         check_guards(one)
         check_alert(one)
+        check_links(one)
         _check_layers(one, layers)
     for rule in first.values():
         _check_names(Looked(rule, feeds, findings), first)
@@ -76,7 +78,8 @@ def _check_names(one: Looked, rules: Mapping[str, Rule]) -> None:
         if under == rule.name:
             one.bad("alert.fold.under", "a rule's alerts cannot fold under themselves; write per to join them")
         elif under not in rules:
-            one.bad("alert.fold.under", f"there is no rule {under!r}; {nearest(under, rules)}")
+            others = [other for other in rules if other != rule.name]
+            one.bad("alert.fold.under", f"there is no rule {under!r}; {nearest(under, others) if others else 'it is the only one'}")
         elif _folds_back(rule.name, rules):
             one.bad(
                 "alert.fold.under",
