@@ -180,5 +180,7 @@ def test_words_leave_nothing_out(when: str, told: str) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_hold_or_be_read_is_told(condition: str, told: str) -> None:
-    rules, problems = parse_rules(f"rule: r\ntitle: t\nwhy: w\nwhen: {{match: {{of: '{condition}'}}}}\nalert: {{headline: h, per: {{hold: 1 h}}}}\n", "r.yaml")
+    rules, problems = parse_rules(
+        f"rule: r\ntitle: t\nwhy: w\nwhen: {{match: {{of: '{condition}'}}}}\nalert: {{headline: h, per: {{hold: 1 h}}}}\n", "r.yaml"
+    )
     assert [one.message for one in (*problems, *check_rules(rules).problems)] == [told]
