@@ -15,7 +15,7 @@ import pytest
 import shapely
 from query_world import MONDAY, SmallArchive, row, table
 
-from tocsin.model.asking import Filter, Patience, Refused, Search, Statement, Tile
+from tocsin.model.asking import Filter, Patience, Refused, Search, Series, Statement, Tile
 from tocsin.model.time import MINUTE
 from tocsin.query.ask import Questions
 from tocsin.query.export.formats import FORMATS, format_of
@@ -23,6 +23,7 @@ from tocsin.query.export.objects import objects
 from tocsin.query.places import Places
 from tocsin.query.rows import Limits
 from tocsin.query.sandbox.run import Cage, numbered, run, want_of
+from tocsin.query.where import words_of
 
 CAGE = Cage(memory=192 << 20, threads=1, bytes=1 << 20)
 
@@ -188,3 +189,12 @@ def test_a_cursor_that_is_none_is_told(archive, engine, cursor):
         return
     with pytest.raises(Refused, match="cursor: found"):
         questions.search(Search(Filter(), 5, cursor), Patience(30))
+
+
+def test_quotes_around_nothing_and_zooms_that_are_no_numbers(archive, engine):
+    """`""` asks for nothing; a superscript two is a digit to Unicode and no number."""
+    assert words_of('pike "" "engine 5" "') == ("pike", "engine 5", '"')
+    questions = Questions(archive, Places(), engine=engine)
+    for detail in ("\u00b2", "", "-4", "4.0", "999999999999"):
+        with pytest.raises(Refused, match="cell of zoom"):
+            questions.series(Series(Filter(), "hour", "cell", detail), Patience(30))
