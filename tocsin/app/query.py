@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,12 @@ def search(arguments: argparse.Namespace) -> int:
     asked = Around(
         lon, lat, first, metres, 0, last - first - 1, wanted.kinds, wanted.feeds, _limit(arguments.limit), wanted.sources, wanted.severity, wanted.text
     )  # fmt: skip
-    return _told(arguments, lambda: library.around(asked, Patience(600.0)))
+    return _told(arguments, lambda: _timeless(library.around(asked, Patience(600.0))))
+
+
+def _timeless(answer: Answer) -> Answer:
+    """Without the gaps to a time: none was asked about, but a stretch."""
+    return replace(answer, table=answer.table.drop_columns(["gap_us"]))
 
 
 def opened(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Library]:
