@@ -5,8 +5,8 @@ RESULT.json is what `python -m bench.archive --json` printed. Words of the page 
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,11 @@ def _cell(one: dict[str, Any] | None) -> str:
 
 
 def main() -> None:
-    source = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.archive_report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("result", type=Path, help="what `bench.archive --json` printed last")
+    source: Path = parser.parse_args().result
     target = source.with_suffix(".md")
     by_hand = target.read_text().partition(BY_HAND)[2] if target.exists() else "\n"
     text = "\n\n".join(page(json.loads(source.read_text()))).replace("\n\n- **", "\n- **")

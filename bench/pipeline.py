@@ -6,7 +6,8 @@ Starts a real node (embedded journal, every entry fsynced) in a temporary direct
 own that sends a body every 20 ms, and a client on the live stream. All rules are evaluated on every event; one event of each body
 is a probe that raises an alert of its own. Latency is from the moment a body was *due* to the moment its probe's alert reached the client. The rate is stepped until the node no longer keeps up;
 "held" leaves out the first second, in which the node meets a rate several times as high as the one before. CPU is per process;
-the generator's share is stated, because it runs on the same cores.
+the generator's share is stated, because it runs on the same cores, and so is what the host withheld meanwhile (`bench/host.py`).
+"snapshot ms" is how long the newest snapshot of the state held up the events.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 import orjson
 
 from bench import hops, jobs
+from bench.host import Host
 from bench.machine import machine, rate, table
 from tocsin.app.node import Options, Running, running
 from tocsin.model.plan import Absence, Cluster, Match, Sequence
@@ -150,8 +152,20 @@ def cpu_and_rss(pid: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def figure(node: Running, process: str, name: str) -> float:
+    """The newest value of one of a process's metrics. Raises KeyError."""
+    lines = (line.rpartition(" ") for line in node.health[process]["metrics"].splitlines())
+    return float({key: value for key, _, value in lines}[name])
+
+
 async def step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[str, Any]:
     """One rate for `seconds`; waits until the node has caught up (at most as long again)."""
+    with Host(Path(node.node.data)) as host:
+        row = await _step(node, seen, wanted, seconds)
+    return row | host.withheld()
+
+
+async def _step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[str, Any]:
     seen.alerts.clear()
     since = await hops.marks(node.journal)
     processes = pids(node)
@@ -180,6 +194,7 @@ async def step(node: Running, seen: Seen, wanted: int, seconds: float) -> dict[s
         "ack_p50_ms": round(sent["ack_p50_ms"], 1), "ack_p99_ms": round(sent["ack_p99_ms"], 1), "alerts": len(latency),
         "p50_ms": percentile(latency, 50), "p99_ms": percentile(latency, 99), "held_p99_ms": percentile(held, 99),
         "rejected": sent["rejected"], "errors": sent["errors"], "rss_mb": round(sum(value[1] for value in after.values())),
+        "snapshot_pause_ms": round(figure(node, "correlate", "tocsin_correlate_snapshot_pause_seconds") * 1e3, 1),
         "hops": hops.summary(await hops.collect(node.journal, since, seen.alerts)),
     }  # fmt: skip
 
@@ -240,12 +255,16 @@ def show(rows: list[dict[str, Any]]) -> str:
         "CPU by process (cores)",
         "generator",
         "MB",
+        "snapshot ms",
+        "stolen s",
+        "disk most ms",
     )
     return table(
         head,
         [
             (rate(r["wanted"]), rate(r["wall_events_per_s"]), rate(r["cpu_events_per_s"]), r["alerts"], r["p50_ms"], r["p99_ms"], r["held_p99_ms"],
-             r["ack_p50_ms"], r["ack_p99_ms"], r["lag_s"], " ".join(f"{k} {v}" for k, v in r["cpu_share"].items()), r["generator_share"], r["rss_mb"])
+             r["ack_p50_ms"], r["ack_p99_ms"], r["lag_s"], " ".join(f"{k} {v}" for k, v in r["cpu_share"].items()), r["generator_share"], r["rss_mb"],
+             r["snapshot_pause_ms"], r["stolen_s"], r["disk_most_ms"])
             for r in rows
         ],
     )  # fmt: skip

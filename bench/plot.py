@@ -8,6 +8,7 @@ second, of engines with a start-up the marginal rate. An engine without a point 
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -160,12 +161,11 @@ def pictures(told: dict[str, Any]) -> dict[str, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = argv or sys.argv[1:]
-    if not arguments:
-        print("usage: python -m bench.plot RESULT.json [FOLDER]", file=sys.stderr)
-        return 2
-    result = Path(arguments[0])
-    folder = Path(arguments[1]) if len(arguments) > 1 else result.parent
+    parser = argparse.ArgumentParser(prog="python -m bench.plot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("result", type=Path, help="what `bench.hot --json --out` wrote")
+    parser.add_argument("folder", type=Path, nargs="?", help="default: where the result is")
+    a = parser.parse_args(argv)
+    result, folder = a.result, a.folder or a.result.parent
     try:
         drawn = pictures(json.loads(result.read_text()))
     except ValueError as fault:

@@ -1,11 +1,18 @@
-"""Rows of bench.hot as tables people read, and as a Markdown page: `python -m bench.report RESULT.json [PAGE.md]`."""
+"""Rows of bench.hot as tables people read, and as a Markdown page.
+
+    python -m bench.report docs/benchmarks/peers-2026-11-23.json
+
+Pictures that bench.plot has drawn beside the result are put into the page.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.machine import rate, table
 
@@ -79,38 +86,42 @@ def factors(rows: list[dict[str, Any]]) -> str:
     return table(("job", "batch", "ours against the best peer", "which is"), lines) if lines else ""
 
 
-def page(told: dict[str, Any], name: str) -> str:
-    """The result as a page of docs/benchmarks, with the pictures that bench.plot draws beside it."""
+def page(told: dict[str, Any], pictures: Mapping[str, str]) -> str:
+    """The result as a page of docs/benchmarks. `pictures`: file names, by what they show."""
     here, rows = told["machine"], told["rows"]
+    engines = sorted({row["engine"] for row in rows} - {"tocsin"})
     versions = sorted({row["version"] for row in rows if row.get("version")})
-    return f"""# {here["date"]}: all engines, {here["cores"]} cores
+    drawn = "\n\n".join(f"![{shown}]({file})" for shown, file in pictures.items())
+    return f"""# {here["date"]}: beside {", ".join(engines)}; {here["cores"]} cores
 
 {here["cpu"]}, {here["cores"]} cores, {here["memory_gb"]} GB, Linux {here["kernel"]}, Python {here["python"]}, load {here["load"]} at the start.
-`{told["command"]}`, {told["seconds"]} s. {", ".join(versions)}; Polars and DuckDB as in `requirements/bench.lock`.
+`{told["command"]}`, {told["seconds"]} s. {", ".join([*versions, "Polars and DuckDB as in `requirements/bench.lock`"])}.
 What is compared, what is not, and what the columns mean: [README](README.md). This page is written by `bench.report`.
 {told.get("note", "")}
 
 ## Ours against the best peer of each job
 {factors(rows)}
 
-## Rules and density
-![Rules against events per CPU second]({name}-rules.svg)
-
-![Share of events that pass against events per CPU second]({name}-density.svg)
-
+{drawn and f"## Rules and density{chr(10)}{drawn}{chr(10)}"}
 ## All rows
 {show(rows)}
 """
 
 
+_PICTURES: Final = {"rules": "Rules against events per CPU second", "density": "Share of events that pass against events per CPU second"}
+
+
 def main(argv: list[str] | None = None) -> int:
-    arguments = argv or sys.argv[1:]
-    if not arguments:
-        print("usage: python -m bench.report RESULT.json [PAGE.md]", file=sys.stderr)
-        return 2
-    result = Path(arguments[0])
-    target = Path(arguments[1]) if len(arguments) > 1 else result.with_suffix(".md")
-    target.write_text(page(json.loads(result.read_text()), result.stem))
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("result", type=Path, help="what `bench.hot --json --out` wrote")
+    parser.add_argument("page", type=Path, nargs="?", help="default: beside it, with the suffix .md")
+    a = parser.parse_args(argv)
+    beside = {shown: f"{a.result.stem}-{name}.svg" for name, shown in _PICTURES.items()}
+    target = a.page or a.result.with_suffix(".md")
+    pictures = {shown: file for shown, file in beside.items() if a.result.with_name(file).exists()}
+    target.write_text(page(json.loads(a.result.read_text()), pictures))
     print(target)
     return 0
 

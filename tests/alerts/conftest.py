@@ -65,3 +65,22 @@ def backend(request):
     made = Sqlite() if request.param == "sqlite" else OnPostgres(request.getfixturevalue("postgres"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def url(postgres, request):
+    """The address of an empty database."""
+    return postgres.database(f"t{abs(hash(request.node.name))}")
+
+
+@pytest.fixture
+def opened():
+    made = []
+
+    def opening(url, city="testville"):
+        made.append(AlertStore.open(url, city))
+        return made[-1]
+
+    yield opening
+    for store in made:
+        store.close()

@@ -84,4 +84,9 @@ def test_the_page_holds_tables_and_pictures(tmp_path: Path) -> None:
     path.write_text(json.dumps({"machine": here, "command": "python -m bench.hot", "seconds": 1, "rows": rows}))
     assert report.main([str(path)]) == 0
     text = (tmp_path / "peers.md").read_text()
-    assert "missing: needs java" in text and "peers-rules.svg" in text and "Spark 4" in text
+    assert "missing: needs java" in text and "Spark 4" in text and "beside flink, spark" in text
+    assert ".svg" not in text  # nobody has drawn them
+    (tmp_path / "peers-rules.svg").write_text("<svg/>")
+    assert report.main([str(path), str(tmp_path / "again.md")]) == 0
+    again = (tmp_path / "again.md").read_text()
+    assert "(peers-rules.svg)" in again and "(peers-density.svg)" not in again

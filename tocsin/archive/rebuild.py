@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ from .rollup import STEPS
 from .rows import instants
 from .steps import step
 from .tombstones import Signer, check
+from .twice import twice
 
 #: What the signed record says.
 REBUILT: Final = "catalogue rebuilt"
@@ -118,7 +120,7 @@ def _files(catalog: Catalog, old: sqlite3.Connection | None, told: Rebuilt, say:
         found.append(one)
         clock = max(clock, latest)
     shelf = Shelf(catalog.folder)
-    chosen = _once(shelf, found, told)
+    chosen = _once(shelf, found, told, say)
     chosen += shelf.publish()
     with catalog.change() as connection:
         enter(connection, catalog.folder, chosen)
@@ -149,32 +151,24 @@ def described(folder: Path, path: Path) -> tuple[Filed, int]:
     return Filed(file, period.partition("=")[2], kinds, outline=None if outline is None else outline.to_bytes()), latest
 
 
-def _once(shelf: Shelf, found: Iterable[Filed], told: Rebuilt) -> list[Filed]:
+def _once(shelf: Shelf, found: Iterable[Filed], told: Rebuilt, say: Say) -> list[Filed]:
     """Files of which no row is in another one; what is left of the others becomes files of its own. The larger one of two stays: it is what the smaller was
     joined to, or what had not lapsed yet, which lapses again."""
     kept: list[Filed] = []
-    for one in sorted(found, key=lambda one: -one.file.rows):
-        near = [other for other in kept if _may_share(one.file, other.file)]
-        twice = (
-            np.isin(_numbers(one.file.path), np.concatenate([_numbers(other.file.path) for other in near])) if near else np.zeros(1, bool)
-        )
-        told.doubles += int(twice.sum())
-        if not twice.any():
-            kept.append(one)
-        elif not twice.all():
-            write_day_rows(shelf, read(one.file.path).filter(pa.array(~twice)), one.file.stream)
+    for stream in CLASSES:
+        files = sorted((one for one in found if one.file.stream == stream), key=lambda one: -one.file.rows)
+        doubles = twice([one.file for one in files], partial(say, f"{stream} that two files hold"))
+        for place, one in enumerate(files):
+            rows = doubles.get(place)
+            if rows is None:
+                kept.append(one)
+                continue
+            told.doubles += len(rows)
+            if len(rows) < one.file.rows:
+                held = np.zeros(one.file.rows, bool)
+                held[rows] = True
+                write_day_rows(shelf, read(one.file.path).filter(pa.array(~held)), stream)
     return kept
-
-
-def _may_share(one: StoredFile, two: StoredFile) -> bool:
-    if one.stream != two.stream or not set(one.feeds) & set(two.feeds):
-        return False
-    return one.start <= two.stop and two.start <= one.stop and one.first <= two.last and two.first <= one.last
-
-
-def _numbers(path: Path) -> np.ndarray:
-    found: np.ndarray = pq.read_table(path, columns=["seq"], partitioning=None).column("seq").to_numpy()
-    return found
 
 
 def _tables(catalog: Catalog, old: sqlite3.Connection | None, told: Rebuilt) -> None:
@@ -218,7 +212,7 @@ def _state(connection: sqlite3.Connection, name: str) -> int:
 
 def _highest_import(path: Path) -> int:
     """Of a file that holds imported rows and others: how many numbers imports have taken at least."""
-    numbers = _numbers(path)
+    numbers = pq.read_table(path, columns=["seq"], partitioning=None).column("seq").to_numpy()
     return int(numbers[numbers < 0].max()) - FIRST_IMPORTED + 1
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -149,7 +150,8 @@ class _Work:
         self._go_on()
         footer = self._footers.of(part.file)
         texts = [name for name in _NAMES if name in footer.names]
-        with pq.ParquetFile(part.file.path, metadata=footer.meta, read_dictionary=texts, pre_buffer=False) as parquet:
+        # Opened here: a path would be looked up among file systems first. Not mapped: a bad sector would end the process, not the read.
+        with pa.OSFile(str(part.file.path)) as opened, pq.ParquetFile(opened, metadata=footer.meta, read_dictionary=texts) as parquet:
             for group in part.groups.tolist():
                 self._go_on()
                 batch = self._group(parquet, footer, part.outline, group)
@@ -187,7 +189,7 @@ class _Work:
         if wanted:
             rest = parquet.read_row_group(group, columns=wanted, use_threads=False)
             known |= {name: _whole(rest.column(name)) for name in rest.column_names}
-        rows = pa.array(np.flatnonzero(mask))
+        rows = np.flatnonzero(mask)
         return pa.record_batch(
             [_taken(known.get(name), FIELDS[name], rows) for name in self._names],
             schema=pa.schema([FIELDS[name] for name in self._names]),
@@ -214,16 +216,21 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _taken(column: pa.Array | None, field: pa.Field, rows: pa.Array) -> pa.Array:
+def _taken(column: pa.Array | None, field: pa.Field, rows: NDArray[np.int64]) -> pa.Array:
+    """`rows`: ascending, at least one."""
     if column is None:
         return pa.nulls(len(rows), field.type)
-    some = column.take(rows)
+    first, stop = int(rows[0]), int(rows[-1]) + 1
+    some = column.slice(first, len(rows)) if stop - first == len(rows) else column.take(pa.array(rows))
     return some if some.type == field.type else some.cast(field.type)
 
 
 def _is_one_of(names: pa.Array, wanted: Sequence[str]) -> NDArray[np.bool_]:
-    listed = np.array([name in wanted for name in names.dictionary.to_pylist()] + [False])  # the last: null
-    found: NDArray[np.bool_] = listed[names.indices.fill_null(len(names.dictionary)).to_numpy()]
+    listed = pc.is_in(names.dictionary, pa.array(wanted, names.dictionary.type)).to_numpy(zero_copy_only=False)
+    indices = names.indices
+    if indices.null_count:
+        listed, indices = np.append(listed, False), indices.fill_null(len(names.dictionary))
+    found: NDArray[np.bool_] = listed[indices.to_numpy()]
     return found
 
 
