@@ -24,9 +24,12 @@ def check_rules(
     rules: Iterable[Rule],
     feeds: Many[Produced] | None = None,
     layers: Mapping[str, Many[str]] | None = None,
+    *,
+    in_force: bool = False,
 ) -> Findings:
     """Everything wrong or doubtful with rules that parse. `feeds`: None when they are not known (a rule file on its own). `layers`: names of the
-    areas of every layer of polygons, None when not known."""
+    areas of every layer of polygons, None when not known. `in_force`: the rules have been in force once, so a journal is read with them: what is refused
+    of them today is a warning."""
     findings = Findings()
     known = list(rules)
     first: dict[str, Rule] = {}
@@ -45,6 +48,7 @@ def check_rules(
         _check_layers(one, layers)
     for rule in first.values():
         _check_names(Looked(rule, feeds, findings), first)
+    (findings.warnings if in_force else findings.problems).extend(findings.refused)
     return findings
 
 

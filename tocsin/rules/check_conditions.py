@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Many
 from typing import Final
 
@@ -28,7 +28,7 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
         one.bad(path, f"value is compared both in {' and in '.join(dimensions)}; no value has two units")
         return
     if condition.where is not None and never(predicate(condition.where)):
-        one.bad(path, _never(condition))
+        one.refuse(path, _never(condition))
     if condition.kind.split(".")[0] == ALERT_KIND:
         _check_alert(one, path, condition)
         return
@@ -104,23 +104,27 @@ def _needs_place(one: Looked, path: str) -> bool:
     return path == "when.sequence.first" and bool(steps)
 
 
-def check_units(one: Looked, path: str, kind: str, dimension: str, written: str, makers: Many[Produced], amount: str = "") -> None:
+def check_units(
+    one: Looked, path: str, kind: str, dimension: str, written: str, makers: Many[Produced], amount: str = "",
+    say: Callable[[str, str], None] | None = None,
+) -> None:  # fmt: skip
     """A comparison no event can pass: the kind is measured in something else, or not at all. `amount`: how a number with a unit is written that is not
-    compared with the value as it is, with `{unit}` for the unit."""
+    compared with the value as it is, with `{unit}` for the unit. `say`: how a problem is told, if not by `one.bad`."""
+    say = say or one.bad
     if any(feed.units is None or feed.kinds is None for feed in makers):
         return
     units = {unit: feed.feed for feed in makers for unit in feed.units or ()}
     ways = {unit: way for unit in units if (way := canonical(unit)) is not None}
     if not ways:
         names = ", ".join(feed.feed for feed in makers)
-        one.bad(path, f"value is compared, but {kind} has none: no value is mapped by its feed {names}")
+        say(path, f"value is compared, but {kind} has none: no value is mapped by its feed {names}")
     elif all(way.dimension != dimension for way in ways.values()):
         unit = min(ways)
         measured = f"{unit} ({ways[unit].dimension}) by the feed {units[unit]}"
         asked = f"{written} belongs to a value of {dimension}" if amount else f"value is compared in {written} ({dimension})"
         own = "K" if ways[unit].offset and amount.startswith(("slope", "integral")) else unit  # a rate of degrees has no zero point
         hint = (amount or "value >= 20 {unit}").replace("{unit}", own)
-        one.bad(path, f"{asked}, but {kind} is measured in {measured}; write for example {hint}")
+        say(path, f"{asked}, but {kind} is measured in {measured}; write for example {hint}")
 
 
 def _check_test(one: Looked, path: str, test: Comparison, condition: Condition, makers: Many[Produced]) -> None:

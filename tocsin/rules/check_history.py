@@ -156,7 +156,7 @@ def _timer(one: Looked, when: Timer) -> None:
         and covers(when.until.kind, when.of.kind)
         and implied(written["when.timer.since"], written["when.timer.until"])
     ):
-        one.bad("when.timer.until", "can never fire: what starts it also stops it; write another condition")
+        one.refuse("when.timer.until", "can never fire: what starts it also stops it; write another condition")
 
 
 def _alerts(one: Looked, when: Alerts) -> None:

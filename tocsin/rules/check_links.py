@@ -45,13 +45,13 @@ def check_links(one: Looked) -> None:
         for field in dict.fromkeys(link.fields):
             lacking = [_lacking(one, group, field, link.so) for group in link.groups]
             for words in dict.fromkeys(filter(None, lacking)):
-                one.bad(link.path, words)
+                one.refuse(link.path, words)
             if link.path.endswith(".bearing") and not any(lacking):
                 _check_bearing(one, link.path, field, link.groups[0])
             if link.agree and field in _SCOPED and not any(lacking) and _apart(one, link.groups):
                 kinds = " and ".join(dict.fromkeys(_kinds(one, group) for group in link.groups))
                 own = "a source belongs to its feed" if field == "source" else "no event is of two"
-                one.bad(
+                one.refuse(
                     link.path, f"{kinds} never agree in {field}: they come from different feeds, and {own}; write attrs.<name>, or within"
                 )
 
@@ -59,7 +59,7 @@ def check_links(one: Looked) -> None:
 def _check_bearing(one: Looked, path: str, field: str, group: Many[str]) -> None:
     types = {feed.attrs.get(field.removeprefix("attrs.")) for of in group for feed in _makers(one, of)} - {None}
     if types and not types & {"number", "integer"}:
-        one.bad(path, f"{field} is a {min(filter(None, types))}; a bearing is a number of degrees")
+        one.refuse(path, f"{field} is a {min(filter(None, types))}; a bearing is a number of degrees")
 
 
 def _of_operator(one: Looked) -> Iterator[_Link]:
@@ -111,7 +111,7 @@ def _of_bearing(one: Looked, sector: str, area: Area) -> Iterator[_Link]:
     if area.bearing == "value":
         kind, makers = one.rule.conditions[f"{table}.of"].kind, _makers(one, f"{table}.of")
         if makers:
-            check_units(one, f"{table}.bearing", kind, resolve("deg").dimension, "deg", makers, "bearing: attrs.azimuth")
+            check_units(one, f"{table}.bearing", kind, resolve("deg").dimension, "deg", makers, "bearing: attrs.azimuth", one.refuse)
     else:
         yield _Link(f"{table}.bearing", (area.bearing,), ((f"{table}.of",),), "it looks nowhere")
 
