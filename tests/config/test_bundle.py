@@ -85,6 +85,19 @@ def test_problems_name_the_file_as_the_city_does(city: Path) -> None:
     assert [problem.file for problem in report.problems] == ["rules/r.yaml"]
 
 
+def test_what_was_in_force_is_read_although_it_would_be_refused_today(city: Path) -> None:
+    """A journal begins with what its city declared then; an upgrade that looks closer must not keep it from being read."""
+    useless = RULE.replace('headline: "x"', 'headline: "x"\n  per: {hold: 1 h, same: attrs.nobody}').replace(
+        "of: river", "of: 'water.level where severity > extreme'"
+    )
+    (city / "rules" / "r.yaml").write_text(useless)
+    bundle = Bundle(texts_of(city))
+    today, then = bundle.read(city), bundle.read(city, in_force=True)
+    assert today.city is None and then.city is not None
+    assert [one.message.partition(":")[0] for one in today.problems] == ["when.match.of", "alert.per.same"]
+    assert set(today.problems) <= set(then.warnings) and not then.problems
+
+
 @pytest.mark.parametrize("content", [b"", b"x", zlib.compress(b"{}"), zlib.compress(b"[]"), zlib.compress(b'{"texts": {}}')], ids=range(5))
 def test_what_is_no_configuration_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(Fatal, match="cannot be read"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -104,7 +105,10 @@ def test_a_unit_a_missing_value_and_an_attribute() -> None:
     clause = failed(ask(Match(typed), journal(fact("call", 590, attrs={"type": "aid"}), attrs={"type": "string"})))
     assert "attrs.type is 'aid', not == 'fire'" in clause.words
     severe = Selector("call", None, None, Compare("severity", ">=", 3), "call where severity >= severe")
-    assert "severity 1, threshold >= 3: 2 short" in failed(ask(Match(severe), journal(fact("call", 590, severity=1)))).words
+    clause = failed(ask(Match(severe), journal(fact("call", 590, severity=1))))
+    assert "severity is minor, not >= severe: 2 levels short" in clause.words and (clause.short, clause.unit) == (2.0, "1")
+    one_of = Selector("call", None, None, Compare("severity", "in", (0.0, 4.0)), "call where severity in (unknown, extreme)")
+    assert "severity is minor, not in (unknown, extreme)" in failed(ask(Match(one_of), journal(fact("call", 590, severity=1)))).words
 
 
 def test_nothing_near_and_when_the_feed_was_last_heard() -> None:
@@ -162,6 +166,16 @@ def test_an_absence_that_was_answered_or_still_runs() -> None:
         "the nearest was 900 m away, 400 m too far to count"
         in ask(when, journal(fact("call", 400), fact("unit", 450, 900))).clauses[1].words
     )
+
+    # What could not have answered it is not told as what nearly did: another incident, or the other end of the city.
+    same = Absence(CALL, UNIT, math.inf, MINUTE, ("attrs.n",))
+    other = {"n": "string"}
+    told = ask(same, journal(fact("call", 400, attrs={"n": "1"}), fact("unit", 470, attrs={"n": "2"}), attrs=other)).clauses[1].words
+    assert told == "no unit came with the same attrs.n"
+    told = ask(same, journal(fact("call", 400, attrs={"n": "1"}), fact("unit", 470, attrs={"n": "1"}), attrs=other)).clauses[1].words
+    assert told == "no unit came with the same attrs.n; the next came 10 s too late"
+    far = journal(fact("call", 200), fact("unit", 510, 9_000))
+    assert "too late" not in ask(when, far).clauses[1].words
 
 
 def test_a_silence_says_who_was_heard_and_when() -> None:

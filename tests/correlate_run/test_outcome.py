@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tocsin.correlate.outcome import arrival, arrival_words, passes, severity
@@ -94,6 +96,9 @@ def test_the_arrival_counts_from_the_newest_event_that_passes() -> None:
     assert arrival(spec, pieces) == (T0 + 20 * MINUTE + 6 * HOUR, T0 + 20 * MINUTE + 8 * HOUR)
     assert arrival(spec, pieces[:1]) is None
     assert arrival(AlertSpec("h", eta=Eta(HOUR, HOUR)), pieces) == (T0 + HOUR, T0 + HOUR)
+    ahead = [replace(one, event_time=one.event_time + 365 * 24 * HOUR, ahead_us=365 * 24 * HOUR) for one in pieces]
+    assert arrival(spec, ahead) == arrival(spec, pieces), "a clock that runs a year ahead does not put off the flood"
+    assert arrival(AlertSpec("h", eta=Eta(HOUR, HOUR)), ahead) == (T0 + HOUR, T0 + HOUR)
     assert arrival(AlertSpec("h", eta=Eta(HOUR, HOUR)), ()) is None
     assert arrival(AlertSpec("h"), pieces) is None
 

@@ -13,7 +13,7 @@ from tocsin.correlate.headline import HOLES, fill, number
 from tocsin.correlate.reasons import explain, gap, line, metres, role_word
 from tocsin.correlate.sphere import distance
 from tocsin.model.alert import Evidence
-from tocsin.model.plan import Active, Cluster, Match
+from tocsin.model.plan import Active, Cluster, Match, Rate
 from tocsin.model.predicate import Selector
 from tocsin.model.time import HOUR, SECOND
 
@@ -34,7 +34,8 @@ SMOKE_RULES = Match(SMOKY)
         ("{text}, {place}", {"text": None, "place": "near X"}, "near X"),
         ("Smoke at {value} {unit} {place}.", {"value": 182.0, "unit": None, "place": ""}, "Smoke at 182."),
         ("{nothing} {count.__class__} {0}", {"count": 3}, "{nothing} {count.__class__} {0}"),
-        ("{{count}}", {"count": 3}, "{3}"),
+        ("{{count}}", {"count": 3}, "{count}"),
+        ("Zone {{A}}: {text}", {"text": "{count} }}"}, "Zone {A}: {count} }}"),
         ("  ", {}, ""),
     ],
 )
@@ -120,6 +121,22 @@ def test_the_clause_that_held_comes_first() -> None:
         "smoke S-1 at 182 ug/m3 (>= 150 ug/m3), at 2017-07-14T02:40:00Z",
         "fire F17: Trash fire, 240 m away, 3 min 20 s before",
     )
+
+
+def test_an_alert_that_keeps_64_events_does_not_say_that_those_were_all() -> None:
+    """More than 100 calls in an hour rang; 64 of them are kept (decision 0007)."""
+    calls = [replace(CALL, seq=i, role="member", gap_us=-i * SECOND, event_time=T0 - i * SECOND) for i in range(64)]
+    values = [replace(one, value=2.0, unit="mm") for one in calls]
+    many, few = Rate(Selector("call"), HOUR, above=100.0), Rate(Selector("call"), HOUR, above=3.0)
+    assert explain(rule("r", many), calls, 1)[0] == "more than 100 events in 1 h"
+    assert explain(rule("r", few), calls, 1)[0] == "at least 64 events in 1 h, more than 3"
+    assert explain(rule("r", few), calls[:4], 1)[0] == "4 events in 1 h, more than 3"
+    mean = Rate(Selector("rain"), HOUR, "mean", above=0.001)
+    assert explain(rule("r", mean), values, 1)[0] == "mean of at least 64 values in 1 h, more than the rule allows"
+    assert explain(rule("r", mean), values[:2], 1)[0] == "mean 2 mm of 2 values in 1 h, more than the rule allows"
+    cluster = Cluster(Selector("call"), 2000.0, HOUR, 1, 80)
+    assert explain(rule("c", cluster), calls, 1)[0].startswith("80 events within 2 km and 1 h")
+    assert explain(rule("c", replace(cluster, events=3)), calls[:5], 1)[0].startswith("5 events within")
 
 
 def test_exceptions_that_did_not_apply_notes_and_long_lists() -> None:

@@ -163,6 +163,10 @@ def test_sql(client):
         ("/archive/series", {"by": "zone:nowhere"}, "known:"),
         ("/archive/series", {"by": "cell:99"}, "4 to 16"),
         ("/archive/series", {"zone": "Mars/Olympus"}, "IANA"),
+        ("/archive/series", {"by": "cell:²"}, "cell:4 to cell:16"),
+        ("/archive/around", {"near": "-122.33,47.6", "before": "1000000 years"}, "a span of time that is not negative"),
+        ("/archive/around", {"near": "-122.33,47.6", "after": f"{'9' * 400} s"}, "a span of time that is not negative"),
+        ("/archive/around", {"near": "-122.33,47.6", "within": "3 kg"}, "a length in m, km, ft"),
         ("/archive/cells", {"zoom": 3}, "greater than or equal to 4"),
     ],
 )

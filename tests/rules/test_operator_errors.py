@@ -59,15 +59,65 @@ def against_feeds(one: Rule) -> tuple[list[str], list[str]]:
         ("change: {of: water.level, during: 1 h, by: 20 mm}", [], []),
         (
             "change: {of: water.level, during: 1 h, by: 20 kg}",
-            ["when.change.by: value is compared in kg (mass), but water.level is measured in cm (length) by the feed gauges; write for example value >= 20 cm"],
+            ["when.change.by: kg belongs to a value of mass, but water.level is measured in cm (length) by the feed gauges; write for example by: 20 cm"],
             [],
         ),
         ("change: {of: water.level, during: 1 h, slope: 20 mm/h, samples: 7}", [], []),
+        (
+            "change: {of: water.level, during: 1 h, slope: 20 cm}",
+            ["when.change.slope: cm belongs to a value of m.s, but water.level is measured in cm (length) by the feed gauges; write for example slope: 20 cm/h"],
+            [],
+        ),
+        (
+            "accumulate: {of: water.level, integral: 20 mm, during: 12 h, hold: 1 h}",
+            ["when.accumulate.integral: mm belongs to a value of speed, but water.level is measured in cm (length) by the feed gauges; write for example integral: 20 cm.h"],
+            [],
+        ),
+        (
+            "silence: {of: water.level, during: 10 min}",
+            [],
+            ["when.silence.during: water.level is expected every 10 min, so it rings between any two of them; write for example 30 min"],
+        ),
+        ("silence: {of: water.level, during: 601 s}", [], []),
+        (
+            "match: {of: water.level, for: 1 h, max_gap: 5 min}",
+            [],
+            ["when.match.max_gap: water.level is expected every 10 min, so every gap is longer than this; write for example 20 min"],
+        ),
+        (
+            "accumulate: {of: water.level where value > 4 m, total: 3 h, during: 12 h, hold: 1 min}",
+            [],
+            [
+                (
+                    "when.accumulate.hold: a sample every 10 min that speaks for 1 min gives 1 h 12 min in 12 h at most, but total is 3 h;"
+                    " write for example hold: 20 min"
+                )
+            ],
+        ),
+        ("accumulate: {of: water.level where value > 4 m, total: 1 h, during: 12 h, hold: 1 min}", [], []),
+        ("accumulate: {of: water.level where value > 4 m, total: 3 h, during: 12 h, hold: 10 min}", [], []),
+        (
+            "inside: {of: weather.wind, sector: {of: water.level, within: 1 km, width: 360 deg, bearing: value}}",
+            ["when.inside.sector.bearing: deg belongs to a value of angle, but water.level is measured in cm (length) by the feed gauges; write for example bearing: attrs.azimuth"],
+            [],
+        ),
+        ("timer: {since: water.level, during: 1 h, until: water}", ["when.timer.until: can never fire: what starts it also stops it; write another condition"], []),
+        (
+            "timer: {since: water.level where value > 4 m, during: 1 h, until: water.level where value > 300 cm}",
+            ["when.timer.until: can never fire: what starts it also stops it; write another condition"],
+            [],
+        ),
+        ("timer: {since: water.level where value > 4 m, during: 1 h, until: water.level where value > 5 m}", [], []),
+        (
+            "absence: {after: water.level, expect: water.gate, within: 1 km, during: 1 h}",
+            [],
+            ["when.absence.expect: no feed produces 'water.gate', so every deadline passes; did you mean 'water.level'? known: water.level, weather.humidity, weather.wind"],
+        ),
         ("change: {of: water.level, during: 1 h, slope: 20 mm/h, samples: 8}", [], ["when.change.samples: 8 samples every 10 min take 1 h 10 min, but during is 1 h"]),
         ("rate: {of: water.level, during: 1 h, measure: mean, above: 3 m}", [], []),
         (
             "rate: {of: water.level, during: 1 h, measure: mean, above: 3 s}",
-            ["when.rate.above: value is compared in s (time), but water.level is measured in cm (length) by the feed gauges; write for example value >= 20 cm"],
+            ["when.rate.above: s belongs to a value of time, but water.level is measured in cm (length) by the feed gauges; write for example above: 20 cm"],
             [],
         ),
         ("rate: {of: water.level, during: 1 h, above: 0}", [], ["when.rate.above: holds as soon as there is one event; a match says that more plainly, or write above: 3"]),

@@ -92,7 +92,7 @@ CASES: list[tuple[str, plan.Operator, str]] = [
         plan.Rate(A, HOUR, "sources", 5.0, 3.0, 1, plan.Baseline(2.5, 8), Key("cell", size=2000.0), "attrs.x"),
         (
             "when the number of different attrs.x of a in 1 h exceeds the mean of this hour of the week by 2.5 standard deviations"
-            " (5 while less than 8 weeks are known) and is about at least 3 events, for each cell of 2 km"
+            " (5 while less than 8 weeks are known) and is about at least 3 different attrs.x, for each cell of 2 km"
         ),
     ),
     (
@@ -122,7 +122,7 @@ CASES: list[tuple[str, plan.Operator, str]] = [
     (
         "accumulate: {of: a, integral: 20 mm, during: 6 h, hold: 1 h}",
         plan.Accumulate(replace(LEVEL, dimension="speed"), 6 * HOUR, HOUR, 0, pytest.approx(0.02)),
-        "when a add up over time to 20 mm within 6 h (a sample counts for 1 h at most), for each source",
+        "when a adds up over time to 20 mm within 6 h (a sample counts for 1 h at most), for each source",
     ),
     (
         "inside: {of: a, area: b, valid_for: 6 h, standing: true, differs: source}",
@@ -142,12 +142,12 @@ CASES: list[tuple[str, plan.Operator, str]] = [
     (
         "inside: {of: a, sector: {of: b, within: 10 km, width: 60 deg, downwind: {of: c, bearing: attrs.direction, valid_for: 30 min}}}",
         plan.Inside(A, plan.Sector(B, 10_000.0, 60.0, "attrs.direction", HOUR, 180.0, C, ANYWHERE, 30 * MINUTE)),
-        "when a is in the sector of 60 degrees and 10 km from b downwind (c)",
+        "when a is in the sector of 60 degrees and 10 km from b (not older than 1 h) downwind (c, not older than 30 min)",
     ),
     (
         "inside: {of: a, sector: {of: b, within: 50 m, width: 90.5 °, bearing: value, turn: -90}}",
         plan.Inside(A, plan.Sector(B, 50.0, 90.5, "value", HOUR, -90.0)),
-        "when a is in the sector of 90.5 degrees and 50 m from b along value",
+        "when a is in the sector of 90.5 degrees and 50 m from b (not older than 1 h) along value, turned by -90 degrees",
     ),
     ("zone: {of: a, enters: scars}", plan.ZoneEvent(A, "enters", Zones("scars")), "when a source of a enters scars"),
     (

@@ -44,8 +44,8 @@ def parse_length_of_time(parameter: str, text: str) -> int:
     """A span in µs, zero too. Raises BadParameter."""
     try:
         span = parse_span(text)
-    except ValueError as error:
-        raise BadParameter(parameter, text, str(error)) from None
+    except ValueError:
+        span = -1
     if span < 0:
-        raise BadParameter(parameter, text, "a span of time that is not negative, like 30 min")
+        raise BadParameter(parameter, text, "a span of time that is not negative, like 30 min or 1 h 30 min, below 4,500 years")
     return span

@@ -120,10 +120,12 @@ def parse_within(text: str | None) -> float | None:
         return None
     try:
         metres = parse_length(text)
-    except ValueError as error:
-        raise BadParameter("within", text, str(error)) from None
+    except ValueError:
+        metres = -1.0
     if not 0 < metres <= 20_100_000:
-        raise BadParameter("within", text, "a length from 1 m to the other side of the world, like 500 m")
+        raise BadParameter(
+            "within", text, "a length in m, km, ft, yd, mi or nmi, more than 0 and at most to the other side of the world, like 500 m"
+        )
     return metres
 
 
@@ -133,8 +135,8 @@ def parse_asked_span(text: str | None) -> int | None:
         return None
     try:
         span = parse_span(text)
-    except ValueError as error:
-        raise BadParameter("span", text, str(error)) from None
+    except ValueError:
+        span = -1
     if not 0 < span <= SPAN_MAX:
         raise BadParameter("span", text, "a span up to one day, like 30 min")
     return span

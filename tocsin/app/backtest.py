@@ -231,10 +231,7 @@ def _anything(asked: Question, holdings: Holdings) -> None:
 
 
 def _instant(text: str, option: str, rules: versions.Rules) -> int:
-    try:
-        return instant(text if len(text) > 10 else f"{text} 00:00", rules.city)
-    except Misconfigured as fault:
-        raise Misconfigured([Problem(option, 0, problem.message) for problem in fault.problems]) from None
+    return instant(text if len(text) > 10 else f"{text} 00:00", rules.city, option)
 
 
 def _span(text: str, option: str) -> int:

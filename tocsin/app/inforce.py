@@ -112,7 +112,7 @@ def opened(entry: Entry, root: Path, layout: Layout) -> InForce:
     known = _remembered.get((bundle.version, root))
     if known is not None:
         return InForce(known, entry.seq, bundle.version)
-    report = bundle.read(root, layout.contents)
+    report = bundle.read(root, layout.contents, in_force=True)
     if report.city is None:
         problems = "\n".join(str(problem) for problem in report.problems)
         raise Fatal(f"the configuration of journal entry {entry.seq} is not valid for this version of Tocsin:\n{problems}")

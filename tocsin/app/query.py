@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tocsin.query.export.objects import objects
 from .layout import Layout
 from .library import Library
 from .mirroring import mirrored, place_of
-from .then import instant, point_out_unknown
+from .then import point_out_unknown, stretch
 
 WIDTH = 40
 
@@ -42,9 +42,7 @@ def search(arguments: argparse.Namespace) -> int:
     """One page of a search; round a place, everything within the distance."""
     city, library = opened(arguments)
     point_out_unknown(arguments.feed, [feed.name for feed in city.feeds], "feed")
-    start, end = (
-        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
-    )
+    start, end = stretch(arguments, city)
     wanted = Filter(
         start, end, None, tuple(arguments.kind), tuple(arguments.feed), tuple(arguments.source), arguments.severity, arguments.text
     )
@@ -56,7 +54,12 @@ def search(arguments: argparse.Namespace) -> int:
     asked = Around(
         lon, lat, first, metres, 0, last - first - 1, wanted.kinds, wanted.feeds, _limit(arguments.limit), wanted.sources, wanted.severity, wanted.text
     )  # fmt: skip
-    return _told(arguments, lambda: library.around(asked, Patience(600.0)))
+    return _told(arguments, lambda: _timeless(library.around(asked, Patience(600.0))))
+
+
+def _timeless(answer: Answer) -> Answer:
+    """Without the gaps to a time: none was asked about, but a stretch."""
+    return replace(answer, table=answer.table.drop_columns(["gap_us"]))
 
 
 def opened(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Library]:

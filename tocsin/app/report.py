@@ -31,7 +31,7 @@ from .library import Library
 from .printing import chromium, to_pdf
 from .query import as_text, asked_format, opened
 from .reports import Reports
-from .then import instant
+from .then import stretch
 
 #: Every report, on paper.
 ALL = "all"
@@ -168,9 +168,7 @@ def _text(found: Report) -> str:
 
 
 def _filter(arguments: argparse.Namespace, city: City) -> Filter:
-    start, end = (
-        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
-    )
+    start, end = stretch(arguments, city)
     return Filter(start, end, kinds=tuple(arguments.kind), feeds=tuple(arguments.feed))
 
 

@@ -35,7 +35,7 @@ _INSTANT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
 def instant(text: str, city: City, option: str = "--at") -> int:
-    """An instant as people write it: ISO 8601; without an offset it is the city's own time. Raises Misconfigured, naming the option."""
+    """An instant as people write it: ISO 8601; without an offset it is the city's own time. `option`: what it was given as. Raises Misconfigured."""
     try:
         moment = datetime.fromisoformat(text.strip())
         local = from_datetime(moment.replace(tzinfo=ZoneInfo(city.timezone))) if moment.tzinfo is None else from_iso(text)
@@ -53,6 +53,16 @@ def point_out_unknown(asked: Iterable[str], known: Iterable[str], noun: str) -> 
     for name in asked:
         if name not in names:
             print(f"there is no {noun} {name!r} in the city now; {nearest(name, names)}", file=sys.stderr)
+
+
+def stretch(arguments: argparse.Namespace, city: City) -> tuple[int | None, int | None]:
+    """`--from` and `--to`, each None when not given. Raises Misconfigured."""
+    start, stop = (
+        None if text is None else instant(text, city, option) for option, text in (("--from", arguments.start), ("--to", arguments.end))
+    )
+    if start is not None and stop is not None and stop <= start:
+        raise Misconfigured([Problem("--to", 0, f"found {arguments.end!r}; valid is a time after --from {arguments.start!r}")])
+    return start, stop
 
 
 def in_city_time(words: str, zone: ZoneInfo, day: str) -> str:

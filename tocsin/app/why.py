@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tocsin.config.load import load_city
 from tocsin.kernel.fault import Misconfigured, Problem, nearest
 from tocsin.model.city import City
-from tocsin.model.explanation import Clause, Explanation, Question
+from tocsin.model.explanation import Clause, Explanation, Look, Question
 from tocsin.model.length import parse_length
 from tocsin.model.plan import RulePlan
 from tocsin.model.time import parse_span
@@ -129,13 +129,21 @@ def _lines(found: Explanation, city: City) -> Iterator[str]:
     misses = [look for look in found.looks[1:] if not look.holds]
     if misses:
         yield "\nOther near misses:"
-        yield from (f"  - {look.words}" for look in misses)
+        yield from (f"  - {_whose(look)}{look.words}" for look in misses)
     if found.alerts:
         yield "\nAlerts of this rule nearby:"
         for alert in found.alerts[:10]:
             yield f"  {alert.id[:8]}  {_iso(alert.opened)}  {alert.status}: {alert.headline} (count {alert.count})"
     yield f"\n{found.read:,} events were looked at, as known {'then' if found.known == 'then' else 'by now'}. Times are those of {city.timezone}."
     yield from (f"Note: {note}." for note in found.notes)
+
+
+def _whose(look: Look) -> str:
+    """The event a miss is about, where its words do not say."""
+    one = look.anchor
+    if one is None or (one.source or one.id) in look.words:
+        return ""
+    return f"{one.kind.rpartition('.')[2].replace('_', ' ')} {one.source or one.id}, {_iso(one.event_time)}: "
 
 
 def _clauses(clauses: tuple[Clause, ...]) -> Iterator[str]:

@@ -49,9 +49,9 @@ class Bundle:
     def _json(self) -> bytes:
         return json.dumps({"texts": dict(self.texts), "layers": dict(self.layers)}, sort_keys=True, ensure_ascii=False).encode()
 
-    def read(self, root: Path, contents: Path | None = None) -> Report:
+    def read(self, root: Path, contents: Path | None = None, *, in_force: bool = False) -> Report:
         """The city of these texts. `root`: its directory, for everything that is not part of the bundle. `contents`: folder with the
-        contents of layer files by hash; None takes the layer files as they are now."""
+        contents of layer files by hash; None takes the layer files as they are now. `in_force`: it has been in force once, so that a journal is read with it."""
         from .load import Home, read_city  # a process that was handed its city has not read one
 
         pinned = {name: contents / file for name, file in self.files().items()} if contents is not None else {}
@@ -60,7 +60,7 @@ class Bundle:
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(text.encode())
-            report = read_city(Path(folder), home=Home(root, pinned))
+            report = read_city(Path(folder), home=Home(root, pinned), in_force=in_force)
         report.root = root
         return report
 

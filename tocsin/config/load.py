@@ -76,9 +76,9 @@ def load_city(path: Path) -> City:
     return report.city
 
 
-def read_city(path: Path, home: Home | None = None) -> Report:
+def read_city(path: Path, home: Home | None = None, *, in_force: bool = False) -> Report:
     """Everything there is to say about a city directory; never raises for what is written in it. `home`: where its layers and recordings
-    lie, when not in the directory itself."""
+    lie, when not in the directory itself. `in_force`: it has been in force once (`check_rules`)."""
     report, home = Report(path), home or Home(path)
     if not (path / "city.yaml").is_file():
         what = "has no city.yaml" if path.is_dir() else "is not a directory"
@@ -89,7 +89,7 @@ def read_city(path: Path, home: Home | None = None) -> Report:
     values, place = _one(path, "city.yaml", report)
     feeds = _feeds(path, home, report)
     layers = _layers(path, home, values["layers"] if values else "layers.yaml", place, report)
-    rules, shapes = _rules(path, feeds, layers, report)
+    rules, shapes = _rules(path, feeds, layers, report, in_force=in_force)
     _tests(path, rules, report)
     _exercises(path, rules, report)
     report.warnings += _strays(path, values["layers"] if values else "layers.yaml")
@@ -217,7 +217,7 @@ def _missing_files(root: Path, spec: FeedSpec) -> list[Problem]:
     return [Problem(spec.file, spec.line, f"transport.replay.files: there is no file {missing[0]!r}; {hint}")]
 
 
-def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report) -> tuple[list[Rule], Shapes]:
+def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Report, *, in_force: bool) -> tuple[list[Rule], Shapes]:
     rules: list[Rule] = []
     for path, name in _files(root, "rules", report):
         found, problems = read_rules(path, name)
@@ -231,7 +231,7 @@ def _rules(root: Path, feeds: list[FeedSpec], layers: list[Layer], report: Repor
     shapes, problems = read_zones(layers, {zones.layer for rule in rules for zones in rule.zones.values()})
     report.problems += problems
     areas = {layer.name: [zone.name for zone in shapes.get(layer.name, ())] for layer in layers if layer.kind == "polygons"}
-    findings = check_rules(rules, makers, areas)
+    findings = check_rules(rules, makers, areas, in_force=in_force)
     if feeds and not rules and not report.problems:
         report.warnings.append(Problem("rules", 0, "no rules: nothing will ring; write one to rules/NAME.yaml"))
     report.problems += findings.problems

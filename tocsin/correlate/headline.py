@@ -9,15 +9,15 @@ from typing import Final
 #: The holes a template may have; the rules package refuses any other when it loads.
 HOLES: Final = ("count", "sources", "place", "kind", "value", "unit", "source", "text", "eta")
 
-_HOLE = re.compile(r"\{(\w+)\}")
+_HOLE = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _SPACES = re.compile(r"\s+")
 _BEFORE = re.compile(r"\s+([,.;:!?)])")
 _DANGLING = re.compile(r"[\s,;:(-]+$")
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:
-    """`Smoke at {source} {place}` -> `Smoke at S-31 near Pike Place`. A hole without a value leaves no gap and no stray comma."""
-    text = _HOLE.sub(lambda hole: _words(values[hole[1]]) if hole[1] in values else hole[0], template)
+    """`Smoke at {source} {place}` -> `Smoke at S-31 near Pike Place`. A hole without a value leaves no gap and no stray comma; `{{` is a brace."""
+    text = _HOLE.sub(lambda hole: hole[0][0] if hole[1] is None else _words(values[hole[1]]) if hole[1] in values else hole[0], template)
     text = _BEFORE.sub(r"\1", _SPACES.sub(" ", text))
     return _DANGLING.sub("", text).strip(" ,;:")
 

@@ -61,18 +61,18 @@ def _holds(step: SeverityStep, evidence: Sequence[Evidence], count: int, distinc
 
 def arrival(alert: AlertSpec, evidence: Sequence[Evidence], since: int = -1) -> tuple[int, int] | None:
     """Earliest and latest arrival in microseconds since 1970, counted from the newest evidence that passes `eta.since`, without it from the anchor
-    (the first piece); None when the alert has no eta, or nothing to count from. `since`: when the alert opened that `eta.since` is about."""
+    (the first piece), by the times the engine matched by; None when the alert has no eta, or nothing to count from. `since`: when the alert opened that `eta.since` is about."""
     eta = alert.eta
     if eta is None or not evidence:
         return None
     if eta.since is None:
-        start = evidence[0].event_time
+        start = evidence[0].event_time - evidence[0].ahead_us
     elif alert_of(eta.since.kind) is not None:
         if since < 0:
             return None
         start = since
     else:
-        times = [event.event_time for event in evidence if passes(eta.since, event)]
+        times = [event.event_time - event.ahead_us for event in evidence if passes(eta.since, event)]
         if not times:
             return None
         start = max(times)

@@ -17,6 +17,7 @@ from tocsin.model.reading import selectors_in
 from tocsin.model.time import SECOND, format_span, to_iso
 
 from . import reasons_history
+from .firing import EVIDENCE_MAX
 from .phrases import metres, rounded, second, thing, written
 from .recheck import sources
 from .series.outage import LABEL
@@ -70,7 +71,8 @@ def clause(rule: RulePlan, evidence: Sequence[Evidence], count: int, silent: str
     if isinstance(when, Cluster):
         distinct = told_apart(rule, evidence)
         name = "source" if when.distinct == "source" else when.distinct
-        what = f"{distinct} distinct {name}{'s' * (distinct != 1 and name == 'source')}" if when.sources > 1 else f"{len(evidence)} events"
+        events = max(len(evidence), when.events if len(evidence) >= EVIDENCE_MAX else 0)  # more may have counted than an alert keeps
+        what = f"{distinct} distinct {name}{'s' * (distinct != 1 and name == 'source')}" if when.sources > 1 else f"{events} events"
         what += f" that agree in {' and '.join(when.same)}" if when.same else ""
         apart = ", ".join(metres(event.distance_m or 0.0) for event in others[:_LINES_MAX])
         return f"{what} within {metres(when.within)} and {format_span(when.during)}" + (f": {apart}" if apart else "")

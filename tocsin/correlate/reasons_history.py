@@ -30,6 +30,7 @@ from tocsin.model.plan import (
 )
 from tocsin.model.time import SECOND, format_span, to_iso
 
+from .firing import EVIDENCE_MAX
 from .headline import number, unit_words
 from .phrases import metres, second, span, thing, written
 from .recheck import sources
@@ -88,14 +89,18 @@ def _rate(when: Rate, evidence: Facts, _label: str) -> str:
     than = "than is usual at this hour of the week" if when.baseline is not None and when.baseline.learnt else f"than {number(when.above)}"
     over = f"in {format_span(when.during)}" + (f", {when.windows} times one after another" if when.windows > 1 else "")
     values = [one.value for one in inside if one.value is not None]
+    some = len(evidence) >= EVIDENCE_MAX  # there may be more than an alert keeps, so what these say is not what the rule saw
     if when.measure in ("sum", "mean") and values and len({one.unit for one in inside}) == 1:
         total = math.fsum(values) / (len(values) if when.measure == "mean" else 1)
-        amount = f"{number(total)} {unit_words(inside[0].unit)}".rstrip()
+        amount = "" if some else f" {number(total)} {unit_words(inside[0].unit)}".rstrip()
         limit = " than is usual at this hour of the week" if than.startswith("than is") else " than the rule allows"
-        return f"{when.measure} {amount} of {len(values)} value{'s' * (len(values) != 1)} {over}, more{limit}"
+        least = "at least " if some else ""
+        return f"{when.measure}{amount} of {least}{len(values)} value{'s' * (len(values) != 1)} {over}, more{limit}"
     n = len(sources(inside)) if when.measure == "sources" and when.distinct == "source" else len(inside)
     what = {"sources": "sources" if when.distinct == "source" else f"events of different {when.distinct}"}.get(when.measure, "events")
-    return f"{n} {what} {over}, more {than}"
+    if some and "usual" not in than and n <= when.above:
+        return f"more {than} {what} {over}"
+    return f"{'at least ' * some}{n} {what} {over}, more {than}"
 
 
 def _accumulate(when: Accumulate, evidence: Facts, _label: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.model.length import format_length, parse_length
-from tocsin.model.time import DAY, format_span, from_iso, parse_span
+from tocsin.model.time import DAY, Endless, format_span, from_iso, parse_span
 from tocsin.model.units import UnitError, resolve
 
 from .document import Node
@@ -122,7 +122,7 @@ class Span(Kind):
         text = _text(node, "a span of time, as in '10 min',")
         try:
             span = parse_span(text)
-        except OverflowError:
+        except Endless:
             span = self.high + 1
         if span < self.low:
             raise ValueError(f"{text!r} is too short; at least {format_span(self.low)}")

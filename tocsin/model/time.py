@@ -27,8 +27,16 @@ _UNITS = {
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
+#: Spans from here on (some 4,500 years) lead to instants that no calendar or database has.
+_ENDLESS = 1 << 57
+
+
+class Endless(ValueError):
+    """A span longer than any that can be reckoned with."""
+
+
 def parse_span(text: str) -> int:
-    """`10 min`, `1 h 30 min`, `-28 days 12 h` (a leading minus turns the whole) -> microseconds. Raises ValueError naming the units that exist."""
+    """`10 min`, `1 h 30 min`, `-28 days 12 h` (a leading minus turns the whole) -> microseconds. Raises ValueError naming the units that exist; Endless."""
     if text.lstrip().startswith("-"):
         return -parse_span(text.lstrip()[1:])
     total, position = 0.0, 0
@@ -38,6 +46,8 @@ def parse_span(text: str) -> int:
             raise ValueError(f"{text!r} is not a span of time; write a number and one of ms, s, min, h, days, weeks, years, as in '10 min'")
         total += float(match[1]) * _UNITS[match[2]]
         position = match.end()
+    if total >= _ENDLESS:
+        raise Endless(f"{text!r} is too long; write a span of less than 4,500 years, as in '10 min'")
     if not text.strip():
         raise ValueError("an empty span of time; write for example '10 min'")
     return round(total)

@@ -9,7 +9,7 @@ from tocsin.model.archive import Box
 
 #: Tiles of ROLLUP_ZOOM whose ranges of cells are named one by one; a box over more of them has one range.
 TILES_MOST: Final = 64
-_HIGHEST: Final = 85.0511287798066  # degrees of latitude: the edge of the map, beyond which places count as on it
+HIGHEST: Final = 85.0511287798066  # degrees of latitude: the edge of the map, beyond which places count as on it
 _SLACK: Final = 1e-7  # degrees: what rounding may do to an edge
 #: Zoom of `cell` in events and in rollups.
 EVENT_ZOOM, ROLLUP_ZOOM = 16, 14
@@ -82,7 +82,7 @@ def _column(lon: float, side: int) -> int:
 
 
 def _row(lat: float, side: int) -> int:
-    edge = radians(min(max(lat, -_HIGHEST), _HIGHEST))
+    edge = radians(min(max(lat, -HIGHEST), HIGHEST))
     return min(max(int((1 - asinh(tan(edge)) / pi) / 2 * side), 0), side - 1)
 
 
@@ -90,6 +90,12 @@ def tile_box(z: int, x: int, y: int) -> Box:
     """A tile's edges in degrees."""
     side = 1 << z
     return Box(x / side * 360 - 180, _lat(y + 1, side), (x + 1) / side * 360 - 180, _lat(y, side))
+
+
+def held_box(z: int, x: int, y: int) -> Box:
+    """A tile's edges with all that lies on it: what is nearer to a pole than the edge of the map counts as on that edge."""
+    box = tile_box(z, x, y)
+    return Box(box.west, -90.0 if y == (1 << z) - 1 else box.south, box.east, 90.0 if y == 0 else box.north)
 
 
 def _lat(y: int, side: int) -> float:

@@ -9,7 +9,7 @@ from tocsin.model.archive import Box, Look
 from tocsin.model.asking import Answer, Points, Tile
 
 from .engine import Session
-from .grid import tile_box
+from .grid import HIGHEST, held_box
 from .rows import as_written, from_clause, plan_of
 from .straight import near_of
 from .where import add_cells, is_open, want_of, where_of
@@ -37,14 +37,18 @@ def points(session: Session, look: Look, asked: Points) -> Answer:
 def tile(session: Session, look: Look, asked: Tile) -> Answer:
     """Columns `px`, `py` (a place of the square, in units of the tile), `rows`, `severity`, and of the newest event `kind`, `seq`."""
     where = where_of(asked.filter)
-    box = tile_box(asked.z, asked.x, asked.y)
-    where.add("lat > ? AND lat <= ? AND lon >= ? AND lon < ?", box.south, box.north, box.west, box.east)
+    box = held_box(asked.z, asked.x, asked.y)
+    below, east = (
+        ">=" if box.south == -90 else ">",
+        "<=" if box.east == 180 else "<",
+    )  # nothing lies beyond these edges to hold what is on them
+    where.add(f"lat {below} ? AND lat <= ? AND lon >= ? AND lon {east} ?", box.south, box.north, box.west, box.east)
     add_cells(where, box)
     columns = _all(asked.filter.text, asked.filter.feeds, asked.filter.sources)
     source = from_clause(session, look.files, look.tail, columns, near=near_of(replace(asked.filter, box=box)))
     side = 1 << asked.z
     across = f"((lon + 180) / 360 * {side} - {asked.x}) * {EXTENT}"
-    down = f"((1 - asinh(tan(radians(lat))) / pi()) / 2 * {side} - {asked.y}) * {EXTENT}"
+    down = f"((1 - asinh(tan(radians(greatest({-HIGHEST}, least({HIGHEST}, lat))))) / pi()) / 2 * {side} - {asked.y}) * {EXTENT}"
     inner = f"SELECT seq, event_time, kind, severity, {across} AS across, {down} AS down FROM {source} WHERE {where.sql}"  # noqa: S608
     sql = (
         "SELECT avg(across)::INTEGER AS px, avg(down)::INTEGER AS py, count(*) AS rows, max(severity) AS severity, "  # noqa: S608
@@ -57,7 +61,7 @@ def tile(session: Session, look: Look, asked: Tile) -> Answer:
 
 def within_tile(asked: Tile) -> Box | None:
     """The part of the tile that the filter's own box leaves; None: nothing."""
-    box, own = tile_box(asked.z, asked.x, asked.y), asked.filter.box
+    box, own = held_box(asked.z, asked.x, asked.y), asked.filter.box
     if own is None or own.west > own.east:
         return box
     both = Box(max(box.west, own.west), max(box.south, own.south), min(box.east, own.east), min(box.north, own.north))

@@ -18,6 +18,8 @@ from .straight import FIELDS, Near
 
 #: Beyond this a question says first what it would read, and must be confirmed. A city's 60 days at 3 M a day.
 ROWS_FREE: Final = 200_000_000
+#: µs from 1970 beyond which there are no events: some 4,500 years.
+NO_TIME: Final = 1 << 57
 _TAIL: Final = "tail_of_the_archive"
 _NEAR: Final = "rows_near_by"
 

@@ -17,7 +17,7 @@ from tocsin.model.asking import Answer, Filter, Refused, Search
 from tocsin.model.time import to_iso
 
 from .engine import Session
-from .rows import EVENT_COLUMNS, as_written, from_clause, plan_of, straight_rows
+from .rows import EVENT_COLUMNS, NO_TIME, as_written, from_clause, plan_of, straight_rows
 from .straight import ROWS_MOST, Near, near_of
 from .where import Where, is_open, want_of, where_of
 
@@ -43,9 +43,10 @@ class Cursor:
         """Raises Refused."""
         time, point, seq = text.partition(".")
         try:
-            if not point:
+            found = cls(int(time), int(seq))
+            if not point or abs(found.time) >= NO_TIME or not -(1 << 63) <= found.seq < 1 << 63:
                 raise ValueError
-            return cls(int(time), int(seq))
+            return found
         except ValueError:
             raise Refused(f"cursor: found {text[:40]!r}; valid is `next` of the page before") from None
 

@@ -75,7 +75,7 @@ def _split(asked: Series, layers: Mapping[str, Zones]) -> tuple[tuple[Key, ...],
     if asked.split not in SPLITS:
         raise Refused(f"by: found {asked.split!r}; {nearest(asked.split, [one for one in SPLITS if one])}")
     if asked.split == "cell":
-        if not asked.detail.isdigit():
+        if not (asked.detail.isascii() and asked.detail.isdecimal() and len(asked.detail) <= 2):
             raise Refused(f"by: found a cell of zoom {asked.detail!r}; valid is cell:4 to cell:16")
         return (cell_key(int(asked.detail)),), None
     if asked.split == "zone":

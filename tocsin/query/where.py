@@ -12,7 +12,7 @@ from tocsin.model.asking import Filter, Refused
 
 from .grid import cell_ranges
 
-_WORD: Final = re.compile(r'"([^"]+)"|(\S+)')
+_WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
 #: Words whose letters JSON writes as they are.
 _PLAIN: Final = re.compile(r"[\x20\x21\x23-\x2e\x30-\x5b\x5d-\x7e]+")
 _WORDS_MOST: Final = 12
@@ -110,7 +110,7 @@ def add_word(where: Where, word: str) -> None:
 
 def words_of(text: str) -> tuple[str, ...]:
     """`pike "engine 5"` -> (`pike`, `engine 5`). Raises Refused."""
-    found = tuple(quoted or plain for quoted, plain in _WORD.findall(text))
+    found = tuple(quoted or plain for quoted, plain in _WORD.findall(text) if quoted or plain)
     if len(found) > _WORDS_MOST:
         raise Refused(f"text: found {len(found)} words; valid is at most {_WORDS_MOST}")
     return found

@@ -11,6 +11,7 @@ from tocsin.model.plan import Fold
 from .check_alert import check_alert
 from .check_conditions import check_condition
 from .check_guards import check_guards
+from .check_links import check_links
 from .check_operators import check_operator
 from .findings import Findings, Looked
 from .nodes import Rule, alerts_read
@@ -23,9 +24,12 @@ def check_rules(
     rules: Iterable[Rule],
     feeds: Many[Produced] | None = None,
     layers: Mapping[str, Many[str]] | None = None,
+    *,
+    in_force: bool = False,
 ) -> Findings:
     """Everything wrong or doubtful with rules that parse. `feeds`: None when they are not known (a rule file on its own). `layers`: names of the
-    areas of every layer of polygons, None when not known."""
+    areas of every layer of polygons, None when not known. `in_force`: the rules have been in force once, so a journal is read with them: what is refused
+    of them today is a warning."""
     findings = Findings()
     known = list(rules)
     first: dict[str, Rule] = {}
@@ -40,9 +44,11 @@ def check_rules(
         check_operator(one)
         check_guards(one)
         check_alert(one)
+        check_links(one)
         _check_layers(one, layers)
     for rule in first.values():
         _check_names(Looked(rule, feeds, findings), first)
+    (findings.warnings if in_force else findings.problems).extend(findings.refused)
     return findings
 
 
@@ -76,7 +82,8 @@ def _check_names(one: Looked, rules: Mapping[str, Rule]) -> None:
         if under == rule.name:
             one.bad("alert.fold.under", "a rule's alerts cannot fold under themselves; write per to join them")
         elif under not in rules:
-            one.bad("alert.fold.under", f"there is no rule {under!r}; {nearest(under, rules)}")
+            others = [other for other in rules if other != rule.name]
+            one.bad("alert.fold.under", f"there is no rule {under!r}; {nearest(under, others) if others else 'it is the only one'}")
         elif _folds_back(rule.name, rules):
             one.bad(
                 "alert.fold.under",

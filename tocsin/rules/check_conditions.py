@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Many
 from typing import Final
 
@@ -10,7 +10,7 @@ from tocsin.kernel.fault import nearest
 from tocsin.model.plan import Cluster, Silence
 from tocsin.model.units import canonical
 
-from .condition import Comparison, Condition, Constant, Quantity, comparisons
+from .condition import SEVERITIES, All, Comparison, Condition, Constant, Negation, Quantity, Where, comparisons
 from .findings import Looked
 from .nodes import ALERT_KIND
 from .produced import Produced
@@ -28,7 +28,7 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
         one.bad(path, f"value is compared both in {' and in '.join(dimensions)}; no value has two units")
         return
     if condition.where is not None and never(predicate(condition.where)):
-        one.bad(path, "can never hold: it asks things of one field that exclude one another; use 'or', or change one of them")
+        one.refuse(path, _never(condition))
     if condition.kind.split(".")[0] == ALERT_KIND:
         _check_alert(one, path, condition)
         return
@@ -37,7 +37,8 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
     makers = [feed for feed in one.feeds if feed.makes(condition.kind)]
     if not makers:
         known = sorted({kind for feed in one.feeds for kind in feed.kinds or ()})
-        one.doubt(path, f"no feed produces {condition.kind!r}; {nearest(condition.kind, known)}")
+        always = ", so every deadline passes" if path == "when.absence.expect" else ""
+        one.doubt(path, f"no feed produces {condition.kind!r}{always}; {nearest(condition.kind, known)}")
         return
     if dimensions:
         written = next(str(found.unit) for found in _quantities(condition)) or "1"
@@ -45,6 +46,22 @@ def check_condition(one: Looked, path: str, condition: Condition) -> None:
     _check_fields(one, path, condition.kind, makers)
     for test in comparisons(condition.where):
         _check_test(one, path, test, condition, makers)
+
+
+def _never(condition: Condition) -> str:
+    """What is wrong with a condition that no event passes."""
+    tests = comparisons(condition.where)
+    if len(tests) == 1 and tests[0].field == "severity":
+        return f"can never hold: no severity is like this; from the least, they are {', '.join(SEVERITIES)}"
+    return "can never hold: it asks things of one field that exclude one another; use 'or', or change one of them"
+
+
+def implied(of: Condition, by: Condition) -> bool:
+    """Whether whatever passes `of` passes `by`, kinds aside."""
+    if by.where is None:
+        return True
+    beyond: Where = Negation(by.where)
+    return never(predicate(beyond if of.where is None else All((of.where, beyond))))
 
 
 def _check_alert(one: Looked, path: str, condition: Condition) -> None:
@@ -87,20 +104,27 @@ def _needs_place(one: Looked, path: str) -> bool:
     return path == "when.sequence.first" and bool(steps)
 
 
-def check_units(one: Looked, path: str, kind: str, dimension: str, written: str, makers: Many[Produced]) -> None:
-    """A comparison no event can pass: the kind is measured in something else, or not at all."""
+def check_units(
+    one: Looked, path: str, kind: str, dimension: str, written: str, makers: Many[Produced], amount: str = "",
+    say: Callable[[str, str], None] | None = None,
+) -> None:  # fmt: skip
+    """A comparison no event can pass: the kind is measured in something else, or not at all. `amount`: how a number with a unit is written that is not
+    compared with the value as it is, with `{unit}` for the unit. `say`: how a problem is told, if not by `one.bad`."""
+    say = say or one.bad
     if any(feed.units is None or feed.kinds is None for feed in makers):
         return
     units = {unit: feed.feed for feed in makers for unit in feed.units or ()}
     ways = {unit: way for unit in units if (way := canonical(unit)) is not None}
     if not ways:
         names = ", ".join(feed.feed for feed in makers)
-        one.bad(path, f"value is compared, but {kind} has none: no value is mapped by its feed {names}")
+        say(path, f"value is compared, but {kind} has none: no value is mapped by its feed {names}")
     elif all(way.dimension != dimension for way in ways.values()):
         unit = min(ways)
         measured = f"{unit} ({ways[unit].dimension}) by the feed {units[unit]}"
-        hint = f"write for example value >= 20 {unit}"
-        one.bad(path, f"value is compared in {written} ({dimension}), but {kind} is measured in {measured}; {hint}")
+        asked = f"{written} belongs to a value of {dimension}" if amount else f"value is compared in {written} ({dimension})"
+        own = "K" if ways[unit].offset and amount.startswith(("slope", "integral")) else unit  # a rate of degrees has no zero point
+        hint = (amount or "value >= 20 {unit}").replace("{unit}", own)
+        say(path, f"{asked}, but {kind} is measured in {measured}; write for example {hint}")
 
 
 def _check_test(one: Looked, path: str, test: Comparison, condition: Condition, makers: Many[Produced]) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from tocsin.model.plan import Accumulate, Alerts, Change, Inside, Operator, Rate, Timer, ZoneEvent
+from tocsin.model.predicate import covers
 from tocsin.model.time import format_span
 from tocsin.model.units import resolve
 
 from .check_areas import check_area
-from .check_conditions import check_units
+from .check_conditions import check_units, implied
 from .common_keys import HISTORY_MAX
 from .defaults import needs_gap
 from .findings import Looked
 from .selectors import value_dimensions
+
+#: How the amounts of operators are written, for a value in some unit.
+_EXAMPLES: Final = {"by": "by: 20 {unit}", "slope": "slope: 20 {unit}/h", "integral": "integral: 20 {unit}.h", "above": "above: 20 {unit}"}
 
 
 def check_history(one: Looked, when: Operator) -> None:
@@ -49,7 +54,6 @@ def _change(one: Looked, when: Change) -> None:
     if _one_of(one, table, ("by", "slope"), "by: 20 cm"):
         key = "by" if when.by is not None else "slope"
         _measured(one, f"{table}.{key}", f"{table}.of", when.of.kind, _dimension_of_change(one, key))
-    _enough_samples(one, when)
 
 
 def _dimension_of_change(one: Looked, key: str) -> str:
@@ -66,18 +70,7 @@ def _measured(one: Looked, path: str, of: str, kind: str, dimension: str) -> Non
         one.bad(path, f"{written} belongs to a value of {dimension}, but of compares value in {compared[0]}")
     makers = [feed for feed in one.feeds or () if feed.makes(kind)]
     if one.feeds is not None and makers and not compared:
-        check_units(one, path, kind, dimension, written, makers)
-
-
-def _enough_samples(one: Looked, when: Change) -> None:
-    makers = [feed for feed in one.feeds or () if feed.makes(when.of.kind)]
-    gaps = [feed.expected for feed in makers if feed.expected]
-    if makers and len(gaps) == len(makers) and min(gaps) * (when.samples - 1) > when.during:
-        needed = format_span(min(gaps) * (when.samples - 1))
-        one.doubt(
-            "when.change.samples",
-            f"{when.samples} samples every {format_span(min(gaps))} take {needed}, but during is {format_span(when.during)}",
-        )
+        check_units(one, path, kind, dimension, written, makers, _EXAMPLES[path.rpartition(".")[2]])
 
 
 def _rate(one: Looked, when: Rate) -> None:
@@ -157,8 +150,13 @@ def _timer(one: Looked, when: Timer) -> None:
             )
     if when.repeat and when.until is None:
         one.doubt("when.timer.repeat", "nothing ever stops it; write until")
-    if when.until is not None and when.until.kind == when.of.kind and when.until.text == when.of.text:
-        one.bad("when.timer.until", "can never fire: what starts it also stops it; write another condition")
+    written = one.rule.conditions
+    if (
+        when.until is not None
+        and covers(when.until.kind, when.of.kind)
+        and implied(written["when.timer.since"], written["when.timer.until"])
+    ):
+        one.refuse("when.timer.until", "can never fire: what starts it also stops it; write another condition")
 
 
 def _alerts(one: Looked, when: Alerts) -> None:

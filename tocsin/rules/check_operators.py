@@ -10,7 +10,9 @@ from tocsin.model.plan import Absence, Cluster, Match, Sequence, Silence
 from tocsin.model.predicate import covers
 from tocsin.model.time import format_span
 
+from .check_conditions import implied
 from .check_history import check_history
+from .check_pace import check_pace
 from .common_keys import DURING_MAX
 from .defaults import needs_gap
 from .findings import Looked
@@ -34,6 +36,7 @@ def check_operator(one: Looked) -> None:
         _silence(one, when)
     else:
         check_history(one, when)
+    check_pace(one, when)
     if isinstance(when, Cluster | Sequence) and one.rule.alert.per is None:
         name = one.rule.operator
         one.doubt(
@@ -72,6 +75,9 @@ def _match(one: Looked, when: Match) -> None:
     dimensions = value_dimensions(written["when.match.of"]) + value_dimensions(written["when.match.until"])
     if len(set(dimensions)) > 1:
         one.bad("when.match.until", f"compares value in {dimensions[-1]}, but of compares it in {dimensions[0]}")
+    elif covers(when.until.kind, when.of.kind) and implied(written["when.match.of"], written["when.match.until"]):
+        what = "every event that turns it on also passes this, so it turns off at the next one and on again"
+        one.doubt("when.match.until", f"{what}; ask for what of does not, as in value < 3 m for an of with value >= 4 m")
 
 
 def _cluster(one: Looked, when: Cluster) -> None:

@@ -38,7 +38,7 @@ def _change(when: plan.Change, amounts: Mapping[str, str]) -> str:
 def _rate(when: plan.Rate, amounts: Mapping[str, str]) -> str:
     what = {
         "count": f"the number of {events(when.of)}",
-        "sources": f"the number of different {'sources' if when.distinct == 'source' else when.distinct} of {events(when.of)}",
+        "sources": f"the number of different {_told_by(when)} of {events(when.of)}",
         "sum": f"the sum of {events(when.of)}",
         "mean": f"the mean of {events(when.of)}",
     }[when.measure]
@@ -47,18 +47,27 @@ def _rate(when: plan.Rate, amounts: Mapping[str, str]) -> str:
     if when.baseline is not None:
         one = when.baseline
         limit = f"exceeds the mean of this hour of the week by {one.sigmas:g} standard deviations ({number} while less than {one.weeks} weeks are known)"
-    least = f" and is about at least {when.least:g} events" if when.least else ""
+    least = (
+        f" and is about at least {when.least:g} {'different ' + _told_by(when) if when.measure == 'sources' else 'events'}"
+        if when.least
+        else ""
+    )
     row = f" in {when.windows} windows one after another" if when.windows > 1 else ""
     return f"when {what} in {format_span(when.during)} {limit}{least}{row}, for {each(when.key)}"
+
+
+def _told_by(when: plan.Rate) -> str:
+    return "sources" if when.distinct == "source" else when.distinct
 
 
 def _accumulate(when: plan.Accumulate, amounts: Mapping[str, str]) -> str:
     conditions = " and ".join(events(one) for one in (when.of, *when.also))
     hold = f"a sample counts for {format_span(when.hold)} at most"
     if when.integral is not None:
-        return f"when {conditions} add up over time to {amounts.get('integral', '')} within {format_span(when.during)} ({hold}), for {each(when.key)}"
+        return f"when {conditions} adds up over time to {amounts.get('integral', '')} within {format_span(when.during)} ({hold}), for {each(when.key)}"
     at_once = " at the same time" if when.also else ""
-    return f"when {conditions} hold{at_once} for {format_span(when.total)} in all within {format_span(when.during)} ({hold}), for {each(when.key)}"
+    holds = "hold" if when.also else "holds"
+    return f"when {conditions} {holds}{at_once} for {format_span(when.total)} in all within {format_span(when.during)} ({hold}), for {each(when.key)}"
 
 
 def _inside(when: plan.Inside) -> str:

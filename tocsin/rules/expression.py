@@ -45,6 +45,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _UNIT = re.compile(r"\s*((?:\{[^{}]*\}|[^\s,(){}<>=!\"])+)")
+_SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -74,7 +75,7 @@ def parse_condition(text: str) -> Condition:
         raise ExpressionError(start + 1, "a kind of event is expected: small letters and dots, as in fire.smoke")
     after = match.end()
     rest = text[after:]
-    plain = " ".join(text.split())
+    plain = _on_one_line(text)
     if not rest.strip():
         return Condition(match[0], None, plain)
     keyword = re.match(r"\s+where\b", rest)
@@ -84,6 +85,11 @@ def parse_condition(text: str) -> Condition:
             after + len(rest) - len(rest.lstrip()) + 1, f"{found!r} stands where 'where' is expected, as in {match[0]} where value >= 10 mm"
         )
     return Condition(match[0], _Parser(text, after + keyword.end()).whole(), plain)
+
+
+def _on_one_line(text: str) -> str:
+    """As written, but for the spaces and line breaks between the words; what stands in quotes means something."""
+    return _SPACE.sub(lambda match: match[1].replace("\n", "\\n") if match[1] else " ", text).strip()
 
 
 def _tokens(text: str, position: int) -> list[_Token]:
@@ -238,6 +244,8 @@ class _Parser:
             valid = nearest(token.text, SEVERITIES) if name == "severity" else f"write {expected}"
             what = "nothing" if token.kind == "end" else repr(token.text)
             self.bad(token, f"{name} is compared with {what}; {valid}")
+        if constant is None and token.kind in ("punct", "op", "end"):
+            self.bad(token, f'{_found(token)} where a constant is expected, as in {name} == "A" or {name} in ("A", "B")')
         if constant is None or (expected is None and isinstance(constant, Level)):
             self.bad(token, f'{_found(token)} where a constant is expected; text stands in quotes, as in "{token.text or "text"}"')
         if expected is None and isinstance(constant, Quantity) and constant.unit:

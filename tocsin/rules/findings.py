@@ -13,9 +13,11 @@ from .produced import Produced
 
 @dataclass(slots=True)
 class Findings:
-    """Problems stop the start, warnings do not."""
+    """Problems stop the start, warnings do not. `refused`: what makes a rule useless, though it can be run; a configuration that was in force
+    before this was looked for must go on."""
 
     problems: list[Problem] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
@@ -30,6 +32,10 @@ class Looked:
     def bad(self, path: str, message: str) -> None:
         """A problem at a key. `path`: as in `when.cluster.within`."""
         self.findings.problems.append(Problem(self.rule.file, self.rule.line_of(path), f"{path}: {message}"))
+
+    def refuse(self, path: str, message: str) -> None:
+        """A problem at a key of a rule that can be run all the same."""
+        self.findings.refused.append(Problem(self.rule.file, self.rule.line_of(path), f"{path}: {message}"))
 
     def doubt(self, path: str, message: str) -> None:
         """A warning at a key."""

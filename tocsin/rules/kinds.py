@@ -52,7 +52,7 @@ class ConditionKind(Kind):
         return parse_condition(node.value)
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": r"^\s*[a-z][a-z0-9_.-]*(\s+where\s+.*)?\s*$"}
+        return {"type": "string", "pattern": r"^\s*[a-z][a-z0-9_.-]*(\s+where\s[\s\S]*)?\s*$"}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tocsin.model.predicate import And, Compare, Expr, Not, Or
+from tocsin.model.severity import Severity
 
 _MOST: Final = 512
 _OPPOSITE: Final = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in"}
+#: Every severity there is: nothing lies between two of them, or beyond the last.
+_LEVELS: Final = tuple(float(level) for level in Severity)
 Constant = float | str | bool
 
 
@@ -98,7 +101,8 @@ def _possible(case: Iterable[Expr]) -> bool:
     for term in case:
         test = term.term if isinstance(term, Not) else term
         if isinstance(test, Compare):
-            _learn(known.setdefault(test.field, _Known()), test, isinstance(term, Not))
+            own = _Known(one_of=set(_LEVELS)) if test.field == "severity" else _Known()
+            _learn(known.setdefault(test.field, own), test, isinstance(term, Not))
     return all(one.possible() for one in known.values())
 
 

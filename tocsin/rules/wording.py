@@ -55,9 +55,22 @@ def area(one: plan.Area) -> str:
     if isinstance(one, plan.WarnedArea):
         return f"inside an active area of {events(one.of)} ({format_span(one.valid_for)} when it names no end)"
     if isinstance(one, plan.Around):
-        return f"{near(one.within)} of the newest position of {events(one.of)} (not older than {format_span(one.valid_for)})"
-    looks = f"downwind ({events(one.wind)})" if one.wind is not None else f"along {one.bearing}"
-    return f"in the sector of {one.width:g} degrees and {format_length(one.within)} from {events(one.of)} {looks}"
+        return f"{near(one.within)} of the newest position of {events(one.of)} ({_old(one.valid_for)})"
+    return f"in the sector of {one.width:g} degrees and {format_length(one.within)} from {events(one.of)} ({_old(one.valid_for)}) {_looks(one)}"
+
+
+def _looks(one: plan.Sector) -> str:
+    """Which way a sector points, with all that was written about it."""
+    turn = one.turn - (180.0 if one.wind is not None else 0.0)  # `downwind` is turned by so much anyhow
+    turned = f", turned by {turn:g} degrees" if turn else ""
+    if one.wind is None:
+        return f"along {one.bearing}{turned}"
+    measured = f" {near(one.wind_within)}" if math.isfinite(one.wind_within) else ""
+    return f"downwind ({events(one.wind)}{measured}, {_old(one.wind_for)}){turned}"
+
+
+def _old(span: int) -> str:
+    return f"not older than {format_span(span)}"
 
 
 def guarded(one: plan.Guard) -> str:

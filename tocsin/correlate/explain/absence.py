@@ -62,6 +62,7 @@ def _tell(scene: Scene, when: Absence, row: int, answers: Rows, expected: Rows, 
     due = time + when.during
     clauses = [passed(scene, when.after, "absence.after", row)]
     where = f" within {metres(when.within)}" if math.isfinite(when.within) else ""
+    where += f" with the same {' and '.join(when.same)}" if when.same else ""
     needed = f"no {written(when.expected)}{where} until {clock(due)}"
     if len(answers):
         first = int(answers[0])
@@ -92,6 +93,7 @@ def _nearest(scene: Scene, when: Absence, row: int, expected: Rows, due: int) ->
     """The one that nearly answered."""
     facts = scene.facts
     time = int(facts.time[row])
+    expected = _agreeing(scene, when, row, expected)
     low, high = np.searchsorted(facts.time[expected], [time + 1, due + 1])
     some = expected[low:high]
     if len(some) and math.isfinite(when.within):
@@ -100,6 +102,8 @@ def _nearest(scene: Scene, when: Absence, row: int, expected: Rows, due: int) ->
             least = int(np.nanargmin(away))
             return f"; the nearest was {metres(float(away[least]))} away, {metres(float(away[least]) - when.within)} too far to count"
     after = expected[np.searchsorted(facts.time[expected], due + 1) :]
+    if math.isfinite(when.within):
+        after = after[facts.chords(*scene.place(row), after) <= chord_limit(when.within)]
     if len(after):
         return f"; the next came {_span(int(facts.time[after[0]]) - due)} too late"
     return ""

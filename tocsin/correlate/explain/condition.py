@@ -13,6 +13,7 @@ from tocsin.correlate.headline import number, unit_words
 from tocsin.correlate.phrases import metres
 from tocsin.model.explanation import FAILED, HELD, Clause
 from tocsin.model.predicate import And, Compare, Expr, Not, Or, Selector
+from tocsin.model.severity import Severity
 from tocsin.model.time import format_span, to_iso
 from tocsin.model.units import canonical
 
@@ -87,9 +88,25 @@ def _compared(scene: Scene, compare: Compare, row: int, unit: str | None, op: st
     found = scene.facts.attribute(row, name)
     if found is None:
         return Gap(f"it has no {name}", "nothing", f"{name} {op} {_shown(wanted)}", None, "", 1.0)
+    if name == "severity":
+        return _leveled(int(found), op, wanted)
     if isinstance(found, int | float) and not isinstance(found, bool) and isinstance(wanted, int | float) and op not in ("==", "!="):
         return _apart(name, float(found), op, float(wanted), None)
     return Gap(f"{name} is {_shown(found)}, not {op} {_shown(wanted)}", _shown(found), f"{op} {_shown(wanted)}", None, "", 1.0)
+
+
+def _leveled(found: int, op: str, wanted: Any) -> Gap:
+    """Severities by the names the rule knows them by."""
+    several = wanted if isinstance(wanted, tuple) else (wanted,)
+    names = ", ".join(Severity(int(one)).name.lower() for one in several)
+    needed = f"{op} ({names})" if isinstance(wanted, tuple) else f"{op} {names}"
+    mine = Severity(found).name.lower()
+    apart = max(1, min(abs(found - int(one)) for one in several))
+    words, size = f"severity is {mine}, not {needed}", apart / len(Severity)
+    if op not in ("<", "<=", ">", ">="):
+        return Gap(words, mine, needed, None, "", size)
+    words += f": {apart} level{'s' * (apart != 1)} {'short' if op in ('>', '>=') else 'too much'}"
+    return Gap(words, mine, needed, float(apart), "1", size)
 
 
 def _shown(value: Any) -> str:

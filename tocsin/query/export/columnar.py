@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from .flat import Flat, flat
+from .flat import Flat, flat, free_names
 
 GEOPARQUET: Final = "1.1.0"
 _BBOX: Final = ("xmin", "ymin", "xmax", "ymax")
@@ -38,9 +38,10 @@ def _with_geometry(rows: Flat) -> pa.Table:
     box = pa.StructArray.from_arrays(
         [pa.array(column, pa.float64(), from_pandas=True) for column in shapely.bounds(shapes).T],
         names=list(_BBOX),
-        mask=pa.array([shape is None for shape in shapes]),
+        mask=pa.array([shape is None for shape in shapes], pa.bool_()),
     )
-    made = rows.table.append_column("geometry", pa.array(shapely.to_wkb(shapes), pa.binary())).append_column("bbox", box)
+    own = rows.table.rename_columns(free_names(rows.table.column_names, ("geometry", "bbox")))
+    made = own.append_column("geometry", pa.array(shapely.to_wkb(shapes), pa.binary())).append_column("bbox", box)
     return made.replace_schema_metadata({b"geo": orjson.dumps(_geo(rows, shapes))})
 
 

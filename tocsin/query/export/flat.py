@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import orjson
 import pyarrow as pa
 import shapely
 
-from .objects import jsonable, shapes_of
+from .objects import jsonable, shapes_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,18 @@ def flat(table: pa.Table) -> Flat:
     return Flat(pa.table({name: simple(table[name]) for name in kept}), shapes)
 
 
+def free_names(names: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """Each name, with `_` after one that another column has or that the format needs for itself; capital letters make no difference."""
+    used, made = {name.lower() for name in taken}, []
+    for name in names:
+        free = name
+        while free.lower() in used:
+            free += "_"
+        used.add(free.lower())
+        made.append(free)
+    return made
+
+
 def simple(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """One of bool, int64, float64, string, timestamp in UTC."""
     kind = column.type
@@ -54,7 +67,7 @@ def simple(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.int64())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or kind == pa.uint64():
         return column.cast(pa.float64(), safe=False)
-    texts = [None if value is None else _text(jsonable(value)) for value in column.to_pylist()]
+    texts = [None if value is None else _text(jsonable(value)) for value in values_of(column)]
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 

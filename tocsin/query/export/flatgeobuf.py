@@ -11,7 +11,7 @@ import shapely
 
 from tocsin.model.asking import Refused
 
-from .flat import flat
+from .flat import flat, free_names
 
 
 def to_flatgeobuf(table: pa.Table) -> bytes:
@@ -25,7 +25,8 @@ def to_flatgeobuf(table: pa.Table) -> bytes:
         raise Refused("format: FlatGeobuf holds features, and these rows have no lon and lat; valid is json, csv, arrow, parquet, gpkg")
     import pyogrio
 
-    made = rows.table.append_column("geometry", pa.array(shapely.to_wkb(rows.shapes), pa.binary()))
+    own = rows.table.rename_columns(free_names(rows.table.column_names, ("geometry", "wkb_geometry")))
+    made = own.append_column("geometry", pa.array(shapely.to_wkb(rows.shapes), pa.binary()))
     made = made.filter(pa.compute.is_valid(made["geometry"]))
     with tempfile.TemporaryDirectory(prefix="tocsin-export-") as folder:
         file = Path(folder) / "rows.fgb"

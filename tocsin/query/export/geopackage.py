@@ -13,10 +13,14 @@ from typing import Any, Final
 import pyarrow as pa
 import shapely
 
-from .flat import Flat, flat
+from tocsin.model.asking import Refused
+
+from .flat import Flat, flat, free_names
 from .objects import plain
 
 TABLE: Final = "rows"
+#: SQLite's own limit, less `fid` and `geom`.
+_COLUMNS_MOST: Final = 1_998
 _SRS: Final = 4326
 _TYPES: Final = {pa.int64(): "INTEGER", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
 #: Header of a geometry (clause 2.1.3): "GP", version 1, little endian without envelope; bit 4 marks an empty geometry.
@@ -46,8 +50,12 @@ _SYSTEMS: Final = (
 
 
 def to_geopackage(table: pa.Table) -> bytes:
-    """The rows as a layer of features (`rows`), or of attributes when they have no places."""
+    """The rows as a layer of features (`rows`), or of attributes when they have no places. Raises Refused for too many columns."""
     rows = flat(table)
+    if len(rows.table.columns) > _COLUMNS_MOST:
+        raise Refused(
+            f"format: found {len(rows.table.columns):,} columns; a GeoPackage holds {_COLUMNS_MOST:,}, parquet, arrow and csv any number"
+        )
     with tempfile.TemporaryDirectory(prefix="tocsin-export-") as folder:
         file = Path(folder) / "rows.gpkg"
         database = sqlite3.connect(file, isolation_level=None)
@@ -87,24 +95,21 @@ def _fill(database: sqlite3.Connection, rows: Flat) -> None:
 
 
 def _column_names(rows: Flat) -> list[str]:
-    """Names in quotes, none twice for SQLite, which takes Fid and fid for the same."""
-    taken = {"fid", "geom"}
-    made = []
-    for name in rows.table.column_names:
-        free = name
-        while free.lower() in taken:
-            free += "_"
-        taken.add(free.lower())
-        made.append('"' + free.replace('"', '""') + '"')
-    return made
+    """Names in quotes."""
+    return ['"' + name.replace('"', '""') + '"' for name in free_names(rows.table.column_names, ("fid", "geom"))]
 
 
 def _type(kind: pa.DataType) -> str:
-    return "DATETIME" if pa.types.is_timestamp(kind) else _TYPES.get(kind, "TEXT")
+    return "DATETIME" if _is_instant(kind) else _TYPES.get(kind, "TEXT")
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    """A DATETIME is in UTC; a time without a zone is not, so it stays a text."""
+    return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    if not pa.types.is_timestamp(column.type):
+    if not _is_instant(column.type):
         return plain(column)
     return [None if text is None else _datetime(text) for text in plain(column)]
 

@@ -45,12 +45,29 @@ def _values(name: str, column: pa.ChunkedArray, event: bool) -> list[Any]:
 
 
 def plain(column: pa.ChunkedArray) -> list[Any]:
-    """Values as JSON can hold them."""
+    """Values as JSON can hold them. A time without a zone - a city's own, as a statement made it - is written without one."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         instants = column.cast(pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64()).to_pylist()
-        return [None if us is None or not _FIRST <= us <= _LAST else to_iso(us) for us in instants]
-    return [jsonable(value) for value in column.to_pylist()]
+        texts = [None if us is None or not _FIRST <= us <= _LAST else to_iso(us) for us in instants]
+        return texts if kind.tz is not None else [None if text is None else text.removesuffix("Z") for text in texts]
+    return [jsonable(value) for value in values_of(column)]
+
+
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """As Python has them; None for a day or an instant that it has not (`infinity`)."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        found = [_value_of(one) for one in column]
+    return found
+
+
+def _value_of(one: pa.Scalar) -> Any:
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        return None
 
 
 def jsonable(value: Any) -> Any:

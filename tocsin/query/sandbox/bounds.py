@@ -47,7 +47,11 @@ def bounds_of(tree: Tree, evaluate: Evaluate) -> dict[str, Bounds]:
         if _is_table(node) and id(node) not in bounded:
             found.setdefault(_name(node), []).append({})
         function = node.get("function") if node.get("type") == "TABLE_FUNCTION" else None
-        anything = anything or (function is not None and str(function.get("function_name", "")).lower() not in _CALM_TABLES)
+        anything = (
+            anything
+            or node.get("type") == "SHOW_REF"
+            or (function is not None and str(function.get("function_name", "")).lower() not in _CALM_TABLES)
+        )
     if anything:
         return {table: {} for table in TABLES}
     return {table: _hull(each) for table, each in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -13,6 +14,7 @@ import duckdb  # noqa: E402
 import orjson  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
+from tocsin.kernel.fault import nearest  # noqa: E402
 from tocsin.query.sandbox.bounds import TABLES, bounds_of  # noqa: E402
 from tocsin.query.sandbox.confine import confine, limit  # noqa: E402
 from tocsin.query.sandbox.frames import ASKED, DONE, FAILED, FILES, NEEDS, ROWS, Broken, receive, send  # noqa: E402
@@ -26,6 +28,7 @@ _SHUT: Final[dict[str, Any]] = {
     "python_enable_replacements": False,
     "temp_directory": "",
 }
+_NO_TABLE: Final = re.compile(r"^Catalog Error: Table with name (.+?) does not exist!")
 _CASTS: Final = {"time": "epoch_us(CAST(({}) AS TIMESTAMPTZ))", "number": "CAST(({}) AS DOUBLE)", "text": "CAST(({}) AS VARCHAR)"}
 
 
@@ -74,6 +77,10 @@ def needs(sql: str) -> dict[str, Any]:
         if len(statements) != 1:
             raise Refusal(f"found {len(statements)} statements; valid is one SELECT")
         kind = statements[0].type.name
+        if kind == "MULTI":
+            raise Refusal(
+                "found a PIVOT without its values; name them, as in PIVOT events ON kind IN ('call.fire', 'call.medical') USING count(*)"
+            )
         if kind != "SELECT":
             raise Refusal(f"found a statement of the kind {kind}; valid is one SELECT: this reads history and cannot change anything")
         text = database.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
@@ -141,8 +148,10 @@ def _quoted(text: str) -> str:
 
 
 def _told(fault: Exception) -> str:
-    """The engine's own words without what only its makers need."""
-    return str(fault).split("\n\nStack")[0].strip()[:2000]
+    """The engine's own words without what only its makers need, and without tables that are only theirs."""
+    words = str(fault).split("\n\nStack")[0].strip()[:2000]
+    missing = _NO_TABLE.search(words)
+    return words if missing is None else f"there is no table {missing[1]!r}; {nearest(missing[1], TABLES)}"
 
 
 if __name__ == "__main__":

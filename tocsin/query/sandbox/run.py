@@ -21,7 +21,7 @@ from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box, Holdings, Look, Want
 from tocsin.model.asking import Answer, Patience, Plan, Refused, Statement, Stopped, TooMuch, TooSlow
 from tocsin.model.rowids import ID_SQL
 from tocsin.model.time import DAY, HOUR, MINUTE
-from tocsin.query.rows import Limits, quoted
+from tocsin.query.rows import NO_TIME, Limits, quoted
 
 from .bounds import TABLES
 from .frames import ASKED, DONE, FAILED, FILES, NEEDS, Broken, receive, send
@@ -141,7 +141,24 @@ def _conversation(
     cut = orjson.loads(body)["cut"]
     if cut:
         notes = (*notes, f"only the first {asked.limit:,} rows, or less where they are large")
-    return Answer(pa.ipc.open_stream(rows).read_all(), plan, reaches, asked.sql, notes=notes, cut=cut)
+    table = pa.ipc.open_stream(rows).read_all()
+    names = numbered(table.column_names)
+    if names != table.column_names:
+        notes = (*notes, "columns of one name are numbered; name them with AS to tell them apart")
+    return Answer(table.rename_columns(names), plan, reaches, asked.sql, notes=notes, cut=cut)
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """`a, a, b, a` -> `a, a_1, b, a_2`, as the engine does where it must: no format but Arrow has two columns of one name."""
+    made: list[str] = []
+    taken = set(names)
+    for name in names:
+        free, number = name, 0
+        while free in made or (number and free in taken):
+            number += 1
+            free = f"{name}_{number}"
+        made.append(free)
+    return made
 
 
 def _next(pipe: BinaryIO, wanted: bytes | None = None) -> tuple[bytes, bytes]:
@@ -167,6 +184,8 @@ def want_of(table: str, bounds: dict[str, Any]) -> Want:
     size = _STEPS.get(table, 1)
     start = None if low is None else (low - _SLACK) // size * size
     stop = None if high is None else -((-high - 1 - _SLACK) // size) * size
+    # An instant that no calendar has (`infinity`) bounds nothing, and the catalogue has no number for it.
+    start, stop = (edge if edge is None or abs(edge) < NO_TIME else None for edge in (start, stop))
     box = None
     if table == "events" and {"lon", "lat"} <= bounds.keys():
         (west, east), (south, north) = bounds["lon"], bounds["lat"]
