@@ -177,7 +177,7 @@ class Engine:
 
     def push(self, columns: Columns, ingest: int) -> Firings:
         """Events of one journal entry, known together at `ingest` (city time µs); moves the clock to it first (deadlines fire)."""
-        said = self._move(ingest) if self._series else []
+        said = self._moved(ingest) if self._series else []
         rows, told = self._take(columns, ingest)
         if not self._series:
             return Firings(*self._memory.copied(rows, told)) if rows else _NOTHING
@@ -201,12 +201,17 @@ class Engine:
 
     def tick(self, clock: int) -> Firings:
         """Moves the journal clock; deadlines up to `clock - delay` fire."""
-        said = self._move(clock)
+        said = self._moved(clock)
         enter_none(self._memory.m, clock)
         self._run()
+        return self._firings(said)
+
+    def _moved(self, clock: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """What deadlines say on the way to a clock. Histories forget first, by the clock that was: what was said there has been used since, and what this clock
+        brings, however far it is, is decided by all that was known."""
         if self._series:
             self._series.forget(int(self._memory.meta[layout.CLOCK]))
-        return self._firings(said)
+        return self._move(clock)
 
     def next_move(self) -> int:
         """The earliest clock at which moving it changes anything, `layout.NEVER` for none. For those who know the clock's course beforehand: ticks

@@ -79,7 +79,6 @@ class Series:
 
     def push(self, columns: Columns, clock: int) -> None:
         """Events of one journal entry, after the clock has moved to its ingest time."""
-        self.forget(clock)
         picked, late = self._picker.pick(columns, clock - self._lateness)
         self.too_late += late
         for number, rows, flags in picked:
@@ -89,7 +88,7 @@ class Series:
             member.take(samples, clock)
 
     def forget(self, clock: int) -> None:
-        """After the clock has moved, also where no event came with it: engines that look at different events forget at the same entries."""
+        """Before the clock moves on, also where no event comes with it: engines that look at different events forget at the same entries."""
         if clock // PRUNE_EVERY != self._pruned:
             self._pruned = clock // PRUNE_EVERY
             for member in self._order:
