@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +94,21 @@ async def told_by(regions: Regions, plan: Plan, journal: Journal, crash: float =
     party, stream = Party(plan, journal, regions, crash, **options), Stream()
     await party.correlator(**options).run(party.entries(), stream.publish, finish=True)
     return stream
+
+
+def reloading(plans: Mapping[str, Plan], entries: Sequence[Entry], at: Mapping[int, str]) -> tuple[Journal, Configure]:
+    """A journal of these entries in which, before some of them, another plan comes into force by its name; and what makes settings of the names."""
+
+    async def configure(entry: Entry) -> Setting:
+        name = entry.content.decode()
+        return Setting(plans[name], lambda _lon, _lat: "near Pike Place", entry=entry.seq, version=name)
+
+    journal = Journal()
+    for number, entry in enumerate(entries):
+        if number in at:
+            journal.rules(at[number])
+        journal.entries.append(replace(entry, seq=len(journal.entries) + 1))
+    return journal, configure
 
 
 def words(stream: Stream) -> Sequence[object]:

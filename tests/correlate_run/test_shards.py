@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from runkit import LAT, LON, Entry, Journal, plan, rule, smoke, told
-from shardkit import FOUR, METRE_EAST, TWO, told_by, wide_rules, wide_storm, wide_worlds, words
+from runkit import LAT, LON, Journal, plan, rule, smoke, told
+from shardkit import FOUR, METRE_EAST, TWO, reloading, told_by, wide_rules, wide_storm, wide_worlds, words
 
 from tocsin.correlate.kernels.layout import TOLD
-from tocsin.correlate.setting import Setting
 from tocsin.correlate.shards.assign import HALO_MAX, Way, halo, shares
 from tocsin.correlate.shards.desk import Desk
 from tocsin.correlate.shards.matches import ARRIVED, MATCH, Matches, decode
@@ -67,16 +66,7 @@ def _plans() -> dict[str, Plan]:
 @pytest.mark.parametrize("seed", range(2))
 async def test_other_rules_come_into_force(seed: int) -> None:
     plans = _plans()
-
-    async def configure(entry: Entry) -> Setting:
-        name = entry.content.decode()
-        return Setting(plans[name], lambda _lon, _lat: "near Pike Place", entry=entry.seq, version=name)
-
-    journal = Journal()
-    for number, entry in enumerate(wide_storm(seed, 40).entries):
-        if number in {12, 25}:
-            journal.rules("B" if number == 12 else "A")
-        journal.entries.append(replace(entry, seq=len(journal.entries) + 1))
+    journal, configure = reloading(plans, wide_storm(seed, 40).entries, {12: "B", 25: "A"})
     alone = words(await told(plans["A"], journal, corrects=None, configure=configure))
     assert words(await told_by(FOUR, plans["A"], journal, crash=0.1, corrects=None, configure=configure)) == alone
 

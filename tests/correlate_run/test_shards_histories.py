@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from runkit import LAT, LON, METRE, SMOKY, Entry, Journal, plan, rule, smoke, told
+from runkit import LAT, LON, METRE, SMOKY, Journal, plan, rule, smoke, told
 from shapely import box, to_wkb
-from shardkit import FOUR, METRE_EAST, TWO, told_by, wide_rules, words
+from shardkit import FOUR, METRE_EAST, TWO, reloading, told_by, wide_rules, words
 
-from tocsin.correlate.setting import Setting
 from tocsin.correlate.shards.assign import Way, shares
 from tocsin.correlate.shards.regions import Regions
 from tocsin.model.links import BY_SOURCE, Key, Zone
@@ -178,16 +177,7 @@ def _plans() -> dict[str, Plan]:
 @pytest.mark.parametrize("seed", range(3))
 async def test_other_rules_come_into_force(seed: int) -> None:
     plans = _plans()
-
-    async def configure(entry: Entry) -> Setting:
-        name = entry.content.decode()
-        return Setting(plans[name], lambda _lon, _lat: "near Pike Place", entry=entry.seq, version=name)
-
-    journal = Journal()
-    for number, entry in enumerate(history_storm(seed, 60).entries):
-        if number in {20, 40}:
-            journal.rules("B" if number == 20 else "A")
-        journal.entries.append(replace(entry, seq=len(journal.entries) + 1))
+    journal, configure = reloading(plans, history_storm(seed, 60).entries, {20: "B", 40: "A"})
     alone = words(await told(plans["A"], journal, corrects=None, configure=configure))
     assert {one.rule for one in alone} >= {one.name for one in plans["B"].rules[:5]}
     assert words(await told_by(FOUR, plans["A"], journal, crash=0.1, corrects=None, configure=configure)) == alone
