@@ -184,12 +184,12 @@ class _Work:
             mask &= test(column)
             if not mask.any():
                 return None
+        rows = np.flatnonzero(mask)
         empty = int(outline.empty[group])
         wanted = [name for name in self._names if name in there and not empty >> there.index(name) & 1 and name not in known]
         if wanted:
-            rest = parquet.read_row_group(group, columns=wanted, use_threads=False)
-            known |= {name: _whole(rest.column(name)) for name in rest.column_names}
-        rows = np.flatnonzero(mask)
+            rest = _head(parquet, group, wanted, int(rows[-1]) + 1)
+            known |= {name: _whole(rest.column(name)) for name in wanted}
         return pa.record_batch(
             [_taken(known.get(name), FIELDS[name], rows) for name in self._names],
             schema=pa.schema([FIELDS[name] for name in self._names]),
@@ -209,6 +209,16 @@ class _Work:
             yield lambda column: _instants(column("event_time")) >= start
         if "event_time" in there and stop is not None and times[1] >= stop:
             yield lambda column: _instants(column("event_time")) < stop
+
+
+def _head(parquet: pq.ParquetFile, group: int, columns: Sequence[str], stop: int) -> pa.Table:
+    """The first `stop` rows of a row group, or some more: what follows them is not decoded."""
+    batches: list[pa.RecordBatch] = []
+    for batch in parquet.iter_batches(stop, [group], columns, use_threads=False):
+        batches.append(batch)
+        if sum(map(len, batches)) >= stop:  # the first, but where a column comes in pieces
+            break
+    return pa.Table.from_batches(batches)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
