@@ -18,7 +18,7 @@ from test_series_parity import LATENESS, HistoryPair
 from test_series_parity import OPERATORS as HISTORY
 
 from tocsin.correlate.firing import Firings, What
-from tocsin.model.plan import AlertSpec, Dedup, Match, Operator, Per, Resolve, RulePlan, Silence
+from tocsin.model.plan import Absence, AlertSpec, Dedup, Match, Operator, Per, Resolve, RulePlan, Silence
 
 quick = settings(max_examples=15, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), derandomize=True)
 #: All but the outage of an area, whose alert has the anchor and time of a single one: the oracle cannot name them apart.
@@ -172,3 +172,16 @@ def test_a_late_match_opens_an_alert_again() -> None:
     assert len(pair.closed) == 1
     got, _ = pair.step(Entry(116 * SECOND, [replace(fact, seq=2, time=116 * SECOND)]))
     assert [row[1] for row in got] == ["RAISE"], "after its closing a match is a new alert"
+
+
+@pytest.mark.parametrize("by_event", [True, False])
+def test_fields_of_what_a_deadline_says_after_a_long_still_stretch(by_event: bool) -> None:
+    """Two matches fall due on the way of the clock over three hours: they are joined by fields of samples that are out of every reach by then."""
+    alert = AlertSpec("", per=Per(60 * SECOND, same=("attrs.x",)))
+    pair = PartsPair(plan(replace(rule(Absence(selector("a"), selector("c"), 500.0, 20 * SECOND)), alert=alert), delay=0, lateness=60))
+    first = Fact(0, 100 * SECOND, "a", source=("f", "one"), lon=0.0, lat=0.0, attrs=(("x", "p"),))
+    pair.step(Entry(100 * SECOND, [first, replace(first, seq=1, source=("f", "two"))]))
+    later = 11_000 * SECOND
+    got, wanted = pair.step(Entry(later, [Fact(2, later, "b")] if by_event else []))
+    assert got == wanted
+    assert [row[1] for row in got] == ["RAISE", "JOIN"]
