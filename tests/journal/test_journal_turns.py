@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from journal_world import world
 
-from tocsin.journal import connect, matches, objects
+from tocsin.journal import connect, matches, objects, streams
 from tocsin.journal.baton import Baton
 from tocsin.journal.connection import Journal
 from tocsin.journal.fence import Fenced, put_up
-from tocsin.kernel.fault import Fatal, Skippable
+from tocsin.kernel.fault import Fatal, Misconfigured, Skippable
 
 PATIENCE = 30.0  # far more than the server takes
 
@@ -140,3 +140,32 @@ async def first(journal: Journal, start: int, count: int) -> list[tuple[int, int
             if len(found) == count:
                 break
     return found
+
+
+async def test_matches_found_in_another_way_are_found_again(tmp_path: Path) -> None:
+    """What shards found in one format and between some cuts does not fit what is found in another."""
+    async with world(tmp_path) as (_, journal, _):
+        assert not await matches.begin(journal, "one", alone=True)
+        fence = await put_up(journal, "match.0", "a")
+        await matches.publish(journal, fence, 0, [b"found"], 7)
+        assert not await matches.begin(journal, "one", alone=True)
+        await matches.prepare(journal)  # as every shard does
+        with pytest.raises(Misconfigured, match=r"(?s)another version, or between other cuts.*delete that stream"):
+            await matches.begin(journal, "two", alone=False)
+        assert (await matches.reached(journal, 0))[0] == 7, "what others may be using is left alone"
+        assert await matches.begin(journal, "two", alone=True)
+        assert await matches.reached(journal, 0) == (0, 0)
+        assert not await matches.begin(journal, "two", alone=False)
+
+
+async def test_matches_of_a_version_that_did_not_say_how_it_found_them(tmp_path: Path) -> None:
+    async with world(tmp_path) as (_, journal, _):
+        await matches.prepare(journal)
+        assert not await matches.begin(journal, "one", alone=False), "it held nothing yet"
+        await journal.ask(lambda link: streams.remove(link, streams.MATCHES))
+        await journal.ask(lambda link: streams.remove(link, streams.MATCHES))  # whoever asks a second time finds it done
+        await matches.prepare(journal)
+        fence = await put_up(journal, "match.0", "a")
+        await matches.publish(journal, fence, 0, [b"found"], 7)
+        assert await matches.begin(journal, "one", alone=True)
+        assert await matches.reached(journal, 0) == (0, 0)

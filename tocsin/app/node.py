@@ -19,7 +19,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tocsin.correlate.shards.matches import FORMAT
 from tocsin.correlate.shards.regions import Regions, around
+from tocsin.journal import matches
 from tocsin.journal.connection import Journal, connect
 from tocsin.journal.endpoint import Endpoint
 from tocsin.journal.server import EmbeddedServer
@@ -202,6 +204,8 @@ async def _started(options: Options, layout: Layout, prepared: Prepared, childre
         if city.exercise is None:
             node = node.started(Clock())
         node.write(layout)
+        if node.cuts:
+            await share_out(journal, node.cuts, options)
         health = await listen(journal)
         await children.go(*waiting, *(("serve",) if node.clock else ()))  # real time waits for nobody, so views can be made meanwhile
         step("configuration in force")
@@ -239,6 +243,12 @@ def node_file(options: Options, layout: Layout, city: City, endpoint: Endpoint, 
 def regions_of(options: Options, city: City) -> Regions:
     """How the matching is shared out."""
     return Regions(options.cuts) if options.cuts else around(*city.centre, options.shards)
+
+
+async def share_out(journal: Journal, cuts: tuple[float, ...], options: Options) -> None:
+    """Shards begin anew with the journal where others have matched it before: those of an earlier version, or between other cuts."""
+    if await matches.begin(journal, f"{FORMAT} {json.dumps(cuts)}", alone=options.journal is None):
+        options.say("the journal is matched again from its start: it had been shared out in another way, or by another version")
 
 
 def works(options: Options, city: City) -> tuple[list[str], list[str]]:

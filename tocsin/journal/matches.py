@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from tocsin.kernel.fault import Fatal, Skippable
+from tocsin.kernel.fault import Fatal, Misconfigured, Problem, Skippable
 
 from . import streams
 from .connection import Journal
@@ -19,6 +19,8 @@ from .reader import newest_message
 
 #: Journal entry that a message reaches to.
 REACHES: Final = "T-Entry"
+#: Where the stream says in what way its matches were found.
+WAY_KEY: Final = "tocsin-way"
 #: What to do when it cannot be used.
 AGAIN: Final = (
     "It can be made again from the journal: stop the node, delete that stream and the folder 'snapshot' of the data directory, and start it"
@@ -30,6 +32,24 @@ _MOST: Final = 512 << 10  # bytes of a message
 async def prepare(journal: Journal) -> None:
     """Makes the stream when it is missing."""
     await journal.ask(lambda link: streams.ensure(link, streams.MATCHES, journal.endpoint.replicas))
+
+
+async def begin(journal: Journal, way: str, *, alone: bool) -> bool:
+    """Before anybody works on the stream: what it holds was found in this `way` (format and regions), or it is made anew, for matches found in two ways do not
+    fit together, and all can be found again in the journal. Returns whether it held what was found in another way. `alone`: nobody else works with this
+    journal; otherwise raises Misconfigured instead of taking away what others may be using."""
+    found = await journal.ask(lambda link: streams.state(link, streams.MATCHES))
+    if found is not None and (found.config.get("metadata") or {}).get(WAY_KEY) == way:
+        return False
+    other = found is not None and found.last > 0
+    if other and not alone:
+        words = f"the matches in stream {streams.MATCHES} were found by another version, or between other cuts; where another node works with this journal, stop it. {AGAIN}"
+        raise Misconfigured([Problem("--journal", 0, words)])
+    if other:
+        await journal.ask(lambda link: streams.remove(link, streams.MATCHES))
+    made = await journal.ask(lambda link: streams.ensure(link, streams.MATCHES, journal.endpoint.replicas))
+    await journal.ask(lambda link: streams.note(link, streams.MATCHES, made.config, WAY_KEY, way))
+    return other
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

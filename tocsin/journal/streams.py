@@ -122,8 +122,22 @@ async def _change(link: Link, how: str, config: dict[str, Any]) -> StreamState:
 
 
 async def set_epoch(link: Link, stream: str, config: dict[str, Any], epoch: int) -> None:
-    metadata = (config.get("metadata") or {}) | {EPOCH_KEY: str(epoch)}
+    await note(link, stream, config, EPOCH_KEY, str(epoch))
+
+
+async def note(link: Link, stream: str, config: dict[str, Any], key: str, value: str) -> None:
+    """Writes something beside a stream's settings."""
+    metadata = (config.get("metadata") or {}) | {key: value}
     await api(link, f"STREAM.UPDATE.{stream}", config | {"metadata": metadata})
+
+
+async def remove(link: Link, stream: str) -> None:
+    """With all it holds; one that is not there is none to remove."""
+    try:
+        await api(link, f"STREAM.DELETE.{stream}")
+    except ApiRefused as refused:
+        if refused.code != NO_STREAM:
+            raise
 
 
 def _wanted(stream: str, replicas: int) -> dict[str, Any]:
