@@ -399,7 +399,9 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", default=None, metavar="TIME", help="only before this time")
     for name, words in (("kind", "dotted prefix of the kind"), ("feed", "feed")):
         parser.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=f"only this {words}; repeatable")
-    parser.add_argument("--on", default="here", metavar="WHERE", help="volume, forecast: here (the default), or spark (docs/spark.md)")
+    parser.add_argument(
+        "--on", default="here", metavar="WHERE", help="responses, volume, forecast, feeds: here (the default), or spark (docs/spark.md)"
+    )
     spark(parser)
     parser.add_argument("--days", type=int, default=3, help="forecast: days ahead (default 3)")
     parser.add_argument(

@@ -15,6 +15,9 @@ from tocsin.model.time import DAY, HOUR, MINUTE
 from tocsin.query.ask import Questions
 from tocsin.query.engine import Engine
 from tocsin.query.places import Places
+from tocsin.query.reports.feeds import Declared, feeds
+from tocsin.query.reports.responses import responses
+from tocsin.query.tallies import counted
 from tocsin.spark.sums import SparkEngine
 
 pytestmark = pytest.mark.spark
@@ -33,6 +36,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
             source=draw.choice((None, "engine 5", "s-1", "Ümlaut's {brace}")),
             value=draw.choice((None, 0.1, -3e7, 1e-12, draw.uniform(-1e6, 1e6))),
             severity=draw.choice((None, 0, 2, 4)),
+            attrs=draw.choice((None, f'{{"station":"{seq % 3}","arrived":"2026-01-{6 + seq % 13:02}T{seq % 24:02}:05:00Z"}}')),
             **({"lon": draw.uniform(-123, -122), "lat": draw.uniform(47, 48)} if draw.random() < 0.9 else {"lon": None, "lat": None}),
         )
         for seq in range(2000)
@@ -65,7 +69,7 @@ def asked(archive: SmallArchive, engine: Any, question: Any) -> Any:
 )  # fmt: skip
 def test_the_sums_of_one_machine(spark: Any, archive: SmallArchive, question: Any) -> None:
     engine = Engine(threads=1, memory=256 << 20)
-    alone, found = asked(archive, engine, question), asked(archive, SparkEngine(spark), question)
+    alone, found = asked(archive, engine, question), asked(archive, SparkEngine(spark, counted), question)
     engine.close()
     assert found.table.to_pylist() == alone.table.to_pylist()
     assert found.plan == alone.plan and found.reaches == alone.reaches and "tocsin_" not in found.sql
@@ -76,11 +80,27 @@ def test_totals_are_exact(spark: Any, tmp_path: Path) -> None:
     archive = SmallArchive(tmp_path)
     values = [1e16, 1.0, -1e16, 0.1, 5e-300, 3.0, None, 1e300, -1e300]
     archive.add([row(seq, value=value) for seq, value in enumerate(values)])
-    found = asked(archive, SparkEngine(spark), Series(Filter(), "day"))
+    found = asked(archive, SparkEngine(spark, counted), Series(Filter(), "day"))
     assert found.table.to_pylist()[0]["mean"] == pytest.approx(4.1 / 8, rel=1e-12)
     assert found.table.to_pylist()[0]["values"] == 8
 
 
 def test_words_are_refused(spark: Any, archive: SmallArchive) -> None:
     with pytest.raises(Refused, match="Spark does not look into texts"):
-        asked(archive, SparkEngine(spark), Series(Filter(text="fire"), "hour"))
+        asked(archive, SparkEngine(spark, counted), Series(Filter(text="fire"), "hour"))
+
+
+def test_reports_that_are_tallies(spark: Any, archive: SmallArchive) -> None:
+    """Response times, uptime and delay: counted in tasks, a file each or some together, and told here."""
+    engine = Engine(threads=1, memory=256 << 20)
+    alone, parts = (Questions(archive, Places(None), engine=cast(Engine, made)) for made in (engine, SparkEngine(spark, counted)))
+    asks = (
+        lambda asked: feeds(asked, Filter(), {"air": Declared(5 * MINUTE)}, Patience(60.0), MONDAY + 15 * DAY),
+        lambda asked: responses(asked, Filter(), "event_time", "arrived", "station", "America/Los_Angeles", Patience(60.0)),
+    )
+    for ask in asks:
+        one, found = ask(alone), ask(parts)
+        assert len(one.table) and found.table.equals(one.table) and found.notes == one.notes and found.facts == one.facts
+    with pytest.raises(Refused, match="instants among them: arrived"):
+        responses(parts, Filter(), "event_time", "left", "", "UTC", Patience(60.0))
+    engine.close()

@@ -37,8 +37,8 @@ from .then import stretch
 ALL = "all"
 FAULTS = (Refused, TooMuch, TooSlow)
 SECONDS = 600.0
-#: Reports that are sums, which Spark can be asked for.
-SUMS: Final = ("volume", "forecast")
+#: Reports that ask the archive; the others count alerts, or layers.
+SUMS: Final = ("responses", "volume", "forecast", "feeds")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -50,7 +50,9 @@ def main(arguments: argparse.Namespace) -> int:
         raise Misconfigured([Problem("--on", 0, f"found {arguments.on!r}; valid: here, spark")])
     if arguments.on == "spark" and (paper or arguments.report not in SUMS):
         asked = "a page" if paper else f"the report {arguments.report!r}"
-        raise Misconfigured([Problem("--on", 0, f"Spark is not asked for {asked}; valid with it: {', '.join(SUMS)}")])
+        raise Misconfigured(
+            [Problem("--on", 0, f"Spark is not asked for {asked}; valid with it are those that ask the archive: {', '.join(SUMS)}")]
+        )
     if arguments.on == "spark" and arguments.archive is not None and not (arguments.master or "local").startswith("local"):
         raise Misconfigured(
             [
@@ -115,11 +117,12 @@ def _engine(arguments: argparse.Namespace) -> Iterator[Engine | None]:
     if arguments.on == "here":
         yield None
         return
+    from tocsin.query.tallies import counted
     from tocsin.spark.session import HERE, session
     from tocsin.spark.sums import SparkEngine
 
     with session(arguments.master or HERE, arguments.spark_conf) as made:
-        yield cast(Engine, SparkEngine(made))
+        yield cast(Engine, SparkEngine(made, counted))
 
 
 def _maker(arguments: argparse.Namespace, engine: Engine | None = None) -> tuple[City, Callable[[str], Report]]:

@@ -136,6 +136,17 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How often values occur. `sql`: the house's statement over `columns` of events, which stand for `{events}` in it once, row by row: nothing in it looks at two
+    rows. `keys`: columns of it that are counted by; `most`: those whose largest value is wanted."""
+
+    columns: tuple[str, ...]
+    sql: str
+    keys: tuple[str, ...]
+    most: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Points:
     """Places, times, kinds and severities of events, as columns for a map; no order."""
 

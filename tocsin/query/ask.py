@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tocsin.model.archive import Holdings, Want
-from tocsin.model.asking import Answer, Around, Cells, Filter, History, Patience, Points, Search, Series, Statement, Tile
+from tocsin.model.asking import Answer, Around, Cells, Filter, History, Patience, Points, Search, Series, Statement, Tally, Tile
 
-from .amounts import needed
 from .around import around, want_around
 from .cells import top_cells
 from .engine import Engine, Mixed, Session
 from .history import history, want_history
 from .places import Places
 from .points import points, tile, within_tile
-from .rows import Limits, allow, as_written, from_clause, plan_of
+from .rows import Limits, allow, plan_of
 from .sandbox.run import Cage, run
 from .search import Cursor, capped, newest, search
 from .series import series
-from .straight import near_of
-from .where import Where, is_open, want_of, where_of
+from .tallies import tallied
+from .where import Where, is_open, want_of
 from .zones import Zones
 
 
@@ -116,17 +115,13 @@ class Questions:
 
         return self._asked(patience, question)
 
-    def select(self, wanted: Filter, columns: Sequence[str], sql: str, patience: Patience) -> Answer:
-        """A statement of the house over `columns` of the events of a filter, which stand for `{events}` in it."""
+    def tally(self, wanted: Filter, tally: Tally, patience: Patience) -> Answer:
+        """How often values occur among the events of a filter."""
 
         def question(session: Session) -> Answer:
             with self.holdings.look(want_of(wanted)) as look:
-                where = where_of(wanted)
-                rows = from_clause(session, look.files, look.tail, sorted({*columns, *needed(wanted)}), near=near_of(wanted))
-                filtered = f"(SELECT {', '.join(columns)} FROM {rows} WHERE {where.sql})"  # noqa: S608
-                shown = as_written(filtered, rows, "events", where.values)
-                table = session.table(sql.replace("{events}", filtered), where.values * sql.count("{events}"))
-                return Answer(table, plan_of(look), look.reaches, sql.replace("{events}", shown))
+                table, told = tallied(session, look, wanted, tally)
+                return Answer(table, plan_of(look), look.reaches, told)
 
         return self._asked(patience, question)
 

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from tocsin.model.archive import Look
-from tocsin.model.asking import Filter, Patience, Stopped, TooSlow
+from tocsin.model.asking import Filter, Patience, Stopped, Tally, TooSlow
 
 from .footers import Told
 from .straight import Straight
@@ -87,6 +87,9 @@ class Elsewhere(Protocol):
 
     def sums(self, look: Look, wanted: Filter, keys: Sequence[tuple[str, int]], basis: str, more: str, most: int) -> tuple[pa.Table, str]:
         """As `amounts.grouped`: its table, and the statement in words of that engine. `keys`: name and measure; `most`: groups."""
+
+    def tallies(self, look: Look, wanted: Filter, tally: Tally) -> list[pa.Table]:
+        """What parts of a look say, as `tallies.counted`; at least one."""
 
 
 class Engine:

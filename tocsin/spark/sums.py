@@ -1,19 +1,21 @@
-"""Sums over the archive in Spark SQL: the groups of a series or of a map, added up exactly, so that how rows were dealt out does not show."""
+"""Sums over the archive in Spark: the groups of a series or of a map in its SQL, tallies in tasks of the house's own, both added up exactly, so that how rows were
+dealt out does not show."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 import pyarrow as pa
 
-from tocsin.model.archive import ROLLUP, ROW, Box, Look
-from tocsin.model.asking import Filter, Patience, Refused, TooSlow
+from tocsin.model.archive import ROLLUP, ROW, Box, Look, StoredFile
+from tocsin.model.asking import Filter, Patience, Refused, Tally, TooSlow
 
-from .session import first_line, java_error
+from .session import first_line, java_error, spread
 
 #: Zoom of `cell` in events and in rollups.
 _ZOOM: Final = {"": 16, "hourly": 14, "daily": 14}
@@ -22,15 +24,21 @@ _BITS: Final = 60
 _AMOUNTS: Final = (("rows", pa.int64()), ("values", pa.int64()), ("low", pa.float64()), ("high", pa.float64()), ("severity", pa.int8()))
 
 
+#: Tallies of some files and rows, as `query.tallies.counted`; found by its name where tasks run.
+Counted = Callable[[Sequence[StoredFile], pa.Table | None, Filter, Tally, Patience], pa.Table]
+#: Rows that a task counts, about.
+_ROWS_A_TASK: Final = 5_000_000
+
+
 class SparkEngine:
     """As `query.engine.Engine`, for questions that are sums. `made`: a `pyspark.sql.SparkSession`."""
 
-    def __init__(self, made: Any) -> None:
-        self._made = made
+    def __init__(self, made: Any, counted: Counted) -> None:
+        self._made, self._counted = made, counted
 
     @contextmanager
     def session(self, patience: Patience) -> Iterator[SumsSession]:
-        yield SumsSession(self._made, patience)
+        yield SumsSession(self._made, patience, self._counted)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -39,8 +47,8 @@ class SparkEngine:
 class SumsSession:
     """One question. It is not interrupted when `patience` ends: a cluster has its own limits."""
 
-    def __init__(self, made: Any, patience: Patience) -> None:
-        self._made = made
+    def __init__(self, made: Any, patience: Patience, counted: Counted) -> None:
+        self._made, self._counted = made, counted
         self.patience = patience
         self.mixed = False
 
@@ -61,6 +69,14 @@ class SumsSession:
             self._made.catalog.dropTempView(view)
         return _table(rows, keys), sql.format(events=basis or "events")
 
+    def tallies(self, look: Look, wanted: Filter, tally: Tally) -> list[pa.Table]:
+        """Of some files each, and of the rows that no file has yet. Raises Fatal, TooSlow."""
+        tasks = [_Count(self._counted, files, wanted, tally, self.patience.seconds) for files in _shares(look.files)]
+        found = [pa.ipc.open_stream(body).read_all() for body in spread(self._made, _Count.run, tasks)] if tasks else []
+        if len(look.tail) or not found:
+            found.append(self._counted((), look.tail, wanted, tally, self.patience))
+        return found
+
     def _view(self, look: Look, schema: pa.Schema, view: str) -> None:
         """The rows of a look under a name: exactly its files, no column taken from a path, and the rows that no file has yet."""
         fields = _spark_schema(schema)
@@ -80,6 +96,38 @@ class SumsSession:
 
         found: type[Exception] = PySparkException
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """What one task counts."""
+
+    counted: Counted
+    files: tuple[StoredFile, ...]
+    wanted: Filter
+    tally: Tally
+    seconds: float
+
+    def run(self) -> bytes:
+        """As an Arrow stream."""
+        table = self.counted(self.files, None, self.wanted, self.tally, Patience(self.seconds))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        body: bytes = sink.getvalue().to_pybytes()
+        return body
+
+
+def _shares(files: Sequence[StoredFile]) -> Iterator[tuple[StoredFile, ...]]:
+    """Files of about as many rows together, in order; a large one by itself."""
+    share: list[StoredFile] = []
+    for file in files:
+        if share and sum(one.rows for one in share) + file.rows > _ROWS_A_TASK:
+            yield tuple(share)
+            share = []
+        share.append(file)
+    if share:
+        yield tuple(share)
 
 
 def statement(keys: Sequence[tuple[str, int]], basis: str, where: str, most: int) -> str:

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from tocsin.model.asking import Filter, Patience
+from tocsin.model.asking import Filter, Patience, Tally
 from tocsin.model.reporting import Report
 from tocsin.model.time import LATEST, MINUTE, SECOND, to_iso
 from tocsin.query.ask import Questions
+from tocsin.query.tallies import groups, quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def feeds(
     questions: Questions, wanted: Filter, declared: Mapping[str, Declared], patience: Patience, now: int, listening: int | None = None
 ) -> Report:
     """Columns `feed`, `events`, `uptime` (share of the time with a word at most `every` ago; null where the feed declares none), `longest_gap_s`,
-    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened), `early` (events of the future), `since`. A feed counts from its own first word, however
+    `delay_p50_s`, `delay_p95_s`, `delay_max_s` (learnt minus happened, to the millisecond), `early` (events of the future), `since`. A feed counts from its own first word, however
     long before the span that was, and one that never spoke from the first word of any: who was not there yet cannot be late. What happened before
     counts for no delay: it was a stock, not news. `now`: the span ends there. `listening`: the node was not there before, whatever was played to it, µs."""
     words, sql = _words(questions, wanted, patience)
@@ -66,8 +67,8 @@ _COLUMNS = ("seq", "feed", "event_time", "ingest_time")
 
 def _words(questions: Questions, wanted: Filter, patience: Patience) -> tuple[dict[str, list[int]], str]:
     """Minutes of the span in which each feed was heard, in order, and the statement."""
-    sql = f"SELECT feed, epoch_us(ingest_time) // {MINUTE} AS minute FROM {{events}} WHERE seq >= 0 GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
-    answer = questions.select(wanted, _COLUMNS, sql, patience)
+    sql = f"SELECT feed, epoch_us(ingest_time) // {MINUTE} AS minute FROM {{events}} WHERE seq >= 0"  # noqa: S608
+    answer = questions.tally(wanted, Tally(_COLUMNS, sql, ("feed", "minute")), patience)
     found: dict[str, list[int]] = {}
     for feed, minute in zip(answer.table["feed"].to_pylist(), answer.table["minute"].to_pylist(), strict=True):
         found.setdefault(feed, []).append(minute * MINUTE)
@@ -84,9 +85,9 @@ def _before(
     quiet = tuple(sorted({name for name in names if _asked(wanted, name) and words.get(name, [LATEST])[0] > start + MINUTE}))
     if not quiet:
         return {}
-    sql = "SELECT feed, max(epoch_us(ingest_time)) AS last FROM {events} WHERE seq >= 0 GROUP BY 1"
+    sql = "SELECT feed, epoch_us(ingest_time) AS last FROM {events} WHERE seq >= 0"
     earlier = replace(wanted, start=None, stop=start, feeds=quiet)
-    found = questions.select(earlier, _COLUMNS, sql, patience).table
+    found = questions.tally(earlier, Tally(_COLUMNS, sql, ("feed",), ("last",)), patience).table
     return dict(zip(found["feed"].to_pylist(), found["last"].to_pylist(), strict=True))
 
 
@@ -125,13 +126,23 @@ def _delays(
 ) -> tuple[dict[str, Mapping[str, object]], str]:
     """By feed, of what happened since, and the statement."""
     whens = " ".join(f"WHEN '{name.replace(chr(39), chr(39) * 2)}' THEN {at}" for name, at in sorted(since.items()))
-    late, news = "(epoch_us(ingest_time) - epoch_us(event_time)) / 1e6", f"FILTER (epoch_us(event_time) >= CASE feed {whens} END)"
     sql = (
-        f"SELECT feed, count(*) AS events, quantile_cont({late}, 0.5) {news} AS p50, quantile_cont({late}, 0.95) {news} AS p95, max({late}) {news} AS longest, "  # noqa: S608
-        f"count(*) FILTER ({late} < 0) AS early FROM {{events}} WHERE seq >= 0 GROUP BY 1 ORDER BY 1"
+        "SELECT feed, floor((epoch_us(ingest_time) - epoch_us(event_time)) / 1000)::BIGINT AS late_ms, "  # noqa: S608
+        f"epoch_us(event_time) >= CASE feed {whens} END AS news FROM {{events}} WHERE seq >= 0"
     )
-    answer = questions.select(wanted, _COLUMNS, sql, patience)
-    return {one["feed"]: one for one in answer.table.to_pylist()}, answer.sql
+    answer = questions.tally(wanted, Tally(_COLUMNS, sql, ("feed", "late_ms", "news")), patience)
+    return {name: _late(late) for (name,), late in groups(answer.table, ("feed",))}, answer.sql
+
+
+def _late(late: pa.Table) -> Mapping[str, object]:
+    """Of one feed: how many events came so late, ms, and whether they are news."""
+    news = late.filter(late["news"])
+    counts, told = late["n"].to_numpy(), news["late_ms"].to_numpy()
+    found = {"events": int(counts.sum()), "early": int(counts[late["late_ms"].to_numpy() < 0].sum())}
+    if not len(told):
+        return found
+    middle, most = quantiles(told, news["n"].to_numpy(), (0.5, 0.95))
+    return found | {"p50": middle / 1e3, "p95": most / 1e3, "longest": int(told.max()) / 1e3}
 
 
 def _row(name: str, one: Mapping[str, object], heard: _Heard, expected: int | None) -> dict[str, object]:

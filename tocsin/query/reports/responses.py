@@ -8,11 +8,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from tocsin.model.asking import Filter, Patience, Refused
+from tocsin.model.asking import Filter, Patience, Refused, Tally
 from tocsin.model.reporting import Report
+from tocsin.model.time import SECOND
 from tocsin.query.ask import Questions
 from tocsin.query.localtime import zone_of
 from tocsin.query.rows import quoted
+from tocsin.query.tallies import groups, quantiles
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -26,20 +28,34 @@ def responses(questions: Questions, wanted: Filter, begins: str, ends: str, by: 
     zone_of(zone)
     instant = {name: "event_time" if name == "event_time" else f"TRY_CAST(attrs->>'{name}' AS TIMESTAMPTZ)" for name in (begins, ends)}
     station = f"coalesce(attrs->>'{by}', '')" if by else "''"
-    inner = (
+    sql = (
         f"SELECT {station} AS station, extract('hour' FROM timezone({quoted(zone)}, {instant[begins]})) AS hour, "  # noqa: S608
-        f"(epoch_us({instant[ends]}) - epoch_us({instant[begins]})) / 1e6 AS took FROM {{events}}"
+        f"epoch_us({instant[ends]}) - epoch_us({instant[begins]}) AS took_us FROM {{events}} WHERE took_us >= 0"
     )
-    shares = ", ".join(f"quantile_cont(took, {share / 100}) AS p{share}_s" for share in (50, 90, 95))
-    sql = f"SELECT station, hour, count(*) AS calls, {shares} FROM ({inner}) WHERE took >= 0 GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
-    found = questions.select(wanted, ("event_time", "attrs", "kind", "feed"), sql, patience)
+    found = questions.tally(wanted, Tally(_COLUMNS, sql, ("station", "hour", "took_us")), patience)
     if not len(found.table):
         raise Refused(f"attribute: no event of this span has both {begins} and {ends}; {_there(questions, wanted, patience)}")
+    table = pa.Table.from_pylist(
+        [_row(station, hour, times) for (station, hour), times in groups(found.table, ("station", "hour"))], schema=_SCHEMA
+    )
     notes = ("calls without both instants, and those that end before they begin, are not counted",)
-    return Report("responses", f"From {begins} to {ends}", found.table, (found.sql,), notes, _facts(found.table), _UNITS)
+    return Report("responses", f"From {begins} to {ends}", table, (found.sql,), notes, _facts(table), _UNITS)
 
 
+_COLUMNS: Final = ("event_time", "attrs", "kind", "feed")
+_SCHEMA: Final = pa.schema(
+    [("station", pa.string()), ("hour", pa.int64()), ("calls", pa.int64())] + [(f"p{share}_s", pa.float64()) for share in (50, 90, 95)]
+)
 _UNITS: Final = {"hour": "hour of the day", "calls": "calls", "p50_s": "s", "p90_s": "s", "p95_s": "s"}
+
+
+def _row(station: object, hour: object, times: pa.Table) -> dict[str, object]:
+    """`times`: how many calls took so long."""
+    counts = times["n"].to_numpy()
+    shares = quantiles(times["took_us"].to_numpy(), counts, (0.5, 0.9, 0.95))
+    return {"station": station, "hour": hour, "calls": int(counts.sum())} | {
+        name: took / SECOND for name, took in zip(("p50_s", "p90_s", "p95_s"), shares, strict=True)
+    }
 
 
 def _facts(table: pa.Table) -> tuple[tuple[str, int], ...]:
@@ -49,11 +65,11 @@ def _facts(table: pa.Table) -> tuple[tuple[str, int], ...]:
 def _there(questions: Questions, wanted: Filter, patience: Patience) -> str:
     """Which attributes the events have, and which of them look like instants."""
     sql = (
-        "SELECT name, count(*) AS n, count(TRY_CAST(attrs->>('$.' || name) AS TIMESTAMPTZ)) AS instants FROM "
-        "(SELECT attrs, unnest(json_keys(attrs)) AS name FROM {events} WHERE attrs IS NOT NULL) GROUP BY 1 ORDER BY 1"
+        "SELECT name, TRY_CAST(attrs->>('$.' || name) AS TIMESTAMPTZ) IS NOT NULL AS instant FROM "
+        "(SELECT attrs, unnest(json_keys(attrs)) AS name FROM {events} WHERE attrs IS NOT NULL)"
     )
-    rows = questions.select(wanted, ("event_time", "attrs", "kind", "feed"), sql, patience).table.to_pylist()
+    rows = questions.tally(wanted, Tally(_COLUMNS, sql, ("name", "instant")), patience).table.to_pylist()
     if not rows:
         return "the events of this span have no attributes"
-    times = [row["name"] for row in rows if row["instants"]]
-    return f"there are {', '.join(row['name'] for row in rows)}; instants among them: {', '.join(times) or 'none, so this feed says nothing of response times'}"
+    times = [row["name"] for row in rows if row["instant"]]
+    return f"there are {', '.join(dict.fromkeys(row['name'] for row in rows))}; instants among them: {', '.join(times) or 'none, so this feed says nothing of response times'}"
