@@ -1,6 +1,6 @@
 #!/bin/sh
-# The engines that bench.hot and bench.archive compare with, each in an environment of its own, installed by lock.
-#   bench_peers.sh [bytewax pathway flink spark nodered chdb]
+# The engines that bench.hot, bench.archive and bench.forecast compare with, each in an environment of its own, installed by lock.
+#   bench_peers.sh [bytewax pathway flink spark nodered chdb statsforecast]
 # They go into .peers (or $BENCH_PEERS), some 4 GB in all. One that cannot be installed says why and the others go on; exit 1 when any failed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -44,17 +44,17 @@ current() { # installed from the lock file as it is now, and nothing else is mis
 
 install() {
   case "$1" in
-  bytewax | pathway | chdb) python_peer "$1" ;;
+  bytewax | pathway | chdb | statsforecast) python_peer "$1" ;;
   flink | spark) need_java && python_peer "$1" ;;
   nodered) nodered ;;
   esac
 }
 
 for name in "$@"; do
-  case "$name" in bytewax | pathway | nodered | flink | spark | chdb) ;; *) echo "unknown peer $name; known: bytewax pathway nodered flink spark chdb" >&2 && exit 2 ;; esac
+  case "$name" in bytewax | pathway | nodered | flink | spark | chdb | statsforecast) ;; *) echo "unknown peer $name; known: bytewax pathway nodered flink spark chdb statsforecast" >&2 && exit 2 ;; esac
 done
 failed=""
-[ $# -gt 0 ] || set -- bytewax pathway nodered flink spark chdb
+[ $# -gt 0 ] || set -- bytewax pathway nodered flink spark chdb statsforecast
 for name in "$@"; do
   if current "$name"; then continue; fi
   echo "$name: installing ..."

@@ -1,7 +1,7 @@
 """Expected calls for the coming days, with the error that the same method would have made before.
 
-Three methods that need nothing but counting, held against one another by rolling origin: what the same hour of last week had (the seasonal naive,
-the yardstick), the mean of that hour over recent weeks with newer weeks weighing more, and that mean scaled to the level of the last week. Whichever
+Four methods that need nothing but counting, held against one another by rolling origin: what the same hour of last week had (the seasonal naive,
+the yardstick), the mean of that hour over recent weeks, that mean with newer weeks weighing more, and the latter scaled to the level of the last week. Whichever
 had the smallest mean absolute error before is used; its error, and that of the yardstick, come with the forecast. The band is what its own errors were.
 """
 
@@ -50,10 +50,19 @@ def seasonal_naive(counts: np.ndarray, hours: np.ndarray, ahead: np.ndarray) -> 
     return np.asarray(last[ahead])
 
 
+def plain_mean(counts: np.ndarray, hours: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """The mean of that hour over recent weeks."""
+    return _mean_of_weeks(counts, hours, ahead, 1.0)
+
+
 def faded_mean(counts: np.ndarray, hours: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-    """The mean of that hour over recent weeks, newer ones weighing more."""
+    """Likewise, newer weeks weighing more."""
+    return _mean_of_weeks(counts, hours, ahead, FADE)
+
+
+def _mean_of_weeks(counts: np.ndarray, hours: np.ndarray, ahead: np.ndarray, fade: float) -> np.ndarray:
     age = (len(counts) - 1 - np.arange(len(counts))) // WEEK
-    weights = np.where(age < WEEKS, FADE**age, 0.0)
+    weights = np.where(age < WEEKS, fade**age, 0.0)
     total, weight = np.bincount(hours, counts * weights, minlength=WEEK), np.bincount(hours, weights, minlength=WEEK)
     return np.asarray(np.where(weight > 0, total / np.maximum(weight, 1e-12), counts.mean())[ahead])
 
@@ -66,7 +75,12 @@ def levelled_mean(counts: np.ndarray, hours: np.ndarray, ahead: np.ndarray) -> n
     return faded_mean(counts, hours, ahead) * level
 
 
-METHODS: Final[Mapping[str, Method]] = {"seasonal naive": seasonal_naive, "faded mean": faded_mean, "levelled mean": levelled_mean}
+METHODS: Final[Mapping[str, Method]] = {
+    "seasonal naive": seasonal_naive,
+    "plain mean": plain_mean,
+    "faded mean": faded_mean,
+    "levelled mean": levelled_mean,
+}
 
 
 def rolling_errors(counts: np.ndarray, hours: np.ndarray, method: Method, horizon: int, origins: int) -> np.ndarray:
