@@ -44,6 +44,10 @@ alert:
   headline: "Smoke at {source}"
   per: {place: 300 m, hold: 2 s}
 """
+SILENCE = 3.0
+"""Of the rule quiet, in seconds."""
+BEHIND = 2.0
+"""How far the reading that ends a silence lies behind what the node has heard, in seconds."""
 RULE_NAMES = ("second-sensor", "no-all-clear", "quiet", "smoke")
 
 
@@ -69,8 +73,10 @@ def live(node: Node) -> None:
     def sent(*records: dict[str, Any]) -> None:
         assert node.post_until_taken(ndjson(*records)).status_code == 202
 
+    quiet = dict[int, float]()
     for number in range(4):
         east = 3000.0 * number
+        quiet[number] = time.time()
         sent(reading(f"a{number}", f"a{number}", 450, east), reading(f"q{number}", f"q{number}", 1, east + 1500))
         time.sleep(0.37)
         sent(reading(f"b{number}", f"b{number}", 200, east + 90))
@@ -83,7 +89,9 @@ def live(node: Node) -> None:
     sent(reading("late3", "l3", 300, 20_050, at=now - 130))
     node.alert_near(20_000, "no-all-clear")
     sent(reading("late4", "l4", 10, 20_100, at=now - 119))  # the answer had been there: takes the alert back
-    sent(reading("q0-again", "q0", 1, 1500), reading("q1-again", "q1", 1, 4500, at=time.time() - 2))
+    # Both must lie after the silence that they end, or there would be none to end.
+    time.sleep(max(0.0, quiet[2] + SILENCE + BEHIND - time.time()))
+    sent(reading("q0-again", "q0", 1, 1500), reading("q1-again", "q1", 1, 4500, at=time.time() - BEHIND))
 
 
 def settled(node: Node) -> bool:

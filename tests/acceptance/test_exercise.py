@@ -207,7 +207,7 @@ def test_a_recorded_stretch_is_played_again_as_it_was_learnt(town: Town) -> None
     node, east = town.node, 150_000.0
     sent = [reading("past-1", "p1", 300, east), reading("past-2", "p2", 310, east + 60)]
     time.sleep(2)  # what the tests before this one sent lies before the stretch
-    first = time.time()
+    first, before = time.time(), node.get("/api/v1/status")["events"]["total"]
     assert node.post_until_taken(ndjson(sent[0])).status_code == 202
     time.sleep(0.6)
     assert node.post_until_taken(ndjson(sent[1])).status_code == 202
@@ -218,7 +218,7 @@ def test_a_recorded_stretch_is_played_again_as_it_was_learnt(town: Town) -> None
         f"exercise: past\ntitle: Once more\npurpose: what happened\nrecorded: [{span}]\nruns: 1 h\n"
         f"expect: [{{rule: second-sensor, after: 1 s, within: 60 s, east: {east / 1000} km, radius: 1 km}}]\n"
     )
-    total = node.get("/api/v1/status")["events"]["total"]
+    [total] = node.eventually("both counted", lambda: [n for n in [node.get("/api/v1/status")["events"]["total"]] if n == before + 2])
     begun = httpx.post(f"{node.http}/api/v1/exercises/past/start", json={"by": "Ann"}, timeout=60)
     assert begun.status_code == 201, begun.text
     run = begun.json()["run"]

@@ -23,7 +23,7 @@ def tallied(session: Session | Elsewhere, look: Look, wanted: Filter, tally: Tal
     """The keys of `tally`, ascending, what is wanted the largest of, and `n`; and the statement."""
     if not isinstance(session, Session):
         parts = session.tallies(look, wanted, tally)
-        return merged(parts, tally), _statement(tally, "events").replace("{events}", "events")
+        return merged(parts, tally), _statement(tally, "events")
     return _of(session, look.files, look.tail, wanted, tally)
 
 
