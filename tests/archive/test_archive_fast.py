@@ -132,9 +132,9 @@ ROWS = st.tuples(
 
 
 @settings(deadline=None)
-@given(st.lists(ROWS, max_size=40), st.sampled_from(["hourly", "daily"]), st.booleans())
-def test_a_rollup_says_what_its_rows_say(made: list[Any], step: str, ranked: bool) -> None:
-    """Counted by hand; and the same when keys do not fit into one number."""
+@given(st.lists(ROWS, max_size=40), st.sampled_from(["hourly", "daily"]), st.booleans(), st.sampled_from([1, 5, 1000]))
+def test_a_rollup_says_what_its_rows_say(made: list[Any], step: str, ranked: bool, at_once: int) -> None:
+    """Counted by hand; and the same when keys do not fit into one number, and when it is joined some days at a time, of parts in any order."""
     width = rollup.STEPS[step]
     time = [hour * rollup.HOUR for hour, *_ in made]
     table = pa.table(
@@ -154,7 +154,8 @@ def test_a_rollup_says_what_its_rows_say(made: list[Any], step: str, ranked: boo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollup, "_BITS", 1 if ranked else 62)
         found = rollup.roll(table, step)
-        halves = rollup.joined([rollup.roll(table.slice(0, 20), step), rollup.roll(table.slice(20), step)], step)
+        patch.setattr(rollup, "AT_ONCE", at_once)
+        halves = rollup.joined([rollup.roll(table.slice(0, 20), step), rollup.roll(table.slice(20), step)[::-1]], step)
     assert found.schema == ROLLUP and halves.schema == ROLLUP
     for each in (found, halves):
         assert len(each) == len(expected)

@@ -29,7 +29,7 @@ from .merge import Damaged, Source, feed_rows, merged
 from .order import order, taken
 from .outlines import fill
 from .parquet import STORED, Summary, Writer, read
-from .rollup import STEPS, joined
+from .rollup import STEPS, spans
 from .steps import step
 from .sweep import retired
 
@@ -189,9 +189,8 @@ def _rollup(shelf: Shelf, job: Job) -> int:
             parts.append(read(one.file.path))
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(place, str(fault)) from None
-    whole = joined(parts, job.tier)
-    file_rollup(shelf, whole, job.tier, job.stream)
-    return len(whole)
+    file_rollup(shelf, spans(parts, job.tier), job.tier, job.stream)
+    return sum(filed.file.rows for _, filed in shelf.waiting)
 
 
 def _join(shelf: Shelf, job: Job) -> int:
@@ -205,6 +204,7 @@ def _join(shelf: Shelf, job: Job) -> int:
             for table in merged(sources):
                 total.add(table)
                 made.add(table)
+                del table  # before the next one is read
         total.compare(job, made.rows)
     finally:
         for source in sources:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 import secrets
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -20,7 +22,7 @@ from .catalog import Filed
 from .disk import make_folder, publish
 from .order import DAY, order, taken
 from .parquet import STORED, Summary, Writer, distinct, sha256_of, stored
-from .rollup import STEPS, joined, roll
+from .rollup import STEPS, roll, spans
 from .rows import instants
 from .steps import step
 
@@ -126,9 +128,10 @@ def file_day(shelf: Shelf, table: pa.Table, stream: str) -> None:
 def _file(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) -> None:
     """Rows of schema STORED at these places. What is rolled up was just put in order, which makes it quicker."""
     parts = [roll(part, "hourly") for part in _write_days(shelf, short, rows, stream)]
-    hourly = parts[0] if len(parts) == 1 else joined(parts, "hourly")
+    hourly = parts if len(parts) == 1 else list(spans(parts, "hourly"))
+    del parts
     file_rollup(shelf, hourly, "hourly", stream)
-    file_rollup(shelf, joined([hourly], "daily"), "daily", stream)
+    file_rollup(shelf, spans(hourly, "daily"), "daily", stream)
 
 
 def write_day_rows(shelf: Shelf, table: pa.Table, stream: str) -> None:
@@ -148,21 +151,31 @@ def _write_days(shelf: Shelf, short: pa.Table, rows: np.ndarray, stream: str) ->
         yield part
 
 
-def file_rollup(shelf: Shelf, table: pa.Table, name: str, stream: str) -> None:
-    """One file for each month of a rollup."""
-    days, day = np.unique(instants(table.column("start")) // DAY, return_inverse=True)
-    months = np.array([month_of(int(one)) for one in days])
-    for period in np.unique(months):
-        mine = (months == period)[day]
-        part = table if mine.all() else table.filter(pa.array(mine))
-        write(shelf, [part], ROLLUP, name, stream, str(period), rollup_summary(part, STEPS[name]))
+def file_rollup(shelf: Shelf, tables: Iterable[pa.Table], name: str, stream: str) -> None:
+    """One file for each month of a rollup, whose tables are in order of days."""
+    for period, parts in itertools.groupby(_months(tables), key=operator.itemgetter(0)):
+        summary = Summary(0, first=0, last=0)
+        write(shelf, _counted((part for _, part in parts), STEPS[name], summary), ROLLUP, name, stream, period, summary)
 
 
-def rollup_summary(table: pa.Table, width: int) -> Summary:
-    """`stop` is the last instant of the last bucket; a rollup knows no places and no sequence."""
-    start = instants(table.column("start"))
-    kinds, feeds = set(distinct(table.column("kind"))), set(distinct(table.column("feed")))
-    return Summary(len(table), int(start.min()), int(start.max()) + width - 1, 0, 0, None, feeds, kinds)
+def _months(tables: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    for table in tables:
+        days, day = np.unique(instants(table.column("start")) // DAY, return_inverse=True)
+        months = np.array([month_of(int(one)) for one in days])
+        for period in np.unique(months):
+            mine = (months == period)[day]
+            yield str(period), table if mine.all() else table.filter(pa.array(mine))
+
+
+def _counted(parts: Iterable[pa.Table], width: int, summary: Summary) -> Iterator[pa.Table]:
+    """The same, summed up. `stop` is the last instant of the last bucket; a rollup knows no places and no sequence."""
+    for part in parts:
+        start = instants(part.column("start"))
+        summary.rows += len(part)
+        summary.start, summary.stop = min(summary.start, int(start.min())), max(summary.stop, int(start.max()) + width - 1)
+        summary.kinds |= set(distinct(part.column("kind")))
+        summary.feeds |= set(distinct(part.column("feed")))
+        yield part
 
 
 def periods(days: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .order import DAY, taken, tiles
-from .parquet import STORED, concat
+from .parquet import GROUP, STORED, concat
 from .rows import instants
 
-SLICE: Final = 2_000_000  # rows in memory at once, about
+SLICE: Final = 128 << 20  # bytes of rows in memory at once, about; while they are put in order and written, some times as much
 EVERYWHERE: Final = 2**40  # beyond any tile
 FOREVER: Final = 2**40  # beyond any day
 
@@ -61,13 +61,22 @@ class Group:
     begin: int
     end: int
 
+    def reaches(self, wanted: Slice) -> bool:
+        """Whether rows of it may lie there."""
+        return self.low < wanted.high and self.high >= wanted.low and self.begin < wanted.end and self.end >= wanted.begin
+
+    def beyond(self, wanted: Slice) -> bool:
+        """Whether rows of it may lie in a later slice, and it is known how far."""
+        return (self.high >= wanted.high or self.end >= wanted.end) and self.high < EVERYWHERE and self.end < FOREVER
+
 
 class Source:
-    """One file of schema STORED, sorted by tile."""
+    """One file of schema STORED, sorted by tile. Of rows that are read slice by slice, no row group is read twice: the last of one slice is often the first of the next."""
 
     def __init__(self, path: Path, place: int) -> None:
         """Raises Damaged."""
         self.place = place
+        self._kept: dict[int, pa.Table] = {}  # row groups that the next slice needs too
         try:
             self._file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=["feed", "kind", "source", "unit"])
             found = [self._file.metadata.row_group(number) for number in range(self._file.metadata.num_row_groups)]
@@ -76,18 +85,34 @@ class Source:
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(place, str(fault)) from None
 
-    def read(self, wanted: Slice, columns: Sequence[str] | None = None) -> pa.Table:
-        """Raises Damaged."""
-        numbers = [
-            one.number
-            for one in self.groups
-            if one.low < wanted.high and one.high >= wanted.low and one.begin < wanted.end and one.end >= wanted.begin
-        ]
+    def width(self) -> float:
+        """Bytes of a row in memory, by those of the first row group. Raises Damaged."""
+        if not self.groups:
+            return 1.0
+        self._kept[0] = first = self._group(0)
+        return max(1.0, float(first.nbytes) / max(1, len(first)))
+
+    def read(self, wanted: Slice) -> pa.Table:
+        """Row groups that reach into it. Slices are to be asked for in their order. Raises Damaged."""
+        mine = [one for one in self.groups if one.reaches(wanted)]
+        found = {one.number: self._group(one.number) for one in mine}
+        self._kept = {one.number: found[one.number] for one in mine if one.beyond(wanted)}
+        return _whole(pa.concat_tables(found.values())) if found else STORED.empty_table()
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Of all rows. Raises Damaged."""
         try:
-            found = self._file.read_row_groups(numbers, columns=columns or self._columns, use_threads=False)
+            return self._file.read(columns=[name], use_threads=False).column(name)
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(self.place, str(fault)) from None
-        return found if columns else _whole(found)
+
+    def _group(self, number: int) -> pa.Table:
+        if number in self._kept:
+            return self._kept[number]
+        try:
+            return self._file.read_row_group(number, columns=self._columns, use_threads=False)
+        except (OSError, pa.ArrowException) as fault:
+            raise Damaged(self.place, str(fault)) from None
 
     def close(self) -> None:
         self._file.close()
@@ -124,7 +149,7 @@ def _days(instant: Any) -> int:
     return int(np.datetime64(instant.replace(tzinfo=None), "D").astype(np.int64))
 
 
-def slices(groups: Sequence[Group], most: int = SLICE) -> Iterator[Slice]:
+def slices(groups: Sequence[Group], most: int) -> Iterator[Slice]:
     """Cuts the map so that a slice holds about `most` rows, in the order of tiles; a tile that holds more is cut by days."""
     edges = sorted({edge for one in groups for edge in (one.low, min(one.high + 1, EVERYWHERE))} | {-1, EVERYWHERE})
     spans = [np.searchsorted(edges, (one.low, min(one.high + 1, EVERYWHERE))) for one in groups]
@@ -164,19 +189,29 @@ def _days_of(groups: Sequence[Group], tile: int, most: int) -> Iterator[Slice]:
     yield Slice(tile, tile + 1, begin, FOREVER)
 
 
-def merged(sources: Sequence[Source], most: int = SLICE) -> Iterator[pa.Table]:
-    """All rows, slice by slice; unsorted within a slice. Schema STORED. Raises Damaged."""
+def merged(sources: Sequence[Source], most: int | None = None) -> Iterator[pa.Table]:
+    """All rows, slice by slice; unsorted within a slice. Schema STORED. `most`: rows of a slice, about; else as many as SLICE says. Raises Damaged."""
     groups = [one for source in sources for one in source.groups]
-    for wanted in slices(groups, most):
+    for wanted in slices(groups, _rows(sources) if most is None else most):
         parts = [part for source in sources if len(part := wanted.cut(source.read(wanted)))]
         if parts:
-            yield concat(parts)
+            whole = concat(parts)
+            del parts  # or they would be held as long as whoever asked looks at the slice
+            yield whole
+            del whole
+
+
+def _rows(sources: Sequence[Source]) -> int:
+    """That a slice may have, by how wide they are. Raises Damaged."""
+    rows = sum(one.rows for source in sources for one in source.groups)
+    size = sum(source.width() * sum(one.rows for one in source.groups) for source in sources)
+    return max(GROUP, int(SLICE * rows / max(1.0, size)))
 
 
 def feed_rows(sources: Sequence[Source]) -> dict[str, int]:
     """How many rows each feed has. Raises Damaged."""
     counts: dict[str, int] = {}
     for source in sources:
-        for one in pc.value_counts(source.read(Slice(-1, EVERYWHERE), ["feed"]).column("feed").combine_chunks()).to_pylist():
+        for one in pc.value_counts(source.column("feed").combine_chunks()).to_pylist():
             counts[one["values"]] = counts.get(one["values"], 0) + one["counts"]
     return counts

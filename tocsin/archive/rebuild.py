@@ -226,8 +226,7 @@ def _rollups(catalog: Catalog, say: Say) -> None:
             say(f"rollups of {stream}, {month}", number / len(months))
             start = int(np.datetime64(month, "us").astype(np.int64))
             stop = int((np.datetime64(month, "M") + 1).astype("datetime64[us]").astype(np.int64)) - 1
-            for tier in STEPS:
-                roll_month(shelf, catalog, tier, stream, month, start, stop)
+            roll_month(shelf, catalog, STEPS, stream, month, start, stop)
     files_ = shelf.publish()
     with catalog.change() as connection:
         enter(connection, catalog.folder, files_)

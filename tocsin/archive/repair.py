@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tocsin.model.archive import Want
 from tocsin.model.ids import split_seq
@@ -18,11 +20,12 @@ from .classes import row_classes
 from .doubles import Imported, keys_of, there, twice
 from .filing import Shelf, file_rollup, streams_of, write_day_rows
 from .locks import held
-from .merge import Slice, Source
-from .parquet import read
+from .merge import Source
 from .retention import Retention
-from .rollup import STEPS, joined, roll
+from .rollup import ROLLED, STEPS, roll, spans
 from .rows import encoded, instants, journal_rows
+
+GROUPS: Final = 16  # row groups that are rolled up at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class Repair:
         for one in self._catalog.find(Want(first=first, last=last), ("day", "month")):
             if one.damaged is None:
                 source = Source(one.file.path, 0)
-                parts.append(source.read(Slice(-1, 2**40), ["seq"]).column("seq").to_numpy())
+                parts.append(source.column("seq").to_numpy())
                 source.close()
         with self._catalog.moment() as connection:
             parts += [one.table().column("seq").to_numpy() for one in hot.batches(connection, Want(first=first, last=last))]
@@ -157,7 +160,7 @@ def mend_rollups(catalog: Catalog) -> int:
 def _again(catalog: Catalog, tier: str, stream: str, month: str, every: Sequence[Filed]) -> None:
     shelf = Shelf(catalog.folder)
     try:
-        roll_month(shelf, catalog, tier, stream, month, min(one.file.start for one in every), max(one.file.stop for one in every))
+        roll_month(shelf, catalog, (tier,), stream, month, min(one.file.start for one in every), max(one.file.stop for one in every))
         files = shelf.publish()
         with catalog.change() as connection:
             leave(connection, every)
@@ -167,22 +170,28 @@ def _again(catalog: Catalog, tier: str, stream: str, month: str, every: Sequence
         raise
 
 
-def roll_month(shelf: Shelf, catalog: Catalog, tier: str, stream: str, month: str, start: int, stop: int) -> None:
-    """The rollup of a month, from the events of [start, stop] in files."""
-    parts = [roll(table, tier) for table in _events(catalog, stream, start, stop)]
-    if parts:
-        table = joined(parts, tier)
-        mine = instants(table.column("start")).astype("datetime64[us]").astype("datetime64[M]") == np.datetime64(month)
-        if mine.any():
-            file_rollup(shelf, table.filter(pa.array(mine)), tier, stream)
+def roll_month(shelf: Shelf, catalog: Catalog, tiers: Iterable[str], stream: str, month: str, start: int, stop: int) -> None:
+    """Rollups of a month, from the events of [start, stop] in files."""
+    hourly = list(spans([roll(table, "hourly") for table in _events(catalog, stream, start, stop)], "hourly"))
+    mine = [table.filter(pa.array(_month(table) == np.datetime64(month))) for table in hourly]
+    mine = [table for table in mine if len(table)]
+    for tier in tiers:
+        file_rollup(shelf, mine if tier == "hourly" else spans(mine, tier), tier, stream)
 
 
-def _events(catalog: Catalog, stream: str, start: int, stop: int) -> Iterable[pa.Table]:
-    """Of files alone: the hot tail has no rollup yet."""
+def _month(rollup: pa.Table) -> np.ndarray:
+    return instants(rollup.column("start")).astype("datetime64[us]").astype("datetime64[M]")
+
+
+def _events(catalog: Catalog, stream: str, start: int, stop: int) -> Iterator[pa.Table]:
+    """Of files alone, as the hot tail has no rollup yet: what rollups are made of, some row groups at a time."""
     want = Want(start=start, stop=stop + 1, classes=(stream,))
     for one in catalog.find(want, ("day", "month")):
         if one.damaged is None:
-            yield read(one.file.path)
+            with pq.ParquetFile(one.file.path) as found:
+                for first in range(0, found.num_row_groups, GROUPS):
+                    groups = range(first, min(first + GROUPS, found.num_row_groups))
+                    yield found.read_row_groups(groups, columns=list(ROLLED), use_threads=False)
 
 
 def damaged_rollups(catalog: Catalog) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +15,15 @@ from tocsin.model.archive import ROLLUP, Want
 from tocsin.model.event import INSTANT
 
 from .order import DAY, codes, present
+from .parquet import concat
 from .rows import instants, wanted
 
 HOUR: Final = 3_600_000_000
 STEPS: Final = {"hourly": HOUR, "daily": 24 * HOUR}
+#: Rows of rollups that are joined at once: days of few rows together.
+AT_ONCE: Final = 524_288
+#: Columns of ROW that a rollup is made of.
+ROLLED: Final = ("event_time", "cell", "feed", "kind", "value", "severity")
 Numbers = NDArray[np.int64]
 #: Of the columns of ROLLUP that are no key: how two rows become one.
 _HOW: Final = {"rows": "sum", "values": "sum", "total": "sum", "low": "min", "high": "max", "severity": "max"}
@@ -26,7 +32,7 @@ _BITS: Final = 62  # of the number that stands for a row's key
 
 
 def roll(table: pa.Table, step: str) -> pa.Table:
-    """Rows (with the columns of ROW) -> ROLLUP, sorted by day, tile, feed, kind, start: who asks for some days opens no other row group."""
+    """Rows (with the columns ROLLED) -> ROLLUP, sorted by day, tile, feed, kind, start: who asks for some days opens no other row group."""
     cell, value = table.column("cell").combine_chunks(), table.column("value")
     said = {
         "rows": pa.array(np.ones(len(table), np.int64)),
@@ -39,12 +45,41 @@ def roll(table: pa.Table, step: str) -> pa.Table:
     return _grouped(instants(table.column("event_time")), _tiles(cell, 4), table.column("feed"), table.column("kind"), said, STEPS[step])
 
 
-def joined(parts: list[pa.Table], step: str) -> pa.Table:
+def joined(parts: Sequence[pa.Table], step: str) -> pa.Table:
     """Rollups of different rows as one of all of them; `step` may be coarser than theirs."""
-    whole = pa.concat_tables([part.cast(ROLLUP) for part in parts]).unify_dictionaries().combine_chunks()
-    said = {name: whole.column(name) for name in _HOW}
-    tile = _tiles(whole.column("cell").combine_chunks(), 0)
-    return _grouped(instants(whole.column("start")), tile, whole.column("feed"), whole.column("kind"), said, STEPS[step])
+    found = list(spans(parts, step))
+    return found[0] if len(found) == 1 else concat(found)
+
+
+def spans(parts: Sequence[pa.Table], step: str) -> Iterator[pa.Table]:
+    """As `joined`, some days at a time, the oldest first: none but one without rows where there are none."""
+    tables = [_by_day(part.cast(ROLLUP)) for part in parts]
+    days = [instants(table.column("start")) // DAY for table in tables]
+    for low, high in _cuts(days):
+        places = [np.searchsorted(day, (low, high)) for day in days]
+        whole = concat(table.slice(start, stop - start) for table, (start, stop) in zip(tables, places, strict=True) if start < stop)
+        tile, said = _tiles(whole.column("cell").combine_chunks(), 0), {name: whole.column(name) for name in _HOW}
+        yield _grouped(instants(whole.column("start")), tile, whole.column("feed"), whole.column("kind"), said, STEPS[step])
+    if not any(map(len, days)):
+        yield ROLLUP.empty_table()
+
+
+def _by_day(table: pa.Table) -> pa.Table:
+    day = instants(table.column("start")) // DAY
+    return table if not (day[1:] < day[:-1]).any() else table.take(pa.array(np.argsort(day, kind="stable")))
+
+
+def _cuts(days: Sequence[Numbers]) -> Iterator[tuple[int, int]]:
+    """From which day to before which: spans of AT_ONCE rows, about, or of one day."""
+    found, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *days]), return_counts=True)
+    rows, low = 0, 0
+    for place, (day, count) in enumerate(zip(found.tolist(), counts.tolist(), strict=True)):
+        if rows and rows + count > AT_ONCE:
+            yield int(found[low]), day
+            rows, low = 0, place
+        rows += count
+    if rows:
+        yield int(found[low]), int(found[-1]) + 1
 
 
 def _tiles(cell: pa.Array, shift: int) -> Numbers:

@@ -37,7 +37,7 @@ def _edges(files: Sequence[StoredFile]) -> list[int]:
     """Where passes begin, and one beyond the last."""
     if not files:
         return []
-    sampled = [numbers[::_SAMPLED] for file in files for numbers in _numbers(file)]
+    sampled = [numbers[::_SAMPLED].copy() for file in files for numbers in _numbers(file)]
     passes = -(-sum(file.rows for file in files) // AT_ONCE)
     inner = np.quantile(np.concatenate(sampled), np.arange(1, passes) / passes, method="lower")
     first = min(file.first for file in files)
@@ -54,6 +54,7 @@ def _pass(files: Sequence[StoredFile], low: int, high: int) -> Iterator[tuple[in
         parts += mine
         sizes.append(sum(len(some) for some in mine))
     every = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    del parts
     in_order = np.sort(every)
     if not (in_order[1:] == in_order[:-1]).any():
         return
