@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from test_archive_doubles import brought, row
 
 from tocsin.archive import doubles, importing, rollup
+from tocsin.archive.catalog import Catalog
 from tocsin.archive.doubles import Own, _words
 from tocsin.archive.importing import Importer
 from tocsin.archive.order import taken
@@ -43,6 +45,14 @@ def test_keys_that_meet_by_accident_are_no_doubles(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(importing, "CHUNK", 4)
     events = [row(number, 0, formed=False) for number in range(9)]
     assert brought(tmp_path, "one", events, groups=4).rows == 9
+
+
+@pytest.mark.parametrize(("most", "chunks"), [(1, 5), (1 << 20, 1)])
+def test_wide_rows_become_files_before_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, chunks: int) -> None:
+    monkeypatch.setattr(importing, "CHUNK_BYTES", most)
+    assert brought(tmp_path, "one", [row(number, 0, formed=False) for number in range(9)], groups=2).rows == 9
+    with contextlib.closing(Catalog(tmp_path / "archive", write=False)) as catalog:
+        assert doubles.imports(catalog.connection) == chunks
 
 
 def test_an_importer_remembers_over_files_and_reads_what_may_hold_a_double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,8 +143,11 @@ def test_a_feed_with_much_in_a_month_has_several_files_one_after_the_other_in_pl
     assert plain(rows(tmp_path / "archive")) == plain(journal_rows(entries))
 
 
-@pytest.mark.parametrize("most", [9, 100, 10_000])
-def test_merging_in_slices_of_any_size_gives_every_row_once(tmp_path, most):
+@pytest.mark.parametrize("most", [9, 100, 10_000, None])
+def test_merging_in_slices_of_any_size_gives_every_row_once(tmp_path, monkeypatch, most):
+    for module in ("parquet", "merge"):
+        monkeypatch.setattr(f"tocsin.archive.{module}.GROUP", 16)
+    monkeypatch.setattr("tocsin.archive.merge.SLICE", 4_000)  # bytes, where `most` says nothing
     kept, entries = filled(tmp_path / "archive", 300)
     crowd = [event(n, "air", START + n * DAY // 20, lon=-122.3, lat=47.6) for n in range(200)]
     nowhere = [event(n, "air", START + n * DAY // 20) for n in range(50)]
@@ -152,7 +155,15 @@ def test_merging_in_slices_of_any_size_gives_every_row_once(tmp_path, most):
     kept.append(more, 5)
     kept.flush()
     sources = [Source(one.file.path, 0) for one in kept.catalog.files("tier = 'day'")]
+    read: list[tuple[int, int]] = []
+    for place, source in enumerate(sources):
+        monkeypatch.setattr(
+            source, "_group", lambda group, place=place, of=source._group: (read.append((place, group.number)), of(group))[1]
+        )
     parts = list(merged(sources, most))
+    assert len(parts) > 10 or most == 10_000
+    assert len(read) == len(set(read)) == sum(len(source.groups) for source in sources), "every row group once"
+    assert not any(len(source._rest) for source in sources)
     assert sorted(seq for part in parts for seq in part.column("seq").to_pylist()) == sorted(row["seq"] for row in plain(rows(kept.folder)))
     assert len(rows(kept.folder)) == sum(len(one) for _, one in entries + more)
 

@@ -32,7 +32,9 @@ from .rows import encoded, instants
 from .steps import step
 
 _COUNTED: Final = 1_000_000  # days of feeds that are counted in a table, not sorted
-CHUNK: Final = 3_000_000  # rows that become files together
+#: Rows that become files together, or bytes of them where they are wide. More of them take in no quicker and need more memory.
+CHUNK: Final = 1_000_000
+CHUNK_BYTES: Final = 256 << 20
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class Importer:
         self._refused += refused
         if len(table):
             self._waiting.append(table)
-        if sum(map(len, self._waiting)) >= CHUNK:
+        if sum(map(len, self._waiting)) >= CHUNK or sum(one.nbytes for one in self._waiting) >= CHUNK_BYTES:
             self._commit(taken, done=False)
 
     def finish(self, taken: Taken) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from .order import DAY, taken, tiles
 from .parquet import GROUP, STORED, concat
 from .rows import instants
 
-SLICE: Final = 128 << 20  # bytes of rows in memory at once, about; while they are put in order and written, some times as much
+SLICE: Final = 64 << 20  # bytes of rows in memory at once, about; while they are put in order and written, some times as much
 EVERYWHERE: Final = 2**40  # beyond any tile
 FOREVER: Final = 2**40  # beyond any day
 
@@ -38,16 +39,14 @@ class Slice:
     begin: int = -FOREVER
     end: int = FOREVER
 
-    def cut(self, table: pa.Table) -> pa.Table:
+    def holds(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Which rows lie in it."""
         tile = tiles(table.column("cell"))
-        kept = (tile >= self.low) & (tile < self.high)
+        inside: NDArray[np.bool_] = (tile >= self.low) & (tile < self.high)
         if self.end != FOREVER or self.begin != -FOREVER:
             day = instants(table.column("event_time")) // DAY
-            kept &= (day >= self.begin) & (day < self.end)
-        rows = np.flatnonzero(kept)
-        if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows):  # what is sorted by tile has them together
-            return table.slice(int(rows[0]), len(rows))
-        return taken(table, rows)
+            inside &= (day >= self.begin) & (day < self.end)
+        return inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +64,46 @@ class Group:
         """Whether rows of it may lie there."""
         return self.low < wanted.high and self.high >= wanted.low and self.begin < wanted.end and self.end >= wanted.begin
 
-    def beyond(self, wanted: Slice) -> bool:
-        """Whether rows of it may lie in a later slice, and it is known how far."""
-        return (self.high >= wanted.high or self.end >= wanted.end) and self.high < EVERYWHERE and self.end < FOREVER
-
 
 class Source:
-    """One file of schema STORED, sorted by tile. Of rows that are read slice by slice, no row group is read twice: the last of one slice is often the first of the next."""
+    """One file of schema STORED, sorted by tile. Slice by slice no row group is read twice, and of one that reaches beyond a slice only the rows are held that
+    are still to come."""
 
     def __init__(self, path: Path, place: int) -> None:
         """Raises Damaged."""
         self.place = place
-        self._kept: dict[int, pa.Table] = {}  # row groups that the next slice needs too
         try:
             self._file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=["feed", "kind", "source", "unit"])
             found = [self._file.metadata.row_group(number) for number in range(self._file.metadata.num_row_groups)]
             self.groups = [_group(one, number) for number, one in enumerate(found)]
+            self._unread, self._rest = list(self.groups), STORED.empty_table()
+            self._held = 0  # rows in memory for the sake of `_rest`
             self._columns = [name for name in STORED.names if not _empty(found, STORED.get_field_index(name))]
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(place, str(fault)) from None
 
     def width(self) -> float:
-        """Bytes of a row in memory, by those of the first row group. Raises Damaged."""
-        if not self.groups:
-            return 1.0
-        self._kept[0] = first = self._group(0)
-        return max(1.0, float(first.nbytes) / max(1, len(first)))
+        """Bytes of a row in memory, by those of the first row group, which is held from then on. Raises Damaged."""
+        if self._unread:
+            self._rest = self._group(self._unread.pop(0))
+            self._held = len(self._rest)
+        return max(1.0, float(self._rest.nbytes) / max(1, len(self._rest)))
 
     def read(self, wanted: Slice) -> pa.Table:
-        """Row groups that reach into it. Slices are to be asked for in their order. Raises Damaged."""
-        mine = [one for one in self.groups if one.reaches(wanted)]
-        found = {one.number: self._group(one.number) for one in mine}
-        self._kept = {one.number: found[one.number] for one in mine if one.beyond(wanted)}
-        return _whole(pa.concat_tables(found.values())) if found else STORED.empty_table()
+        """Its rows there. Slices are to be asked for in their order, and all of them. Raises Damaged."""
+        mine = [one for one in self._unread if one.reaches(wanted)]
+        self._unread = [one for one in self._unread if not one.reaches(wanted)]
+        whole = pa.concat_tables([self._rest, *map(self._group, mine)]) if mine else self._rest
+        self._held += len(whole) - len(self._rest)
+        inside = wanted.holds(whole)
+        count = int(np.count_nonzero(inside))
+        if inside[:count].all():  # as in whatever is sorted by tile
+            found, self._rest = whole.slice(0, count), whole.slice(count)
+        else:
+            found, self._rest = taken(whole, np.flatnonzero(inside)), taken(whole, np.flatnonzero(~inside))
+        if 2 * len(self._rest) < self._held:  # or the others would be held for the few that are still to come
+            self._rest, self._held = taken(self._rest, np.arange(len(self._rest))), len(self._rest)
+        return found
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Of all rows. Raises Damaged."""
@@ -106,11 +112,9 @@ class Source:
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(self.place, str(fault)) from None
 
-    def _group(self, number: int) -> pa.Table:
-        if number in self._kept:
-            return self._kept[number]
+    def _group(self, group: Group) -> pa.Table:
         try:
-            return self._file.read_row_group(number, columns=self._columns, use_threads=False)
+            return _whole(self._file.read_row_group(group.number, columns=self._columns, use_threads=False))
         except (OSError, pa.ArrowException) as fault:
             raise Damaged(self.place, str(fault)) from None
 
@@ -193,7 +197,7 @@ def merged(sources: Sequence[Source], most: int | None = None) -> Iterator[pa.Ta
     """All rows, slice by slice; unsorted within a slice. Schema STORED. `most`: rows of a slice, about; else as many as SLICE says. Raises Damaged."""
     groups = [one for source in sources for one in source.groups]
     for wanted in slices(groups, _rows(sources) if most is None else most):
-        parts = [part for source in sources if len(part := wanted.cut(source.read(wanted)))]
+        parts = [part for source in sources if len(part := source.read(wanted))]
         if parts:
             whole = concat(parts)
             del parts  # or they would be held as long as whoever asked looks at the slice
