@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from bench import archive_data
 from tocsin.archive import compiled
+from tocsin.archive.catalog import Catalog
 from tocsin.archive.columns import rows
 from tocsin.archive.compact import compact
 from tocsin.archive.importing import Importer
@@ -76,11 +77,13 @@ def fill(folder: Path, wanted: Wanted, say: Callable[[str], None]) -> Filled:
         done.rows, done.last = done.rows + taken.rows, done.last + 1
         source.unlink()
         say(f"  day {done.last}: {done.rows:,} of {wanted.rows:,} rows, {done.rows / done.took_cpu:,.0f} rows/s of processor time taken in")
+    importer.close()
+    catalog = Catalog(folder / "archive", write=True)
     cpu, wall = time.process_time(), time.perf_counter()
     now = done.last if wanted.now is None else wanted.now
-    done.written = compact(importer.catalog, archive_data.FIRST + now * DAY, lambda what, share: say(f"  {share:4.0%} {what}"))
+    done.written = compact(catalog, archive_data.FIRST + now * DAY, lambda what, share: say(f"  {share:4.0%} {what}"))
     done.joined_cpu, done.joined_wall = time.process_time() - cpu, time.perf_counter() - wall
-    importer.close()
+    catalog.close()
     return done
 
 

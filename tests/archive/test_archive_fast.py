@@ -20,7 +20,7 @@ from tocsin.archive.catalog import Catalog
 from tocsin.archive.doubles import Own, _words
 from tocsin.archive.importing import Importer
 from tocsin.archive.order import taken
-from tocsin.archive.parquet import GROUP, Writer, fitted, read
+from tocsin.archive.parquet import GROUPS, Writer, fitted, read
 from tocsin.kernel.texthash import LONGEST, text_words
 from tocsin.model.archive import ROLLUP
 
@@ -124,9 +124,10 @@ def test_a_fitted_dictionary_has_what_occurs_and_nothing_else(codes: list[int | 
 
 
 def test_row_groups_with_other_names_make_one_column_again(tmp_path: Path) -> None:
-    names = [f"source {number // GROUP}" for number in range(2 * GROUP + 3)]
+    group = GROUPS["month"]
+    names = [f"source {number // group}" for number in range(2 * group + 3)]
     table = pa.table({"source": pa.array(names).dictionary_encode(), "at": np.arange(len(names))})
-    writer = Writer(tmp_path / "file.parquet", table.schema)
+    writer = Writer(tmp_path / "file.parquet", "month", table.schema)
     writer.add(table)
     writer.close()
     assert read(tmp_path / "file.parquet").column("source").to_pylist() == names

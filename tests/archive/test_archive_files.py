@@ -23,7 +23,7 @@ from tocsin.archive.holdings import Archive
 from tocsin.archive.leases import NOBODY, Leases
 from tocsin.archive.merge import Source, merged
 from tocsin.archive.order import order
-from tocsin.archive.parquet import STORED, loaded, read
+from tocsin.archive.parquet import GROUPS, STORED, loaded, read
 from tocsin.archive.repair import Repair, losses
 from tocsin.archive.retention import Retention
 from tocsin.archive.rows import journal_rows
@@ -120,7 +120,7 @@ def test_month_files_belong_to_feeds(tmp_path):
 
 
 def test_a_feed_with_much_in_a_month_has_several_files_one_after_the_other_in_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("tocsin.archive.parquet.GROUP", 16)  # so that slices of the map can be small
+    monkeypatch.setattr("tocsin.archive.parquet.GROUPS", dict.fromkeys(GROUPS, 16))  # so that slices of the map can be small
     monkeypatch.setattr(compact_module, "FULL", 120)
     monkeypatch.setattr(compact_module, "merged", partial(merged, most=60))
     kept, entries = filled(tmp_path / "archive")
@@ -146,7 +146,7 @@ def test_a_feed_with_much_in_a_month_has_several_files_one_after_the_other_in_pl
 @pytest.mark.parametrize("most", [9, 100, 10_000, None])
 def test_merging_in_slices_of_any_size_gives_every_row_once(tmp_path, monkeypatch, most):
     for module in ("parquet", "merge"):
-        monkeypatch.setattr(f"tocsin.archive.{module}.GROUP", 16)
+        monkeypatch.setattr(f"tocsin.archive.{module}.GROUPS", dict.fromkeys(GROUPS, 16))
     monkeypatch.setattr("tocsin.archive.merge.SLICE", 4_000)  # bytes, where `most` says nothing
     kept, entries = filled(tmp_path / "archive", 300)
     crowd = [event(n, "air", START + n * DAY // 20, lon=-122.3, lat=47.6) for n in range(200)]

@@ -111,7 +111,7 @@ def test_columns_that_say_nothing_are_known_by_their_place(tmp_path: Path) -> No
     }
     said["cell"] = [None, 5]
     rows = pa.table([pa.array(said.get(one.name, [None, None])).cast(one.type) for one in STORED], schema=STORED)
-    writer = Writer(tmp_path / "one.parquet")
+    writer = Writer(tmp_path / "one.parquet", "day")
     writer.add(rows)
     writer.close()
     here = outline_of(writer.path)

@@ -96,7 +96,7 @@ def test_it_says_what_it_said(folder, book, monkeypatch):
     joined_rollups(folder)
     before, rolled, whole, buckets = said(folder), rollups(folder), plain(rows(folder)), rolled_up(folder)
     (folder / "catalog.db").unlink()
-    monkeypatch.setattr(repair, "GROUPS", 1)  # files of several row groups are rolled up piece by piece
+    monkeypatch.setattr(repair, "AT_ONCE", 1)  # files of several row groups are rolled up piece by piece
     told = rebuild(folder)
     assert said(folder) == before and rollups(folder) == rolled
     assert rolled_up(folder) == buckets and all(len(some) > 100 for some in buckets.values())

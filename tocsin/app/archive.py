@@ -231,8 +231,8 @@ def importing(arguments: argparse.Namespace) -> int:
             {"file": str(path), "rows": taken.rows, "new": taken.new, "refused": taken.refused, "doubles": taken.doubles, "known": again}
         )
     progress.end()
-    compacted = 0 if arguments.no_compact else settle(importer.catalog, progress)
     importer.close()
+    compacted = 0 if arguments.no_compact else settle(layout.archive, progress)
     new, refused, doubles = sum(one["new"] for one in told), sum(reasons.values()), sum(one["doubles"] for one in told)
     spent = time.process_time() - cpu
     rate = new / spent if new and spent else 0.0
@@ -268,12 +268,15 @@ def take(importer: Importer, taken: Taken, path: Path, spec: FeedSpec, reasons: 
     importer.finish(taken)
 
 
-def settle(catalog: Catalog, progress: Progress) -> int:
+def settle(folder: Path, progress: Progress) -> int:
     """Compaction after an import, unless the node is at it."""
+    catalog = Catalog(folder, write=True)
     try:
         written = compact(catalog, clock_of(catalog), progress)
     except Retriable:
         written = 0
+    finally:
+        catalog.close()
     progress.end()
     return written
 

@@ -28,7 +28,7 @@ from .locks import held
 from .merge import Damaged, Source, feed_rows, merged
 from .order import order, taken
 from .outlines import fill
-from .parquet import STORED, Summary, Writer, read
+from .parquet import Summary, Writer, read
 from .rollup import STEPS, spans
 from .steps import step
 from .sweep import retired
@@ -283,7 +283,7 @@ class Outputs:
         if not len(table):
             return
         if name not in self._open:
-            self._open[name] = (Writer(self._shelf.aside(), STORED), Summary())
+            self._open[name] = (Writer(self._shelf.aside(), self._job.tier), Summary())
         writer, summary = self._open[name]
         summary.add(table)
         writer.add(table)

@@ -100,7 +100,7 @@ def write(
     feed: str | None = None,
 ) -> None:
     """Tables of one schema, in order, as one file. `summary` is asked for after the last of them."""
-    writer = Writer(shelf.aside(), schema)
+    writer = Writer(shelf.aside(), tier, schema)
     try:
         for table in tables:
             writer.add(table)

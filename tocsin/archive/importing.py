@@ -90,6 +90,8 @@ class Importer:
 
     def close(self) -> None:
         self.catalog.close()
+        self._waiting, self._own = [], Own()  # hundreds of megabytes, perhaps
+        pa.default_memory_pool().release_unused()
 
     def begin(self, feed: str, path: Path) -> Taken:
         """What is known of a file, by its content. Raises OSError."""

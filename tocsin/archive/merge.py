@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .order import DAY, taken, tiles
-from .parquet import GROUP, STORED, concat
+from .parquet import GROUPS, STORED, concat
 from .rows import instants
 
 SLICE: Final = 64 << 20  # bytes of rows in memory at once, about; while they are put in order and written, some times as much
@@ -209,7 +209,7 @@ def _rows(sources: Sequence[Source]) -> int:
     """That a slice may have, by how wide they are. Raises Damaged."""
     rows = sum(one.rows for source in sources for one in source.groups)
     size = sum(source.width() * sum(one.rows for one in source.groups) for source in sources)
-    return max(GROUP, int(SLICE * rows / max(1.0, size)))
+    return max(min(GROUPS.values()), int(SLICE * rows / max(1.0, size)))
 
 
 def feed_rows(sources: Sequence[Source]) -> dict[str, int]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tocsin.model.archive import ID_FORM, ROLLUP, ROW, Box
+from tocsin.model.archive import ID_FORM, ROW, Box
 from tocsin.model.outline import GroupOutline, Outline
 from tocsin.model.rowids import full_ids
 
@@ -23,9 +23,9 @@ from .order import present
 from .rows import instants, numbers
 from .spots import bits, group_outline
 
-#: Rows of a row group: whoever looks for a place and an hour decodes whole ones, so they are small; rollups are read by the month. A column of a row group is one page: it is smaller than two, and nobody reads half of one.
-GROUP: Final = 32_768
-ROLLUP_GROUP: Final = 65_536
+#: Rows of a row group, by tier. Whoever looks for a place and an hour decodes whole ones, so they are small, and smaller where most questions are about;
+#: rollups are read by the month. A column of a row group is one page: it is smaller than two, and nobody reads half of one.
+GROUPS: Final = {"day": 16_384, "month": 32_768, "hourly": 65_536, "daily": 65_536}
 LEVEL: Final = 3  # of zstd
 #: Columns of a file: those of ROW, an id that can be made again being null, and how it is made.
 STORED: Final = pa.schema([*(f.with_nullable(True) if f.name == "id" else f for f in ROW), ID_FORM])
@@ -104,15 +104,15 @@ def _joined(box: Box | None, lon: NDArray[np.float64], lat: NDArray[np.float64])
 
 
 class Writer:
-    """Writes one file, row group by row group. Encodings are chosen by the first rows."""
+    """Writes one file of a tier, row group by row group. Encodings are chosen by the first rows."""
 
-    def __init__(self, path: Path, schema: pa.Schema = STORED) -> None:
+    def __init__(self, path: Path, tier: str, schema: pa.Schema = STORED) -> None:
         self.path = path
         self.schema = schema
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self._rows = 0
-        self._group = ROLLUP_GROUP if schema is ROLLUP else GROUP
+        self._group = GROUPS[tier]
         self._outlines: list[GroupOutline] = []
 
     @property

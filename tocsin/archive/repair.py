@@ -25,7 +25,7 @@ from .retention import Retention
 from .rollup import ROLLED, STEPS, roll, spans
 from .rows import encoded, instants, journal_rows
 
-GROUPS: Final = 16  # row groups that are rolled up at once
+AT_ONCE: Final = 16  # row groups that are rolled up together
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +189,8 @@ def _events(catalog: Catalog, stream: str, start: int, stop: int) -> Iterator[pa
     for one in catalog.find(want, ("day", "month")):
         if one.damaged is None:
             with pq.ParquetFile(one.file.path) as found:
-                for first in range(0, found.num_row_groups, GROUPS):
-                    groups = range(first, min(first + GROUPS, found.num_row_groups))
+                for first in range(0, found.num_row_groups, AT_ONCE):
+                    groups = range(first, min(first + AT_ONCE, found.num_row_groups))
                     yield found.read_row_groups(groups, columns=list(ROLLED), use_threads=False)
 
 
